@@ -1,0 +1,49 @@
+# Every target does its own set-up in .venv and touches nothing outside this folder.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_CACHE_DIR := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run live ui test lint lock clean
+
+help: ## Show what can be done
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY) ## Install everything into .venv
+
+# Compiling the bytecode here saves every run eight seconds of imports.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Cascade needs Python 3.11 or newer; name one with make PYTHON=...'; exit 1; }
+	@$(PYTHON) -m venv .venv
+	@echo 'Installing into .venv (about a minute) ...'
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q -j 2 .venv/lib assets pipelines || true
+	@touch $(READY)
+
+run: $(READY) ## Run the whole pipeline on the built-in synthetic market, offline
+	@$(BIN)/cascade run --source demo
+
+live: $(READY) ## Run the whole pipeline on Yahoo and FRED
+	@$(BIN)/cascade run --source live
+
+ui: $(READY) ## Open the Dagster UI on http://127.0.0.1:3000 (SOURCE=demo|files|live)
+	@$(BIN)/cascade ui --source $(or $(SOURCE),demo)
+
+lint: $(READY) ## Run the linters and the type checker
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint sql --processes 2 --nofail-on-warning --disable-progress-bar
+
+test: lint ## Run the linters, the type checker and the tests
+	@$(BIN)/python -m pytest -n 2 -q
+
+lock: ## Resolve pyproject.toml into requirements.lock (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock
+
+clean: ## Remove .venv; data stays
+	rm -rf .venv *.egg-info

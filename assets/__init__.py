@@ -1,0 +1,1 @@
+"""What exists: sources, contracts, the warehouse, checks, models, publishing. Imports nothing from `pipelines`."""

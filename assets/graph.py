@@ -1,0 +1,362 @@
+"""Everything that exists, as Dagster assets: thin wrappers that call the modules and report what they did.
+
+Here: keys, groups, descriptions, metadata and checks. What a step does is in the module that it calls; a SQL model
+becomes an asset because its file is there. Nothing here decides when anything runs.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from assets import ledger
+from assets.contracts import RAW_TABLE, REFERENCE_TABLES, STORED_TABLES, TABLES_OF_CLASS, Column, Table
+from assets.ingest import ContractBroken, Ingested, ingest
+from assets.ledger import Check
+from assets.models import Model, check_model, read_models, run_model
+from assets.publish import publish
+from assets.reference import write_clock, write_releases, write_sessions, write_universe
+from assets.run import Run, log
+from assets.sources.base import ASSET_CLASSES, AssetClass, SourceError
+
+OWNERS = ["team:research"]
+_STORED = {table.full_name: table for table in STORED_TABLES}
+# How many guilty rows or failed symbols a check's metadata names; the rest is in meta.quarantine and meta.deliveries.
+NAMED = 10
+
+_CLOCK_TABLES = ("reference.clock", "reference.releases")
+_UNIVERSE_TABLES = (
+    *(t.full_name for t in REFERENCE_TABLES if t.full_name not in (*_CLOCK_TABLES, "reference.session_builds")),
+    "meta.parameters",
+)
+_RAW_GROUP = {"equity": "equities", "crypto": "crypto", "macro": "macro"}
+
+
+def key(full_name: str) -> dg.AssetKey:
+    """The asset of a table."""
+    return dg.AssetKey(full_name.split("."))
+
+
+def _schema(columns: Sequence[Column]) -> dg.TableSchema:
+    return dg.TableSchema([dg.TableColumn(c.name, c.type, c.description) for c in columns])
+
+
+def _stored_spec(table: Table, group: str, kinds: set[str], deps: Sequence[str] = ()) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key(table.full_name),
+        deps=[key(name) for name in deps],
+        description=table.description,
+        group_name=group,
+        kinds=kinds,
+        owners=OWNERS,
+        metadata={"dagster/column_schema": _schema(table.columns), "dagster/table_name": table.full_name},
+        skippable=False,
+    )
+
+
+def _rows(run: Run, full_name: str) -> int:
+    return int(run.connection.execute(f"select count(*) from {full_name}").fetchall()[0][0])
+
+
+def _materialized(run: Run, full_name: str, **metadata: int) -> dg.MaterializeResult:
+    return dg.MaterializeResult(
+        asset_key=key(full_name), metadata={"dagster/row_count": _rows(run, full_name), **metadata}
+    )
+
+
+def _result(check: Check) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=check.name,
+        asset_key=key(check.table_name),
+        passed=check.passed,
+        severity=dg.AssetCheckSeverity(check.severity),
+        description=check.detail,
+        metadata={"rows_checked": check.rows_checked, "rows_failed": check.rows_failed},
+    )
+
+
+# --- reference ----------------------------------------------------------------------------------------------------
+
+
+@dg.multi_asset(
+    name="universe",
+    specs=[_stored_spec(_STORED[name], "reference", {"yaml", "duckdb"}) for name in _UNIVERSE_TABLES],
+)
+def universe(run: dg.ResourceParam[Run]) -> Iterator[dg.MaterializeResult]:
+    """The universe and parameter files and the sessions, as tables."""
+    log.info("universe and calendars")
+    write_universe(run)
+    write_sessions(run)
+    for name in _UNIVERSE_TABLES:
+        yield _materialized(run, name)
+
+
+@dg.multi_asset(
+    name="clock",
+    specs=[
+        _stored_spec(
+            _STORED[name], "reference", {"python", "duckdb"}, deps=[t.full_name for t in RAW_TABLE.values()]
+        )
+        for name in _CLOCK_TABLES
+    ],
+)
+def clock(run: dg.ResourceParam[Run]) -> Iterator[dg.MaterializeResult]:
+    """The instant as of which everything derived is true, and when each macro value became public."""
+    as_of = write_clock(run)
+    ledger.note_as_of(run)
+    log.info("as of %s", as_of)
+    write_releases(run)
+    for name in _CLOCK_TABLES:
+        yield _materialized(run, name)
+
+
+# --- ingest -------------------------------------------------------------------------------------------------------
+
+
+def _check_specs(asset_class: AssetClass) -> list[dg.AssetCheckSpec]:
+    specs = []
+    first = RAW_TABLE[TABLES_OF_CLASS[asset_class][0]]
+    for name in TABLES_OF_CLASS[asset_class]:
+        table = RAW_TABLE[name]
+        specs += [
+            dg.AssetCheckSpec(rule.name, asset=key(table.full_name), blocking=True, description=f"Not so: {rule.reason}.")
+            for rule in table.rules
+        ]
+        specs.append(
+            dg.AssetCheckSpec(
+                "nothing_quarantined",
+                asset=key(table.full_name),
+                description="No row was refused. Refused rows are in meta.quarantine with their reason.",
+            )
+        )
+    return [
+        *specs,
+        dg.AssetCheckSpec(
+            "every_symbol_delivered",
+            asset=key(first.full_name),
+            description="Every instrument or series that was asked for arrived whole.",
+        ),
+        dg.AssetCheckSpec(
+            "class_delivered",
+            asset=key(first.full_name),
+            blocking=True,
+            description="The source did not lose the class as a whole.",
+        ),
+        dg.AssetCheckSpec(
+            "required_delivered",
+            asset=key(first.full_name),
+            blocking=True,
+            description="Every instrument without which nothing makes sense arrived.",
+        ),
+    ]
+
+
+def _ingest_checks(run: Run, result: Ingested) -> list[Check]:
+    first = RAW_TABLE[TABLES_OF_CLASS[result.asset_class][0]]
+    checks = [
+        Check(o.rule_name, o.table_name, o.rows_failed == 0, "ERROR", o.rows_checked, o.rows_failed, None)
+        for o in result.outcomes
+    ]
+    delivered = sum(result.rows_delivered.values())
+    for name in TABLES_OF_CLASS[result.asset_class]:
+        table = RAW_TABLE[name].full_name
+        refused = [refusal for refusal in result.refusals if refusal[0] == table]
+        named = "; ".join(f"{id_} {day or ''}: {reason}" for _, id_, day, reason in refused[:NAMED])
+        more = f"; and {len(refused) - NAMED} more" if len(refused) > NAMED else ""
+        checks.append(
+            Check("nothing_quarantined", table, not refused, "WARN", delivered, len(refused), f"{named}{more}" or None)
+        )
+    failures = [f"{id_}: {why}" for id_, why in result.failures.items()]
+    checks.append(
+        Check(
+            "every_symbol_delivered",
+            first.full_name,
+            not failures,
+            "WARN",
+            len(result.rows_delivered),
+            len(failures),
+            "; ".join(failures[:NAMED]) or None,
+        )
+    )
+    # A class that never was there (a folder with prices only) is not lost; one that fails or was there before is.
+    is_lost = not result.usable and (bool(result.rows_delivered) or _rows(run, first.full_name) > 0)
+    checks.append(
+        Check(
+            "class_delivered",
+            first.full_name,
+            not is_lost,
+            "ERROR",
+            len(result.rows_delivered),
+            int(is_lost),
+            f"the source delivered nothing usable of the class {result.asset_class}" if is_lost else None,
+        )
+    )
+    usable = set(result.usable)
+    required = [i.id for i in run.universe.instruments if i.is_required and i.asset_class == result.asset_class]
+    missing = [id_ for id_ in required if id_ not in usable]
+    why = "; ".join(f"{id_}: {result.failures.get(id_, 'not delivered')}" for id_ in missing)
+    checks.append(
+        Check("required_delivered", first.full_name, not missing, "ERROR", len(required), len(missing), why or None)
+    )
+    return checks
+
+
+def _ingest_asset(asset_class: AssetClass) -> dg.AssetsDefinition:
+    tables = TABLES_OF_CLASS[asset_class]
+
+    @dg.multi_asset(
+        name=_RAW_GROUP[asset_class],
+        specs=[
+            _stored_spec(RAW_TABLE[name], "raw", {"python", "duckdb"}, ["reference.instruments", "reference.sessions"])
+            for name in tables
+        ],
+        check_specs=_check_specs(asset_class),
+        description=f"Fetch the class {asset_class}, refuse bad rows with their reason, store what changed.",
+    )
+    def ingest_class(run: dg.ResourceParam[Run]) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        log.info("%s: fetching", asset_class)
+        try:
+            result = ingest(run, asset_class, since={})
+        except SourceError as error:
+            raise dg.Failure(str(error)) from error
+        except ContractBroken as error:
+            raise dg.Failure(f"after quarantine the contract is still broken: {error}") from error
+        ledger.note_rows(run, sum(result.rows_new.values()), sum(result.rows_restated.values()))
+        checks = _ingest_checks(run, result)
+        ledger.note_checks(run, checks)
+        for name in tables:
+            full_name = RAW_TABLE[name].full_name
+            yield _materialized(
+                run,
+                full_name,
+                rows_new=result.rows_new[full_name],
+                rows_restated=result.rows_restated[full_name],
+            )
+        for check in checks:
+            yield _result(check)
+
+    return ingest_class
+
+
+# --- models -------------------------------------------------------------------------------------------------------
+
+
+def _model_asset(model: Model) -> dg.AssetsDefinition:
+    check_names = {
+        "grain_is_unique": f"{', '.join(model.grain)} tell rows apart.",
+        "no_nan": "An unknown number is null, never NaN or infinite.",
+    }
+    if model.known_at:
+        check_names["nothing_from_the_future"] = "No row was known only after the run's clock."
+    asset_key = key(model.full_name)
+
+    @dg.multi_asset(
+        name=f"{model.schema}__{model.name}",
+        specs=[
+            dg.AssetSpec(
+                asset_key,
+                deps=[key(name) for name in model.upstream],
+                description=model.description,
+                group_name=model.schema,
+                kinds={"sql", "duckdb"},
+                owners=OWNERS,
+                metadata={
+                    "grain": ", ".join(model.grain),
+                    "known_at": model.known_at or "as of the run's clock",
+                    "sql": dg.MetadataValue.md(f"`{model.sql_path}`\n```sql\n{model.text}\n```"),
+                    "dagster/table_name": model.full_name,
+                },
+            )
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=asset_key, blocking=True, description=description)
+            for name, description in check_names.items()
+        ],
+    )
+    def build(run: dg.ResourceParam[Run]) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        log.info("%s", model.full_name)
+        rows, columns = run_model(run.connection, model, run.parameters)
+        verdicts = [
+            Check(
+                check.name,
+                model.full_name,
+                check.rows_failed == 0,
+                "ERROR",
+                check.rows_checked,
+                check.rows_failed,
+                None if check.rows_failed == 0 else f"{check.rows_failed} rows: not so that {check.description}",
+            )
+            for check in check_model(run.connection, model, columns)
+        ]
+        ledger.note_checks(run, verdicts)
+        yield dg.MaterializeResult(
+            asset_key=asset_key, metadata={"dagster/row_count": rows, "dagster/column_schema": _schema(columns)}
+        )
+        for verdict in verdicts:
+            yield _result(verdict)
+
+    return build
+
+
+# --- publish ------------------------------------------------------------------------------------------------------
+
+
+def _publish_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=dg.AssetKey(["publish", "cascade_duckdb"]),
+        deps=[key(model.full_name) for model in models if model.schema != "intermediate"],
+        group_name="publish",
+        kinds={"duckdb"},
+        owners=OWNERS,
+        check_specs=[
+            dg.AssetCheckSpec(
+                "everything_is_fresh",
+                asset=dg.AssetKey(["publish", "cascade_duckdb"]),
+                description="No instrument or series failed to arrive or is older than its calendar expects.",
+            )
+        ],
+    )
+    def cascade_duckdb(run: dg.ResourceParam[Run]) -> dg.MaterializeResult:
+        """The one file that readers query, swapped in at once."""
+        log.info("publishing")
+        troubles = ledger.troubles(run)
+        verdict = Check(
+            "everything_is_fresh",
+            "publish.cascade_duckdb",
+            not troubles,
+            "WARN",
+            _rows(run, "meta.freshness"),
+            len(troubles),
+            "; ".join(troubles[:NAMED]) or None,
+        )
+        ledger.note_checks(run, [verdict])
+        published = publish(run, "published_with_failures" if troubles else "published")
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(str(published.path)),
+                "tables": published.tables,
+                "rows": published.rows,
+                "megabytes": round(published.size / 1e6, 1),
+                "source": run.source.name + (" (synthetic)" if run.source.is_synthetic else ""),
+            },
+            check_results=[_result(verdict)],
+        )
+
+    return cascade_duckdb
+
+
+def build_assets() -> list[dg.AssetsDefinition]:
+    """Every asset, in the order of the data: reference, raw, models, publish."""
+    models = read_models()
+    return [
+        universe,
+        *(_ingest_asset(asset_class) for asset_class in ASSET_CLASSES),
+        clock,
+        *(_model_asset(model) for model in models),
+        _publish_asset(models),
+    ]
+
+
+def ingest_selection(asset_class: AssetClass) -> dg.AssetSelection:
+    """The universe, one class of raw tables, and all that follows from them."""
+    raw = [key(RAW_TABLE[name].full_name) for name in TABLES_OF_CLASS[asset_class]]
+    return dg.AssetSelection.groups("reference") | dg.AssetSelection.assets(*raw).downstream()

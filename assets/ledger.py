@@ -1,0 +1,100 @@
+"""The run's own books: meta.runs and meta.checks.
+
+Here: writing down that a run began, what it stored, what was checked and how it ended, so that a reader of the
+published file can judge what it holds without Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import duckdb
+
+from assets.run import Run
+from assets.warehouse import transaction
+
+
+@dataclass(frozen=True)
+class Check:
+    """One verdict. `detail` says, for a person, what failed; a failed ERROR stops the run before it publishes."""
+
+    name: str
+    table_name: str
+    passed: bool
+    severity: Literal["ERROR", "WARN"]
+    rows_checked: int
+    rows_failed: int
+    detail: str | None = None
+
+
+def open_run(run: Run) -> None:
+    """Enter the run as running."""
+    run.connection.execute(
+        "insert into meta.runs by name select ? as run_id, ? as source, ?::timestamptz as started_at, "
+        "'running' as status, 0 as rows_new, 0 as rows_restated, ? as code_version",
+        [run.id, run.source.name, run.started_at, run.code_version],
+    )
+
+
+def close_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
+    """Enter a run that ended without publishing."""
+    connection.execute(
+        "update meta.runs set status = 'not_published', finished_at = now() where run_id = ? and status = 'running'",
+        [run_id],
+    )
+
+
+def note_rows(run: Run, rows_new: int, rows_restated: int) -> None:
+    """Add what a step stored to the run's totals."""
+    run.connection.execute(
+        "update meta.runs set rows_new = rows_new + ?, rows_restated = rows_restated + ? where run_id = ?",
+        [rows_new, rows_restated, run.id],
+    )
+
+
+def note_as_of(run: Run) -> None:
+    """Enter the day as of which the run's tables are true."""
+    run.connection.execute(
+        "update meta.runs set as_of = (select as_of from reference.clock) where run_id = ?", [run.id]
+    )
+
+
+def note_checks(run: Run, checks: Iterable[Check]) -> None:
+    """Enter the verdicts, in place of those that the same run gave before."""
+    with transaction(run.connection):
+        for check in checks:
+            run.connection.execute(
+                "delete from meta.checks where run_id = ? and check_name = ? and table_name = ?",
+                [run.id, check.name, check.table_name],
+            )
+            run.connection.execute(
+                "insert into meta.checks (run_id, check_name, table_name, passed, severity, rows_checked, rows_failed, "
+                "detail) values (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    run.id,
+                    check.name,
+                    check.table_name,
+                    check.passed,
+                    check.severity,
+                    check.rows_checked,
+                    check.rows_failed,
+                    check.detail,
+                ],
+            )
+
+
+def troubles(run: Run) -> list[str]:
+    """The instruments and series that failed or are stale, each with the reason."""
+    return [
+        text
+        for (text,) in run.connection.execute(
+            """
+            select id || ': ' || failure from meta.deliveries where failure is not null
+            union all
+            select id || ': stale, last value of ' || last_session from meta.freshness where status = 'stale'
+            order by all
+            """
+        ).fetchall()
+    ]

@@ -1,0 +1,206 @@
+"""The SQL models: found because of where they lie, read, put in order by what they read, and run.
+
+    sql/<schema>/<table>.sql     one select; the header says what the table is, comments say what the columns are
+
+Here: everything about the files as files. What a table means stands in its file and nowhere else. A header line is
+`-- key: value` with the keys of `Model`; a column is described by the comment behind it in the CTE named final;
+`$name` is a number from parameters.yaml.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import duckdb
+
+from assets.contracts import Column
+from assets.parameters import Parameter
+from assets.warehouse import transaction
+
+SQL_FOLDER = Path(__file__).parent.parent / "sql"
+
+_HEADER = re.compile(r"^-- (\w+): (.*)$")
+_CONTINUED = re.compile(r"^--   (.*)$")
+_PARAMETER = re.compile(r"\$([a-z][a-z0-9_]*)")
+_DESCRIBED_COLUMN = re.compile(r"(\w+),?\s+-- (.+)$")
+_FINAL = re.compile(r"^final as \(\n(.*?)^    from", re.MULTILINE | re.DOTALL)
+
+
+class ModelError(Exception):
+    """A model file does not fit. The message names the file and what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One SQL file.
+
+    `grain` are the columns that tell rows apart; `known_at` is the column with the instant at which a row could first
+    be known, or None where the whole table is true as of the run's clock.
+    """
+
+    schema: str
+    name: str
+    text: str
+    description: str
+    grain: tuple[str, ...]
+    known_at: str | None
+    column_descriptions: Mapping[str, str]
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def sql_path(self) -> str:
+        """Path of the file within the project."""
+        return f"sql/{self.schema}/{self.name}.sql"
+
+    @cached_property
+    def upstream(self) -> tuple[str, ...]:
+        """The tables that it reads, as schema.table, read out of the SQL."""
+        import sqlglot  # half a second to import
+        from sqlglot import exp
+
+        try:
+            tree = sqlglot.parse_one(_PARAMETER.sub("1", self.text), dialect="duckdb")
+        except sqlglot.ParseError as error:
+            raise ModelError(f"{self.sql_path}: {error}") from error
+        names = {f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db}
+        return tuple(sorted(names))
+
+    def sql(self, parameters: Mapping[str, Parameter]) -> str:
+        """The query, with the numbers in place of their names.
+
+        Raises ModelError for a name that parameters.yaml does not have.
+        """
+
+        def number(match: re.Match[str]) -> str:
+            if match[1] not in parameters:
+                raise ModelError(f"{self.sql_path}: there is no parameter {match[1]} in parameters.yaml")
+            return str(parameters[match[1]].value)
+
+        return _PARAMETER.sub(number, self.text)
+
+
+def read_model(path: Path) -> Model:
+    """Read one file. Raises ModelError when the header or the columns' comments are not all there."""
+    text = path.read_text(encoding="utf-8")
+    header: dict[str, str] = {}
+    last = ""
+    for line in text.splitlines():
+        if match := _HEADER.match(line):
+            last = match[1]
+            header[last] = match[2].strip()
+        elif (match := _CONTINUED.match(line)) and last:
+            header[last] += " " + match[1].strip()
+        else:
+            break
+    name = f"{path.parent.name}/{path.name}"
+    for key in ("description", "grain", "known_at"):
+        if not header.get(key):
+            raise ModelError(f"sql/{name}: the header has no line '-- {key}: ...'")
+    final = _FINAL.search(text)
+    if final is None:
+        raise ModelError(f"sql/{name}: there is no CTE named final")
+    columns = {
+        match[1]: match[2].strip() for line in final[1].splitlines() if (match := _DESCRIBED_COLUMN.search(line))
+    }
+    return Model(
+        schema=path.parent.name,
+        name=path.stem,
+        text=text,
+        description=header["description"],
+        grain=tuple(part.strip() for part in header["grain"].split(",")),
+        known_at=None if header["known_at"].startswith("the run's clock") else header["known_at"].split()[0].rstrip(","),
+        column_descriptions=columns,
+    )
+
+
+def read_models(folder: Path = SQL_FOLDER) -> tuple[Model, ...]:
+    """Every model, each after those that it reads.
+
+    Raises ModelError when a file does not fit or two models read each other.
+    """
+    models = {model.full_name: model for model in map(read_model, sorted(folder.glob("*/*.sql")))}
+    graph = {name: [up for up in model.upstream if up in models] for name, model in models.items()}
+    try:
+        return tuple(models[name] for name in TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        raise ModelError(f"models read each other in a circle: {' -> '.join(error.args[1])}") from error
+
+
+def run_model(
+    connection: duckdb.DuckDBPyConnection, model: Model, parameters: Mapping[str, Parameter]
+) -> tuple[int, list[Column]]:
+    """Build the table anew. Returns its number of rows and its columns.
+
+    Raises ModelError when the columns and the comments that describe them are not the same.
+    """
+    with transaction(connection):
+        connection.execute(f"create or replace table {model.full_name} as {model.sql(parameters)}")
+        columns = describe(connection, model)
+        connection.execute(f"comment on table {model.full_name} is {_literal(model.description)}")
+        for column in columns:
+            connection.execute(
+                f"comment on column {model.full_name}.{column.name} is {_literal(column.description)}"
+            )
+    rows = connection.execute(f"select count(*) from {model.full_name}").fetchall()[0][0]
+    return int(rows), columns
+
+
+def describe(connection: duckdb.DuckDBPyConnection, model: Model) -> list[Column]:
+    """The columns of the built table with their descriptions. Raises ModelError as `run_model` does."""
+    types = {
+        row[0]: row[1].lower() for row in connection.execute(f"describe {model.full_name}").fetchall()
+    }
+    undescribed = [name for name in types if name not in model.column_descriptions]
+    if undescribed:
+        raise ModelError(f"{model.sql_path}: no comment describes {', '.join(undescribed)}")
+    return [Column(name, type_, model.column_descriptions[name]) for name, type_ in types.items()]
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+@dataclass(frozen=True)
+class ModelCheck:
+    """Something that must hold for a built table: rows looked at, rows that break it, and what that means."""
+
+    name: str
+    description: str
+    rows_checked: int
+    rows_failed: int
+
+
+def check_model(connection: duckdb.DuckDBPyConnection, model: Model, columns: Iterable[Column]) -> list[ModelCheck]:
+    """The checks that every model must pass: its grain is unique, no value is NaN, nothing comes from the future."""
+    checks = {
+        "grain_is_unique": (
+            f"{', '.join(model.grain)} tell rows apart",
+            f"select count(*) - count(distinct ({', '.join(model.grain)})) from {model.full_name}",
+        ),
+        "no_nan": (
+            "an unknown number is null, never NaN or infinite",
+            f"select count(*) from {model.full_name} where "
+            + (
+                " or ".join(f"not isfinite({column.name})" for column in columns if column.type == "double")
+                or "false"
+            ),
+        ),
+    }
+    if model.known_at:
+        checks["nothing_from_the_future"] = (
+            "no row was known only after the run's clock",
+            f"select count(*) from {model.full_name} cross join reference.clock where {model.known_at} > as_of_at",
+        )
+    rows = connection.execute(f"select count(*) from {model.full_name}").fetchall()[0][0]
+    return [
+        ModelCheck(name, description, rows, connection.execute(query).fetchall()[0][0])
+        for name, (description, query) in checks.items()
+    ]

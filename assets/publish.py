@@ -1,0 +1,118 @@
+"""The file that readers open: built beside the old one, checked, and swapped in at once.
+
+Here: what is published and how it is put in place. A reader that has the old file open keeps it; one that opens the
+path gets the old or the new file, never a part of one.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from assets.run import Run
+from assets.warehouse import transaction
+
+# What readers get: every version of the inputs, and all that is derived. The universe is in core; the steps in
+# between are not a promise to anyone.
+PUBLISHED_SCHEMAS = ("raw", "core", "marts", "meta")
+
+# Clients from DuckDB 1.4 on can open this format.
+STORAGE_VERSION = "v1.4.0"
+
+
+class PublishError(Exception):
+    """The new file is not what was to be published, so the old one stays."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was swapped in: where, how many tables and rows, how large in bytes."""
+
+    path: Path
+    tables: int
+    rows: int
+    size: int
+
+
+def publish(run: Run, status: str) -> Published:
+    """Write the published file of the run, with the run itself marked as `status` in it.
+
+    Raises PublishError when the new file does not hold what the warehouse holds.
+    """
+    new = run.published.with_name(run.published.name + ".tmp")
+    _remove(new)
+    counts = _build(run, new, status)
+    _check(new, counts)
+    _swap(new, run.published)
+    finish(run.connection, run.id, status)
+    return Published(run.published, len(counts), sum(counts.values()), run.published.stat().st_size)
+
+
+def finish(connection: duckdb.DuckDBPyConnection, run_id: str, status: str, database: str | None = None) -> None:
+    """Mark a run as ended."""
+    table = "meta.runs" if database is None else f"{database}.meta.runs"
+    connection.execute(f"update {table} set status = ?, finished_at = now() where run_id = ?", [status, run_id])
+
+
+def _build(run: Run, path: Path, status: str) -> dict[str, int]:
+    """Copy the published schemas, with their comments, into a new database file. Returns rows per table."""
+    connection = run.connection
+    listed = ", ".join(f"'{schema}'" for schema in PUBLISHED_SCHEMAS)
+    tables = connection.execute(
+        f"select schema_name, table_name, comment from duckdb_tables() where database_name = current_database() "
+        f"and schema_name in ({listed}) order by all"
+    ).fetchall()
+    columns = connection.execute(
+        f"select schema_name, table_name, column_name, comment from duckdb_columns() "
+        f"where database_name = current_database() and schema_name in ({listed}) and comment is not null"
+    ).fetchall()
+    connection.execute(f"attach '{_quoted(str(path))}' as snapshot (storage_version '{STORAGE_VERSION}')")
+    try:
+        counts: dict[str, int] = {}
+        with transaction(connection):
+            for schema in PUBLISHED_SCHEMAS:
+                connection.execute(f"create schema snapshot.{schema}")
+            for schema, table, comment in tables:
+                name = f"{schema}.{table}"
+                connection.execute(f"create table snapshot.{name} as from {name}")
+                connection.execute(f"comment on table snapshot.{name} is '{_quoted(comment or '')}'")
+                counts[name] = connection.execute(f"select count(*) from {name}").fetchall()[0][0]
+            for schema, table, column, comment in columns:
+                connection.execute(f"comment on column snapshot.{schema}.{table}.{column} is '{_quoted(comment)}'")
+            finish(connection, run.id, status, "snapshot")
+    finally:
+        connection.execute("detach snapshot")
+    return counts
+
+
+def _check(path: Path, counts: dict[str, int]) -> None:
+    """Open the new file as a reader would and count."""
+    with duckdb.connect(str(path), read_only=True) as reader:
+        for name, expected in counts.items():
+            found = reader.execute(f"select count(*) from {name}").fetchall()[0][0]
+            if found != expected:
+                raise PublishError(f"{name} has {found} rows in the new file but {expected} in the warehouse")
+
+
+def _swap(new: Path, path: Path) -> None:
+    """Put the new file in the old one's place, and make sure that a power cut leaves one of the two."""
+    for target in (new, path.parent):
+        descriptor = os.open(target, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if target == new:
+            os.replace(new, path)
+
+
+def _remove(path: Path) -> None:
+    for leftover in (path, path.with_name(path.name + ".wal")):
+        leftover.unlink(missing_ok=True)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")

@@ -1,0 +1,153 @@
+"""The reference tables: the universe and the parameters as data, the sessions, the releases and the clock.
+
+Here: writing down what people decided and what calendars say, so that SQL can read it. Nothing here looks at a price.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import duckdb
+import pandas as pd
+
+from assets import calendars
+from assets.contracts import RAW_TABLE, STORED_TABLES, TABLES_OF_CLASS
+from assets.run import Run
+from assets.universe import Universe
+from assets.warehouse import transaction
+
+_TABLE = {table.full_name: table for table in STORED_TABLES}
+
+
+class ClockError(Exception):
+    """There is no day as of which tables could be true."""
+
+
+def write_universe(run: Run) -> dict[str, int]:
+    """Replace the reference tables that come from the universe and parameter files. Returns rows per table."""
+    frames = {**_universe_frames(run.universe), "meta.parameters": _parameters_frame(run)}
+    with transaction(run.connection):
+        for name, frame in frames.items():
+            _replace(run.connection, name, frame)
+    return {name: len(frame) for name, frame in frames.items()}
+
+
+def write_sessions(run: Run) -> int:
+    """Bring reference.sessions up to the calendar library at hand. Returns the number of sessions.
+
+    They reach to the end of next year, so that planned sessions are known too.
+    """
+    last_day = date(run.started_at.year + 1, 12, 31)
+    build = (calendars.library_version(), last_day)
+    connection = run.connection
+    if connection.execute("select library_version, last_day from reference.session_builds").fetchall() != [build]:
+        with transaction(connection):
+            _replace(connection, "reference.sessions", calendars.sessions(last_day))
+            _replace(
+                connection,
+                "reference.session_builds",
+                pd.DataFrame({"library_version": [build[0]], "last_day": [pd.Timestamp(last_day)]}),
+            )
+    return _count(connection, "reference.sessions")
+
+
+def write_clock(run: Run) -> date:
+    """Set the instant as of which everything derived is true, and return its day.
+
+    It is --as-of if given, else now for a live source, else the end of the last session that was delivered.
+    Raises ClockError when nothing was ever delivered.
+    """
+    if run.as_of is not None:
+        as_of, as_of_at = run.as_of, calendars.end_of_day(run.as_of)
+    elif run.source.has_clock:
+        as_of, as_of_at = run.started_at.date(), run.started_at
+    else:
+        as_of = last_session(run.connection)
+        as_of_at = calendars.end_of_day(as_of)
+    frame = pd.DataFrame({"as_of": [pd.Timestamp(as_of)], "as_of_at": [pd.Timestamp(as_of_at)]})
+    with transaction(run.connection):
+        _replace(run.connection, "reference.clock", frame)
+    return as_of
+
+
+def last_session(connection: duckdb.DuckDBPyConnection) -> date:
+    """The last day that any stored bar is about. Raises ClockError when there is none."""
+    bars = [
+        f"select max(session_date) as last_session from raw.{table}"
+        for tables in TABLES_OF_CLASS.values()
+        for table in tables
+        if table.endswith("_bars")
+    ]
+    row = connection.execute(f"select max(last_session) from ({' union all '.join(bars)})").fetchone()
+    if row is None or row[0] is None:
+        raise ClockError("no price was ever stored, so there is no day to work as of; look at the source")
+    last: date = row[0]
+    return last
+
+
+def write_releases(run: Run) -> int:
+    """Work out when each stored macro observation became public. Returns the number of observations.
+
+    A series without a rule (it is not in the universe) gets the most cautious one for a daily series: the next
+    business day at noon.
+    """
+    observed = run.connection.execute(
+        f"select distinct series_id, observation_date from {RAW_TABLE['macro_observations'].full_name}"
+    ).df()
+    rules = {series.id: calendars.ReleaseRule(series.release) for series in run.universe.series}
+    unknown = calendars.ReleaseRule("next business day 12:00")
+    parts = [
+        rows.assign(released_at=rules.get(str(series_id), unknown).released_at(rows["observation_date"]))
+        for series_id, rows in observed.groupby("series_id", sort=True)
+    ]
+    frame = pd.concat(parts) if parts else pd.DataFrame(columns=["series_id", "observation_date", "released_at"])
+    with transaction(run.connection):
+        _replace(run.connection, "reference.releases", frame)
+    return len(frame)
+
+
+def _universe_frames(universe: Universe) -> dict[str, pd.DataFrame]:
+    instruments = pd.DataFrame(
+        [
+            {**i.model_dump(exclude={"id", "yahoo"}), "instrument_id": i.id, "calendar": i.calendar}
+            for i in universe.instruments
+        ]
+    )
+    return {
+        "reference.instruments": instruments,
+        "reference.pairs": pd.DataFrame(
+            [{"pair_id": p.id, "numerator": p.numerator, "denominator": p.denominator} for p in universe.pairs]
+        ),
+        "reference.signals": pd.DataFrame(
+            [
+                {"signal_id": s.id, "subject_id": s.subject, "kind": s.kind, "trigger": s.trigger}
+                for s in universe.signals
+            ]
+        ),
+        "reference.targets": pd.DataFrame({"target_id": list(universe.target_ids)}),
+        "reference.horizons": pd.DataFrame({"horizon_days": list(universe.targets.horizons_days)}),
+        "reference.series": pd.DataFrame(
+            [
+                {**s.model_dump(exclude={"id", "release", "fred"}), "series_id": s.id, "release_rule": s.release}
+                for s in universe.series
+            ]
+        ),
+    }
+
+
+def _parameters_frame(run: Run) -> pd.DataFrame:
+    return pd.DataFrame([{"name": name, **parameter.model_dump()} for name, parameter in run.parameters.items()])
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFrame) -> None:
+    """Put the frame's rows in place of the table's, by column name."""
+    columns = ", ".join(column.name for column in _TABLE[name].columns)
+    connection.execute(f"delete from {name}")
+    connection.register("replacement", frame)
+    connection.execute(f"insert into {name} by name select {columns} from replacement")
+    connection.unregister("replacement")
+
+
+def _count(connection: duckdb.DuckDBPyConnection, name: str) -> int:
+    row = connection.execute(f"select count(*) from {name}").fetchone()
+    return int(row[0]) if row else 0

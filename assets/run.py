@@ -1,0 +1,48 @@
+"""What one run works with: its connection, source, universe, parameters and clock, handed to every step.
+
+Here: the object and the two questions that every step asks of it (where to write, what to say). How a run is
+configured and started is the business of `pipelines`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+
+from assets.parameters import Parameter
+from assets.sources.base import Source
+from assets.universe import Universe
+from assets.warehouse import Home
+
+# Steps say here what they are doing; the command line shows it, Dagster keeps it with the run.
+log = logging.getLogger("cascade")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run. `as_of` is set when a past state is asked for; `started_at` is the wall clock, read once."""
+
+    id: str
+    connection: duckdb.DuckDBPyConnection
+    home: Home
+    source: Source
+    universe: Universe
+    parameters: Mapping[str, Parameter]
+    as_of: date | None
+    started_at: datetime
+    code_version: str
+
+    @property
+    def published(self) -> Path:
+        """The file that this run publishes."""
+        return self.home.published(self.as_of)
+
+    @property
+    def may_fetch(self) -> bool:
+        """A past state of a live market is what was stored of it; fetching now would not bring the past back."""
+        return self.as_of is None or not self.source.has_clock

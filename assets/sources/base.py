@@ -1,0 +1,70 @@
+"""The shape every source answers in.
+
+Here: the `Source` protocol, the `Delivery` it yields and nothing that knows a vendor. A source does its own parsing
+and naming; it never judges whether a value is plausible (that is the contracts' and the screens' work) and never
+touches the warehouse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal, Protocol
+
+import pandas as pd
+
+AssetClass = Literal["equity", "crypto", "macro"]
+ASSET_CLASSES: tuple[AssetClass, ...] = ("equity", "crypto", "macro")
+
+
+class SourceError(Exception):
+    """The source as a whole cannot be read. The message is one line and names the cure."""
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that cannot even be given a key (no readable date), kept word for word.
+
+    `payload` is the row as JSON text, `reason` one sentence for the person who looks at meta.quarantine.
+    """
+
+    payload: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Everything a source has for one instrument or series.
+
+    `tables` maps the name of a raw contract ("equity_bars", "crypto_market_caps", ...) to a frame with the contract's
+    own columns, without the book-keeping ones (source, captured_at, version). Dates are `datetime64`, numbers are
+    `float64`, unknown is NaN. `origin` is where the rows came from, for people ("yahoo:^RUT", "equity/RUT.csv").
+    `failure` is set when nothing, or not everything, could be had; what did arrive still counts.
+    """
+
+    id: str
+    origin: str
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    rejected: tuple[Rejected, ...] = ()
+    failure: str | None = None
+
+
+class Source(Protocol):
+    """A place that market data comes from.
+
+    `name` is the name of the home that it fills (data/<name>); `is_synthetic` marks data that no market made.
+    `has_clock` is true when data is as of now (live), false when it is as of its own last session.
+    """
+
+    name: str
+    is_synthetic: bool
+    has_clock: bool
+
+    def fetch(self, asset_class: AssetClass, since: Mapping[str, date]) -> Iterator[Delivery]:
+        """One delivery per instrument or series of the class, in a stable order.
+
+        `since` gives, per id, the first date to ask for; an id that is not in it is wanted whole. A source that
+        cannot ask for less may deliver more. Raises SourceError when there is nothing to read at all.
+        """
+        ...

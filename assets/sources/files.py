@@ -1,0 +1,285 @@
+"""A folder of CSV or Parquet files as a source.
+
+    equity/ID.csv       date, open, high, low, close, adj_close, volume   (date and one of the closes are enough)
+    crypto/ID.csv       the same, in US dollars, per UTC day
+    crypto_mcap/ID.csv  date, market_cap                                  (0 or blank means unknown)
+    macro/ID.csv        date, value                                       (blank or '.' means no observation)
+    groups.csv          group, symbol, valid_from, valid_to               (optional)
+    MANIFEST.csv        kind, symbol, price_basis                         (optional)
+
+Here: finding the files and turning their text into typed rows; any of them may be broken without harm to the others.
+A file whose instrument the universe does not know is delivered all the same. Whether a value is plausible is judged
+elsewhere. The manifest tells which files hold closes that are already adjusted for dividends: of those only adj_close
+is taken, since such a close is not the price that anybody paid.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from assets.calendars import NEW_YORK
+from assets.contracts import RAW_TABLE, Table
+from assets.sources.base import AssetClass, Delivery, Rejected, SourceError
+
+_SUFFIXES = (".csv", ".parquet")
+# What vendors call the date, and how they mark an unknown value.
+_DATE_NAMES = ("date", "observation_date", "timestamp", "datetime")
+_UNKNOWN = ("", ".", "nan", "null", "none", "n/a", "na")
+_ADJUSTED_CLOSES = "ohlc and adj_close dividend-adjusted"
+
+
+class _Unreadable(Exception):
+    """The file as a whole cannot be used. The message says why."""
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How one folder's files become rows of one raw table.
+
+    `columns` maps a name in the file to the table's; of `any_of` at least one must be there, and a file without one of
+    the others is delivered with a note. `is_blank_unknown`: a row without a value is no row, rather than a bad one.
+    """
+
+    folder: str
+    table: Table
+    columns: Mapping[str, str]
+    any_of: tuple[str, ...]
+    is_blank_unknown: bool = False
+    is_zero_unknown: bool = False
+
+
+_BAR_COLUMNS = {name: name for name in ("open", "high", "low", "close", "adj_close", "volume")}
+_LAYOUTS: dict[AssetClass, tuple[_Layout, ...]] = {
+    "equity": (_Layout("equity", RAW_TABLE["equity_bars"], _BAR_COLUMNS, ("close", "adj_close")),),
+    "crypto": (
+        _Layout("crypto", RAW_TABLE["crypto_bars"], _BAR_COLUMNS, ("close", "adj_close")),
+        _Layout(
+            "crypto_mcap",
+            RAW_TABLE["crypto_market_caps"],
+            {"market_cap": "market_cap_usd"},
+            ("market_cap",),
+            is_blank_unknown=True,
+            is_zero_unknown=True,
+        ),
+    ),
+    "macro": (
+        _Layout("macro", RAW_TABLE["macro_observations"], {"value": "value"}, ("value",), is_blank_unknown=True),
+    ),
+}
+
+
+class FilesSource:
+    """A folder laid out as the module says."""
+
+    name = "files"
+    is_synthetic = False
+    has_clock = False
+
+    def __init__(self, folder: Path) -> None:
+        """Raises SourceError when there is no such folder, or none of the expected ones in it."""
+        self._folder = folder
+        folders = [layout.folder for layouts in _LAYOUTS.values() for layout in layouts]
+        if not folder.is_dir():
+            raise SourceError(f"{folder} is not a folder; give --path a folder that holds {', '.join(folders)}")
+        if not any((folder / name).is_dir() for name in folders):
+            raise SourceError(f"{folder} has none of the folders {', '.join(folders)}; see the README for the layout")
+
+    def fetch(self, asset_class: AssetClass, since: Mapping[str, date]) -> Iterator[Delivery]:
+        """One delivery per file, in alphabetical order. `since` is not needed: reading a file costs little."""
+        adjusted = self._adjusted_closes()
+        with duckdb.connect(config={"threads": 1}) as reader:  # files are small: threads cost more than they save
+            reader.execute(f"set timezone = '{NEW_YORK}'")
+            for layout in _LAYOUTS[asset_class]:
+                for path in self._files(layout.folder):
+                    yield _read(reader, path, f"{layout.folder}/{path.name}", layout, path.stem in adjusted)
+            if asset_class == "equity":
+                yield from self._groups(reader)
+
+    def _files(self, folder: str) -> list[Path]:
+        return sorted(p for p in (self._folder / folder).glob("*") if p.suffix in _SUFFIXES and p.is_file())
+
+    def _adjusted_closes(self) -> set[str]:
+        path = self._folder / "MANIFEST.csv"
+        if not path.is_file():
+            return set()
+        try:
+            manifest = pd.read_csv(path, dtype=str)
+            is_adjusted = manifest["price_basis"].str.lower().str.startswith(_ADJUSTED_CLOSES, na=False)
+            return set(manifest.loc[is_adjusted, "symbol"])
+        except (KeyError, ValueError) as error:
+            raise SourceError(f"{path} is no manifest ({error}); correct it or remove it") from error
+
+    def _groups(self, reader: duckdb.DuckDBPyConnection) -> Iterator[Delivery]:
+        path = self._folder / "groups.csv"
+        if not path.is_file():
+            return
+        try:
+            names = _load(reader, path)
+            missing = [name for name in ("group", "symbol", "valid_from", "valid_to") if name not in names]
+            if missing:
+                raise _Unreadable(f"no column {', '.join(missing)}; the header reads {', '.join(names)}")
+            frame = reader.execute(
+                """
+                select
+                    trim("group") as group_id,
+                    trim(symbol) as instrument_id,
+                    valid_from::date as valid_from,
+                    nullif(trim(valid_to), '')::date as valid_to
+                from file_text
+                """
+            ).df()
+        except (_Unreadable, duckdb.ConversionException) as error:
+            yield Delivery("groups", path.name, failure=f"{path.name}: {_first_line(error)}")
+        else:
+            yield Delivery("groups", path.name, {"group_members": frame})
+
+
+def _read(
+    reader: duckdb.DuckDBPyConnection, path: Path, origin: str, layout: _Layout, is_adjusted: bool
+) -> Delivery:
+    try:
+        header = _load(reader, path)
+        names = _resolve_names(header, layout, path.stem)
+    except _Unreadable as error:
+        return Delivery(path.stem, origin, failure=f"{origin}: {error}")
+    missing = [name for name in layout.columns if name not in names]
+    if is_adjusted:
+        names = {name: column for name, column in names.items() if name in ("date", "adj_close", "volume")}
+    frame, rejected = _typed(reader, names, layout)
+    frame.insert(0, layout.table.key[0], path.stem)
+    failure = f"{origin}: no column {', '.join(missing)}, so it stays unknown" if missing else None
+    return Delivery(path.stem, origin, {layout.table.name: frame}, tuple(rejected), failure)
+
+
+def _load(reader: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
+    """Put the file as text into the table file_text, with its line numbers, and return the lower-case column names.
+
+    CSV lines that do not fit the header end up in reject_errors. Raises _Unreadable for a file that is empty, binary
+    or no table at all.
+    """
+    if path.stat().st_size == 0:
+        raise _Unreadable("the file is empty")
+    try:
+        if path.suffix == ".parquet":
+            names = [row[0] for row in reader.execute("describe select * from read_parquet(?)", [str(path)]).fetchall()]
+            rows = "read_parquet($path)"
+        else:
+            names = _csv_header(path)
+            # Types are not guessed: guessing takes longer than reading, and one odd row would change a column's type.
+            columns = ", ".join(f"'column_{number}': 'varchar'" for number in range(len(names)))
+            rows = f"""read_csv(
+                $path, auto_detect = false, header = false, skip = 1, delim = ',', quote = '"', escape = '"',
+                null_padding = true, store_rejects = true, columns = {{{columns}}}
+            )"""
+        clean = [name.strip().lower().replace(" ", "_") for name in names]
+        if len(set(clean)) < len(clean) or not all(clean):
+            raise _Unreadable(f"the header has an empty or repeated name: {', '.join(clean)}")
+        titles = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"' for name in clean)
+        reader.execute("drop table if exists reject_errors")
+        reader.execute("drop table if exists reject_scans")
+        reader.execute(
+            f"create or replace temp table file_text as select 1 + row_number() over () as line, texts.* "
+            f"from (select columns(*)::varchar from {rows}) as texts({titles})",
+            {"path": str(path)},
+        )
+    except (duckdb.Error, UnicodeDecodeError) as error:
+        raise _Unreadable(f"not readable as {path.suffix[1:]} ({_first_line(error)})") from error
+    if reader.execute("select count(*) from file_text").fetchall() == [(0,)]:
+        raise _Unreadable("the file has no rows")
+    return clean
+
+
+def _csv_header(path: Path) -> list[str]:
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        try:
+            return next(csv.reader(lines))
+        except (StopIteration, csv.Error) as error:
+            raise _Unreadable("the file has no header") from error
+
+
+def _resolve_names(header: list[str], layout: _Layout, stem: str) -> dict[str, str]:
+    """Which column of the file holds what. Raises _Unreadable when there is no date or nothing to read."""
+    names = {name: name for name in layout.columns if name in header}
+    if "value" in layout.columns and stem.lower() in header:  # FRED names the column after the series
+        names["value"] = stem.lower()
+    day = next((name for name in _DATE_NAMES if name in header), None)
+    shown = ", ".join(header)[:200]
+    if day is None:
+        raise _Unreadable(f"no date column; the header reads {shown}")
+    if not any(name in names for name in layout.any_of):
+        raise _Unreadable(f"no column {' or '.join(layout.any_of)}; the header reads {shown}")
+    return {"date": day, **names}
+
+
+def _typed(
+    reader: duckdb.DuckDBPyConnection, names: Mapping[str, str], layout: _Layout
+) -> tuple[pd.DataFrame, list[Rejected]]:
+    """The rows with a date and readable numbers, typed, and those without, word for word."""
+    numbers = [name for name in names if name != "date"]
+    unknown = ", ".join(f"'{mark}'" for mark in _UNKNOWN)
+    # Only what did not become a number is looked at as text: that is a hundred times rarer.
+    unreadable = [
+        f"""coalesce(case when "{name}" is null then lower(trim("{name}_text")) not in ({unknown}) end, false)"""
+        for name in numbers
+    ]
+    # A date may come with a time: midnight in New York, written in UTC.
+    day = f'"{names["date"]}"'
+    reader.execute(
+        f"""
+        create or replace temp table file_typed as
+        with numbers as (
+            select
+                line,
+                coalesce(try_cast({day} as date), try_cast({day} as timestamptz)::date) as day,
+                {", ".join(f'try_cast("{names[name]}" as double) as "{name}"' for name in numbers)},
+                {", ".join(f'"{names[name]}" as "{name}_text"' for name in numbers)}
+            from file_text
+        )
+        select
+            *,
+            {" or ".join(unreadable)} as is_unreadable,
+            coalesce({", ".join(f'"{name}"' for name in numbers)}) is null as is_blank,
+            coalesce({" and ".join(f'"{name}" = 0' for name in numbers)}, false) as is_zero
+        from numbers
+        """
+    )
+    skipped = " or ".join(
+        [
+            "is_unreadable",
+            *(["is_blank"] if layout.is_blank_unknown else []),
+            *(["is_zero"] if layout.is_zero_unknown else []),
+        ]
+    )
+    values = ", ".join(f'"{name}" as "{layout.columns[name]}"' for name in numbers)
+    frame = reader.execute(
+        f"select day as {layout.table.date_column}, {values} from file_typed "
+        f"where day is not null and not ({skipped}) order by line"
+    ).df()
+    bad = reader.execute(
+        """
+        select to_json(file_text)::varchar, case when day is null then 'the date cannot be read' else 'a value is not a number' end
+        from file_text
+        inner join file_typed on file_typed.line = file_text.line
+        where is_unreadable or day is null
+        order by file_text.line
+        """
+    ).fetchall()
+    rejects = reader.execute(
+        "select count(*) from duckdb_tables() where table_name = 'reject_errors'"
+    ).fetchall()
+    if rejects != [(0,)]:
+        bad += reader.execute(
+            "select distinct csv_line, 'the line does not fit the header' from reject_errors order by all"
+        ).fetchall()
+    return frame, [Rejected(payload, reason) for payload, reason in bad]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,122 @@
+"""FRED: macro observations from the keyless CSV that the site's own graphs download.
+
+Here: asking for one series, telling what went wrong, and turning the answer into the raw contract's columns. When an
+observation became public is not in this file's data; release rules stand in the universe.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from datetime import date
+
+import pandas as pd
+import requests
+from urllib3.exceptions import ProtocolError
+
+from assets.sources.base import Delivery, Rejected
+from assets.sources.retry import Patience, VendorFault, status_fault
+from assets.universe import Series
+
+URL = "https://fred.stlouisfed.org/graph/fredgraph.csv"
+# The crawl delay that the site's robots.txt asks for.
+CRAWL_DELAY_SECONDS = 1.0
+TIMEOUT_SECONDS = 20.0
+CONNECT_TIMEOUT_SECONDS = 5.0
+
+# Both spellings of the date's heading and of "no value" were in use at some time.
+_DATE_HEADINGS = ("observation_date", "DATE")
+_NO_VALUE = ("", ".")
+
+
+class Fred:
+    """Asks FRED for one series at a time. `timeout` is the seconds that an answer may take."""
+
+    def __init__(self, timeout: float = TIMEOUT_SECONDS) -> None:
+        self._timeout = (min(CONNECT_TIMEOUT_SECONDS, timeout), timeout)
+        self._session = requests.Session()
+
+    def fetch(self, series: Series, since: date | None, patience: Patience) -> Delivery:
+        """The observations of the series from `since` on; all there are without it.
+
+        A day without a value is no observation and left out; a row that cannot be read is rejected. Never raises for
+        the vendor's fault: `failure` says why nothing came.
+        """
+        fred_id = series.fred_id
+        if fred_id is None:
+            raise ValueError(f"{series.id} is not at FRED")
+        origin = f"fred:{fred_id}"
+        try:
+            rows = patience.call(lambda: self._ask(fred_id, since))
+        except VendorFault as fault:
+            return Delivery(id=series.id, origin=origin, failure=str(fault))
+        observations, rejected = _observations(rows, series)
+        if since is None and observations.empty:
+            failure = f"no observations: FRED knows {fred_id} but sent none"
+            return Delivery(id=series.id, origin=origin, rejected=rejected, failure=failure)
+        return Delivery(id=series.id, origin=origin, tables={"macro_observations": observations}, rejected=rejected)
+
+    def _ask(self, fred_id: str, since: date | None) -> list[list[str]]:
+        """The rows under the heading, as text. Raises VendorFault."""
+        query = {"id": fred_id} if since is None else {"id": fred_id, "cosd": since.isoformat()}
+        try:
+            answer = self._session.get(URL, params=query, timeout=self._timeout)
+        except requests.RequestException as error:
+            raise _connection_fault(fred_id, error) from error
+        body = answer.content.decode("utf-8-sig", errors="replace").strip()
+        if answer.status_code != 200:
+            detail = " ".join(body[:80].split())
+            raise status_fault("FRED", fred_id, answer.status_code, detail, answer.headers.get("Retry-After"))
+        if not body:
+            raise VendorFault(f"empty: FRED sent nothing for {fred_id}", is_passing=True)
+        if body.startswith("<"):
+            raise VendorFault(f"not CSV: FRED sent a web page for {fred_id}", is_passing=True)
+        heading, *rows = csv.reader(io.StringIO(body))
+        if len(heading) != 2 or heading[0] not in _DATE_HEADINGS or heading[1] != fred_id:
+            raise VendorFault(f"wrong heading: FRED's answer for {fred_id} is headed {','.join(heading)[:80]}")
+        return rows
+
+
+def _connection_fault(fred_id: str, error: requests.RequestException) -> VendorFault:
+    """What a missing answer means: nobody could be reached, nobody answered in time, or the line broke."""
+    if isinstance(error, requests.ReadTimeout):
+        return VendorFault(f"timeout: FRED did not answer for {fred_id}", is_passing=True)
+    # A line that breaks behind a proxy comes wrapped as the proxy's fault, so the innermost cause decides.
+    cause: object = error.args[0] if error.args else error
+    for wrapping in ("reason", "original_error"):
+        cause = getattr(cause, wrapping, cause)
+    if isinstance(error, requests.exceptions.ChunkedEncodingError) or isinstance(
+        cause, (ProtocolError, ConnectionResetError, BrokenPipeError)
+    ):
+        return VendorFault(f"connection lost: FRED broke off while answering for {fred_id}", is_passing=True)
+    problem = " ".join(str(cause).split())
+    return VendorFault(f"no connection: FRED cannot be reached ({problem})", is_general=True)
+
+
+def _observations(rows: list[list[str]], series: Series) -> tuple[pd.DataFrame, tuple[Rejected, ...]]:
+    """The rows in the observations contract's columns, and those that cannot be read for the quarantine."""
+    days, values, rejected = [], [], []
+    for row in rows:
+        if len(row) == 2 and row[1] in _NO_VALUE:
+            continue
+        try:
+            day_text, value_text = row
+            day, value = date.fromisoformat(day_text), float(value_text)
+            if math.isnan(value):
+                raise ValueError("not a number")
+        except ValueError:
+            payload = json.dumps({"series_id": series.id, "row": ",".join(row)})
+            rejected.append(Rejected(payload=payload, reason="the date or the value cannot be read"))
+        else:
+            days.append(day)
+            values.append(value)
+    observations = pd.DataFrame(
+        {
+            "series_id": pd.Series([series.id] * len(days), dtype="object"),
+            "observation_date": pd.Series(pd.to_datetime(days)),
+            "value": pd.Series(values, dtype="float64"),
+        }
+    )
+    return observations, tuple(rejected)

@@ -1,0 +1,190 @@
+"""The universe file, read and checked: instruments, pairs, signals, targets and macro series.
+
+Here: what an entry may say and what each key means. What the entries *are* stands in universe.yaml; what is done with
+them stands in the SQL models, which read the reference tables made from this. Groups of shares come with the source.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+UNIVERSE_FILE = Path(__file__).with_name("universe.yaml")
+
+
+class UniverseError(Exception):
+    """The universe file does not fit. The message names the entry and what is wrong with it."""
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SymbolSpan(_Entry):
+    """The name a vendor knows an instrument by, from and to the days (inclusive) that it was known by it."""
+
+    symbol: str
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+
+class Instrument(_Entry):
+    """Something with a daily price."""
+
+    id: str
+    name: str
+    asset_class: Literal["equity", "crypto"]
+    # An index pays nothing, so its total return is unknown; a coin pays nothing, so its price is its total return.
+    kind: Literal["index", "fund", "share", "coin"]
+    role: str
+    currency: str = "USD"
+    # Yahoo's symbol; a list of spans where the vendor renamed it; null where Yahoo does not have it.
+    yahoo: str | tuple[SymbolSpan, ...] | None = None
+    # Whose volume stands for this instrument's (an index has no volume of its own worth the name).
+    volume_proxy: str | None = None
+    # The index a fund follows, whose longer history tells whether the fund's own peak is the real one.
+    tracks: str | None = None
+    # What signals look at: the price, or the total return where the price alone misleads. Returns always use the latter.
+    price_basis: Literal["price", "total_return"] = "price"
+    # Without it nothing makes sense: a run that loses it publishes nothing.
+    is_required: bool = False
+    # Bars before this day are reconstructions (close only); primary evidence leaves them out.
+    reconstructed_before: date | None = None
+    # The last day it traded, and why, for what died.
+    valid_to: date | None = None
+    valid_to_reason: str | None = None
+
+    @property
+    def calendar(self) -> str:
+        """The calendar that its sessions follow."""
+        return "CRYPTO" if self.asset_class == "crypto" else "XNYS"
+
+    @property
+    def yahoo_spans(self) -> tuple[SymbolSpan, ...]:
+        """Yahoo's names for it, oldest first; empty where Yahoo does not have it."""
+        if self.yahoo is None:
+            return ()
+        if isinstance(self.yahoo, str):
+            return (SymbolSpan(symbol=self.yahoo),)
+        return self.yahoo
+
+    @model_validator(mode="after")
+    def _death_has_a_reason(self) -> Instrument:
+        if (self.valid_to is None) != (self.valid_to_reason is None):
+            raise ValueError("valid_to and valid_to_reason come together")
+        return self
+
+
+class Pair(_Entry):
+    """A ratio of two instruments."""
+
+    id: str
+    numerator: str
+    denominator: str
+
+
+class Signal(_Entry):
+    """A kind of event whose aftermath is measured, and the fact that starts the clock."""
+
+    subject: str
+    kind: Literal["all_time_high", "year_high"]
+    trigger: Literal["decided", "confirmed"]
+
+    @property
+    def id(self) -> str:
+        return f"{self.subject}:{self.kind}:{self.trigger}"
+
+
+class Targets(_Entry):
+    """What the aftermath is measured on."""
+
+    instruments: tuple[str, ...]
+    roles: tuple[str, ...] = ()
+    # Calendar days from the entry at which the outcome is read.
+    horizons_days: tuple[int, ...]
+
+
+class Series(_Entry):
+    """A macro series."""
+
+    id: str
+    name: str
+    unit: str
+    frequency: Literal["daily", "weekly", "monthly"]
+    # When a value becomes public; grammar in calendars.ReleaseRule.
+    release: str
+    # Calendar days from one observation date after which a newer one should be there.
+    stale_after_days: int = Field(gt=0)
+    # Every release revises the whole history, so only captured vintages may feed a score.
+    is_restated: bool = False
+    # FRED's name for it, where it differs from the id; null where FRED does not have it.
+    fred: str | None = ""
+
+    @property
+    def fred_id(self) -> str | None:
+        return self.id if self.fred == "" else self.fred
+
+
+class Universe(_Entry):
+    """All entries, with every name that one entry uses for another resolved."""
+
+    instruments: tuple[Instrument, ...]
+    pairs: tuple[Pair, ...]
+    signals: tuple[Signal, ...]
+    targets: Targets
+    series: tuple[Series, ...]
+
+    @property
+    def target_ids(self) -> tuple[str, ...]:
+        """Every target, those named first, then those that have a target role, in file order."""
+        by_role = (i.id for i in self.instruments if i.role in self.targets.roles)
+        return tuple(dict.fromkeys((*self.targets.instruments, *by_role)))
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> Universe:
+        instruments = {i.id for i in self.instruments}
+        pairs = {p.id for p in self.pairs}
+        for what, ids in (
+            ("instrument", [i.id for i in self.instruments]),
+            ("pair", [p.id for p in self.pairs]),
+            ("signal", [s.id for s in self.signals]),
+            ("series", [s.id for s in self.series]),
+        ):
+            twice = sorted({id_ for id_ in ids if ids.count(id_) > 1})
+            if twice:
+                raise ValueError(f"{what} {', '.join(twice)} is there twice")
+        wanted = {
+            **{f"volume_proxy of {i.id}": i.volume_proxy for i in self.instruments if i.volume_proxy},
+            **{f"tracks of {i.id}": i.tracks for i in self.instruments if i.tracks},
+            **{f"numerator of {p.id}": p.numerator for p in self.pairs},
+            **{f"denominator of {p.id}": p.denominator for p in self.pairs},
+            **{f"target {name}": name for name in self.targets.instruments},
+        }
+        for where, name in wanted.items():
+            if name not in instruments:
+                raise ValueError(f"{where}: there is no instrument {name}")
+        for signal in self.signals:
+            if signal.subject not in instruments | pairs:
+                raise ValueError(f"signal {signal.id}: there is no instrument or pair {signal.subject}")
+        return self
+
+
+def load_universe(path: Path = UNIVERSE_FILE) -> Universe:
+    """Read the universe file.
+
+    Raises UniverseError, naming each entry that does not fit and why.
+    """
+    try:
+        return Universe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise UniverseError(f"{path.name}: {problems}") from error
+    except (OSError, yaml.YAMLError) as error:
+        raise UniverseError(f"{path.name} cannot be read: {error}") from error

@@ -1,0 +1,210 @@
+"""The home of a source on disk, and the one writer's connection to its warehouse.
+
+Here: where files lie, the lock that lets one run write at a time, how a connection is set up, and the creation of the
+stored tables from the contracts. What is written is the business of `ingest`, `models` and `publish`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+
+from assets.contracts import STORED_TABLES
+
+SCHEMAS = ("raw", "reference", "core", "intermediate", "marts", "meta")
+
+# How often a waiting run looks whether the lock is free.
+LOCK_POLL_SECONDS = 0.2
+
+
+class WarehouseError(Exception):
+    """The warehouse cannot be used. The message is one line: what is wrong, and the cure."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder of one source: data/<source> unless told otherwise."""
+
+    folder: Path
+
+    @property
+    def warehouse(self) -> Path:
+        """The writer's database. Readers use `published`."""
+        return self.folder / "warehouse.duckdb"
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / "warehouse.lock"
+
+    @property
+    def cache(self) -> Path:
+        """What vendors' libraries want to keep between runs."""
+        return self.folder / "cache"
+
+    def published(self, as_of: date | None) -> Path:
+        """The file that readers open: the newest state, or the past one that was asked for."""
+        return self.folder / ("cascade.duckdb" if as_of is None else f"cascade-asof-{as_of}.duckdb")
+
+    def scratch(self, as_of: date) -> Path:
+        """The throw-away copy of the warehouse in which a past state is rebuilt."""
+        return self.folder / f".warehouse-asof-{as_of}.duckdb"
+
+
+@contextmanager
+def writing(
+    home: Home, as_of: date | None, wait_seconds: float, tell: Callable[[str], None]
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The only way to write: the lock, the connection, and the stored tables in place.
+
+    With `as_of` the connection is to a copy, which is gone afterwards, so that a look at the past changes nothing.
+    `tell` hears once that another run is being waited for. Raises WarehouseError when the folder cannot be written,
+    the lock is not free within `wait_seconds`, or another program holds the database.
+    """
+    try:
+        home.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WarehouseError(f"{home.folder} cannot be created: {error.strerror}; choose another --home") from error
+    with _locked(home.lock, wait_seconds, tell):
+        if as_of is None:
+            with _connected(home.warehouse) as connection:
+                yield connection
+            return
+        scratch = home.scratch(as_of)
+        _remove(scratch)
+        if home.warehouse.exists():
+            _copy_closed(home.warehouse, scratch)
+        try:
+            with _connected(scratch) as connection:
+                yield connection
+        finally:
+            _remove(scratch)
+
+
+@contextmanager
+def _connected(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = _connect(path)
+    try:
+        prepare(connection)
+        yield connection
+    finally:
+        connection.close()
+
+
+def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+    # Nothing is fetched from a network at run time, and every instant is shown in UTC.
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "temp_directory": f"{path}.tmp",
+    }
+    try:
+        connection = duckdb.connect(str(path), config=config)
+    except duckdb.IOException as error:
+        holder = re.search(r"held in (.+?) \(PID (\d+)\)", str(error))
+        if holder:
+            raise WarehouseError(
+                f"{path} is held by {holder[1]} (PID {holder[2]}); close it there, and read the published file instead"
+            ) from error
+        raise WarehouseError(f"{path} cannot be opened: {_first_line(error)}") from error
+    connection.execute("set timezone = 'UTC'")
+    return connection
+
+
+def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the schemas and the stored tables that are not there yet."""
+    there = {
+        f"{schema}.{table}"
+        for schema, table in connection.execute(
+            "select schema_name, table_name from duckdb_tables() where not internal"
+        ).fetchall()
+    }
+    for schema in SCHEMAS:
+        connection.execute(f"create schema if not exists {schema}")
+    for table in STORED_TABLES:
+        if table.full_name not in there:
+            for statement in table.ddl():
+                connection.execute(statement)
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All of it, or nothing of it."""
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+@contextmanager
+def _locked(path: Path, wait_seconds: float, tell: Callable[[str], None]) -> Iterator[None]:
+    """Hold the file lock. The kernel frees it when the process ends, however it ends."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise WarehouseError(f"{path.parent} cannot be written: {error.strerror}; choose another --home") from error
+    try:
+        deadline = time.monotonic() + wait_seconds
+        told = False
+        while not _try_lock(descriptor):
+            holder = _holder(path)
+            if time.monotonic() >= deadline:
+                raise WarehouseError(f"{holder} is writing to {path.parent}; try again when it has ended")
+            if not told:
+                tell(f"waiting for {holder}, which is writing to {path.parent}")
+                told = True
+            time.sleep(LOCK_POLL_SECONDS)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(
+            descriptor, json.dumps({"pid": os.getpid(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M}"}).encode(), 0
+        )
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # just being written
+        return "another run"
+    return f"another run (PID {holder['pid']}, since {holder['since']} UTC)"
+
+
+def _copy_closed(source: Path, target: Path) -> None:
+    """Copy a database that nobody writes to, with what its last writer may have left in the log beside it."""
+    # A write-ahead log is there only after a crash; opening the database once folds it in.
+    if source.with_name(source.name + ".wal").exists():
+        _connect(source).close()
+    shutil.copyfile(source, target)
+
+
+def _remove(path: Path) -> None:
+    for leftover in (path, path.with_name(path.name + ".wal")):
+        leftover.unlink(missing_ok=True)
+    shutil.rmtree(f"{path}.tmp", ignore_errors=True)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,87 @@
+"""The terminal: tables that fit it, and progress while something runs.
+
+Here: how things look. What is shown is decided by the commands. When the output is no terminal there is no progress
+and no colour, only text.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from types import TracebackType
+
+import rich.console
+import rich.table
+from rich.status import Status
+
+
+class Console:
+    """Standard output, as wide as the terminal (or 120 columns where there is none)."""
+
+    def __init__(self) -> None:
+        width = None if sys.stdout.isatty() else 120
+        self.rich = rich.console.Console(width=width, highlight=False)
+
+    def line(self, text: str = "", style: str | None = None) -> None:
+        """One line of text, as it is."""
+        self.rich.print(text, style=style, markup=False, soft_wrap=True)
+
+    def table(self, names: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
+        """Rows under names; numbers to the right, unknown as a dash."""
+        table = rich.table.Table(title=title, title_justify="left", title_style="bold", box=rich.table.box.SIMPLE_HEAD)
+        rows = [tuple(row) for row in rows]
+        for position, name in enumerate(names):
+            values = [row[position] for row in rows if row[position] is not None]
+            is_number = bool(values) and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+            table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*map(shown, row))
+        self.rich.print(table)
+
+
+def shown(value: object) -> str:
+    """A value as a person reads it."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    return str(value)
+
+
+class Progress(logging.Handler):
+    """While it is entered, shows the last thing that a step said; warnings stay on screen."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.INFO)
+        self._errors = rich.console.Console(stderr=True, highlight=False)
+        self._status: Status | None = (
+            Status("starting", console=self._errors) if console.rich.is_terminal and self._errors.is_terminal else None
+        )
+        self._logger = logging.getLogger("cascade")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one record."""
+        if record.levelno >= logging.WARNING:
+            self._errors.print(f"cascade: {record.getMessage()}", markup=False, soft_wrap=True)
+        elif self._status:
+            self._status.update(record.getMessage())
+
+    def __enter__(self) -> Progress:
+        self._logger.setLevel(logging.INFO)
+        self._logger.propagate = False
+        self._logger.addHandler(self)
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._status:
+            self._status.stop()
+        self._logger.removeHandler(self)
+        self._logger.propagate = True

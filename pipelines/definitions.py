@@ -1,0 +1,19 @@
+"""The one wiring file: assets, jobs, schedules and the run resource, put together for Dagster.
+
+Nothing is defined here; it is only assembled. Nothing but the entry points imports this module.
+"""
+
+import dagster as dg
+
+from assets.graph import build_assets
+from pipelines.jobs import JOBS, SCHEDULES
+from pipelines.settings import CascadeRun
+
+# One process runs one step after another: the warehouse has one writer, and a process per step costs ten times more.
+defs = dg.Definitions(
+    assets=build_assets(),
+    jobs=JOBS,
+    schedules=SCHEDULES,
+    resources={"run": CascadeRun()},
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,183 @@
+"""What a person reads after a run, and when they ask for the status. All of it comes from the published file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipelines.console import Console
+
+SYNTHETIC = "SYNTHETIC DATA: no market made these numbers. Do not trade or publish on them."
+# How many failed or stale symbols are named one by one.
+NAMED = 10
+
+
+def show_run(console: Console, reader: duckdb.DuckDBPyConnection, run_id: str, path: Path, source: str) -> bool:
+    """The end of a run: what came in, what was checked, what it says. Returns whether symbols failed or are stale."""
+    as_of, new, restated, seconds = _one(
+        reader,
+        "select as_of, rows_new, rows_restated, epoch(finished_at - started_at) from meta.runs where run_id = ?",
+        run_id,
+    )
+    _banner(console, source)
+    console.line(f"Published as of {as_of} in {seconds:.1f} s: {path}", style="bold")
+    _ingested(console, reader)
+    console.line(f"Stored: {new:,} new rows, {restated:,} restated rows. The same input again adds none.")
+    checks, failed = _one(
+        reader,
+        "select count(*), count(*) filter (where not passed) from meta.checks where run_id = ?",
+        run_id,
+    )
+    console.line(f"Checks: {checks - failed} of {checks} passed.")
+    for table, name, detail in reader.execute(
+        "select table_name, check_name, coalesce(detail, '') from meta.checks where run_id = ? and not passed "
+        "and check_name not in ('everything_is_fresh', 'every_symbol_delivered') order by all",
+        [run_id],
+    ).fetchall():
+        console.line(f"  {table} {name}: {detail}")
+    has_troubles = _troubles(console, reader)
+    _breakouts(console, reader)
+    _rotation(console, reader)
+    console.line("Ask it anything:")
+    console.line(f"  .venv/bin/cascade query --source {source} \"from marts.breakouts where status = 'holding' limit 5\"")
+    console.line(f"  duckdb -readonly {path}")
+    return has_troubles
+
+
+def show_status(console: Console, reader: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """How fresh the file is, what failed, what broke out last."""
+    source, as_of, finished_at, code_version = _one(
+        reader,
+        "select source, as_of, finished_at, code_version from meta.runs "
+        "where status like 'published%' order by started_at desc limit 1",
+    )
+    _banner(console, source)
+    console.line(f"{path}", style="bold")
+    console.line(f"As of {as_of}, published {finished_at:%Y-%m-%d %H:%M} UTC by Cascade {code_version}.")
+    _ingested(console, reader)
+    _troubles(console, reader)
+    _breakouts(console, reader)
+
+
+def _banner(console: Console, source: str) -> None:
+    if source == "demo":
+        console.line(SYNTHETIC, style="bold yellow")
+
+
+def _ingested(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
+    console.table(
+        ["class", "symbols", "failed", "rows refused", "first", "last", "stale"],
+        reader.execute(
+            """
+            with spans as (
+                select
+                    instruments.asset_class,
+                    min(instruments.history_start) as first_day,
+                    max(instruments.last_session) as last_day,
+                from core.instruments as instruments
+                group by instruments.asset_class
+                union all
+                select 'macro', min(observation_date), max(observation_date) from core.macro
+            ),
+            stale as (
+                select asset_class, count(*) as stale
+                from meta.freshness
+                where status = 'stale'
+                group by asset_class
+            )
+            select
+                deliveries.asset_class,
+                count(*),
+                count(deliveries.failure),
+                sum(deliveries.rows_quarantined)::bigint,
+                any_value(spans.first_day),
+                any_value(spans.last_day),
+                coalesce(any_value(stale.stale), 0),
+            from meta.deliveries as deliveries
+            left join spans on spans.asset_class = deliveries.asset_class
+            left join stale on stale.asset_class = deliveries.asset_class
+            group by deliveries.asset_class
+            order by deliveries.asset_class
+            """
+        ).fetchall(),
+        title="Ingested",
+    )
+
+
+def _troubles(console: Console, reader: duckdb.DuckDBPyConnection) -> bool:
+    failures = reader.execute(
+        "select id || ' (' || failure || ')' from meta.deliveries where failure is not null order by id"
+    ).fetchall()
+    stale = reader.execute(
+        "select id || ' (' || last_session || ')' from meta.freshness where status = 'stale' order by last_session, id"
+    ).fetchall()
+    for title, named in (("Failed", failures), ("Stale, with the last day", stale)):
+        if named:
+            more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+            console.line(f"{title}: {', '.join(text for (text,) in named[:NAMED])}{more}")
+    return bool(failures or stale)
+
+
+def _breakouts(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
+    console.table(
+        ["breakout", "of", "session", "above the level", "base, sessions", "state", "since"],
+        reader.execute(
+            """
+            select
+                kind,
+                subject_id,
+                session_date,
+                printf('%+.1f %%', 100 * margin),
+                base_sessions,
+                status,
+                coalesce(
+                    (
+                        select max(states.session_date)
+                        from marts.breakout_states as states
+                        where states.event_id = breakouts.event_id and states.state = breakouts.status
+                    ),
+                    session_date
+                ),
+            from marts.breakouts as breakouts
+            where subject_id in ('RUT', 'IWM', 'SPX', 'NDX', 'RUT/SPX', 'BTC', 'ETH', 'ETH/BTC')
+            order by session_date desc, subject_id, kind
+            limit 8
+            """
+        ).fetchall(),
+        title="Latest breakouts of the main indices, coins and ratios",
+    )
+
+
+def _rotation(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
+    console.table(
+        ["days after", "target", "events", "episodes", "mean", "median", "rose", "any other time", "evidence"],
+        reader.execute(
+            """
+            select
+                horizon_days,
+                target_id,
+                n_events,
+                n_episodes,
+                printf('%+.1f %%', 100 * mean_return),
+                printf('%+.1f %%', 100 * median_return),
+                printf('%.0f %%', 100 * hit_rate),
+                printf('%+.1f %%', 100 * baseline_mean),
+                evidence,
+            from marts.rotation_summary
+            where signal_id = 'RUT:all_time_high:decided'
+                and target_id in ('BTC', 'ETH', 'SPX')
+                and horizon_days in (30, 60, 90)
+            order by target_id, horizon_days
+            """
+        ).fetchall(),
+        title="After an all-time-high breakout of the Russell 2000 (before costs)",
+    )
+
+
+def _one(reader: duckdb.DuckDBPyConnection, sql: str, *values: object) -> tuple[Any, ...]:
+    row = reader.execute(sql, list(values)).fetchone()
+    if row is None:
+        raise LookupError("the published file knows nothing of this run")
+    return row

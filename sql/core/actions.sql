@@ -1,0 +1,57 @@
+-- description: Dividends and splits, the last version that the run's clock may see.
+-- grain: instrument_id, ex_date, kind
+-- known_at: known_at, the close of the first session that trades without the dividend or at the new share count
+with clock as (
+    select as_of_at from reference.clock
+),
+
+actions as (
+    select
+        instrument_id,
+        ex_date,
+        kind,
+        value,
+        source,
+        captured_at,
+        version,
+    from raw.equity_actions
+),
+
+sessions as (
+    select
+        session_date,
+        closes_at,
+    from reference.sessions
+    where calendar = 'XNYS'
+),
+
+visible_versions as (
+    select
+        actions.*,
+        coalesce(sessions.closes_at, (actions.ex_date + 1)::timestamptz) as known_at,
+    from actions
+    cross join clock
+    left join sessions on sessions.session_date = actions.ex_date
+    where coalesce(sessions.closes_at, (actions.ex_date + 1)::timestamptz) <= clock.as_of_at
+        and (actions.captured_at <= clock.as_of_at or actions.version = 1)
+    qualify row_number() over (
+        partition by actions.instrument_id, actions.ex_date, actions.kind
+        order by actions.version desc
+    ) = 1
+),
+
+final as (
+    select
+        instrument_id, -- The instrument, a row of core.instruments.
+        ex_date, -- First session that trades without the dividend, or at the new share count.
+        kind, -- dividend or split.
+        value, -- Dividend per share in split-adjusted currency units, or new shares per old share.
+        source, -- Where the row came from: vendor and symbol, or file.
+        known_at, -- When the row could first be known, UTC.
+        captured_at, -- When this version was first seen, UTC.
+        version, -- 1 for the first value seen, one more for each change.
+    from visible_versions
+)
+
+select * from final
+order by instrument_id, ex_date, kind

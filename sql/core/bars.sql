@@ -1,0 +1,190 @@
+-- description: One row per instrument and session, the last version that the run's clock may see, with the two prices
+--   that everything else is made of.
+-- grain: instrument_id, session_date
+-- known_at: known_at, the close of the session, or when a later correction of the price was captured
+with clock as (
+    select as_of_at from reference.clock
+),
+
+listings as (
+    select
+        instrument_id,
+        calendar,
+        price_basis,
+        has_vendor_adj_close,
+        has_total_return,
+    from intermediate.listings
+),
+
+sessions as (
+    select
+        calendar,
+        session_date,
+        closes_at,
+    from reference.sessions
+),
+
+equity_bars as (
+    select
+        instrument_id,
+        session_date,
+        open,
+        high,
+        low,
+        close,
+        adj_close,
+        volume,
+        source,
+        captured_at,
+        version,
+    from raw.equity_bars
+),
+
+crypto_bars as (
+    select
+        instrument_id,
+        session_date,
+        open,
+        high,
+        low,
+        close,
+        adj_close,
+        volume,
+        source,
+        captured_at,
+        version,
+    from raw.crypto_bars
+),
+
+growth as (
+    select
+        instrument_id,
+        ex_date,
+        growth,
+    from intermediate.dividend_growth
+),
+
+all_versions as (
+    select * from equity_bars
+    union all
+    select * from crypto_bars
+),
+
+-- A bar that was captured before its session closed is not final. The first final version was known at the close,
+-- a later one that moves the price was known when it was captured; one that only moves the volume changes nothing.
+timed_versions as (
+    select
+        all_versions.*,
+        sessions.closes_at,
+        all_versions.captured_at >= sessions.closes_at as is_final,
+        first_value(all_versions.captured_at) over version_order as first_captured_at,
+        lag(all_versions.captured_at) over version_order >= sessions.closes_at
+        and (
+            lag(all_versions.close) over version_order is distinct from all_versions.close
+            or lag(all_versions.adj_close) over version_order is distinct from all_versions.adj_close
+        ) as is_price_correction,
+    from all_versions
+    inner join listings on listings.instrument_id = all_versions.instrument_id
+    inner join sessions
+        on sessions.calendar = listings.calendar
+        and sessions.session_date = all_versions.session_date
+    window version_order as (
+        partition by all_versions.instrument_id, all_versions.session_date
+        order by all_versions.version
+        rows between unbounded preceding and current row
+    )
+),
+
+dated_versions as (
+    select
+        *,
+        case
+            when not is_final then captured_at
+            else coalesce(
+                max(case when is_price_correction then captured_at end) over so_far,
+                closes_at
+            )
+        end as known_at,
+    from timed_versions
+    window so_far as (
+        partition by instrument_id, session_date
+        order by version
+        rows between unbounded preceding and current row
+    )
+),
+
+-- History that was captured later than the clock is taken in its first version: nothing tells what came before it.
+visible_versions as (
+    select dated_versions.*
+    from dated_versions
+    cross join clock
+    where dated_versions.known_at <= clock.as_of_at
+        and (
+            dated_versions.captured_at <= clock.as_of_at
+            or dated_versions.captured_at = dated_versions.first_captured_at
+        )
+    qualify row_number() over (
+        partition by dated_versions.instrument_id, dated_versions.session_date
+        order by dated_versions.version desc
+    ) = 1
+),
+
+-- Growth that dividends add, multiplied up from the first bar, so that a new dividend changes no earlier row.
+adjusted as (
+    select
+        visible_versions.instrument_id,
+        visible_versions.session_date,
+        visible_versions.open,
+        visible_versions.high,
+        visible_versions.low,
+        visible_versions.close,
+        if(
+            listings.has_vendor_adj_close,
+            visible_versions.adj_close,
+            visible_versions.close * exp(sum(coalesce(ln(growth.growth), 0)) over history)
+        ) as adj_close,
+        visible_versions.volume,
+        visible_versions.source,
+        visible_versions.is_final,
+        visible_versions.known_at,
+        visible_versions.captured_at,
+        visible_versions.version,
+        row_number() over history as bar_number,
+        listings.price_basis,
+        listings.has_total_return,
+    from visible_versions
+    inner join listings on listings.instrument_id = visible_versions.instrument_id
+    left join growth
+        on growth.instrument_id = visible_versions.instrument_id
+        and growth.ex_date = visible_versions.session_date
+    window history as (
+        partition by visible_versions.instrument_id
+        order by visible_versions.session_date
+        rows between unbounded preceding and current row
+    )
+),
+
+final as (
+    select
+        instrument_id, -- The instrument, a row of core.instruments.
+        session_date, -- Exchange-local date of the session; UTC day for coins.
+        bar_number, -- Position among the instrument's bars, from 1 for the first.
+        open, -- First price of the session, split-adjusted.
+        high, -- Highest price of the session, split-adjusted.
+        low, -- Lowest price of the session, split-adjusted.
+        close, -- Last price of the session, split-adjusted, not adjusted for dividends.
+        adj_close, -- Total-return close: close times the growth that dividends added since the first bar, or the vendor's.
+        volume, -- Shares (equity) or US dollars (crypto) traded.
+        if(price_basis = 'price', close, adj_close) as signal_price, -- The price that signals look at, on the instrument's price_basis.
+        if(price_basis = 'price', low, null) as signal_low, -- The session's low on the same basis; null where only closes are.
+        if(has_total_return, adj_close, close) as return_price, -- The price that returns are measured on: total return, for an index its level.
+        source, -- Where the row came from: vendor and symbol, or file.
+        is_final, -- Whether the session was over when the bar was captured; only final bars feed signals.
+        known_at, -- When the row could first be known, UTC.
+        captured_at, -- When this version was first seen, UTC.
+        version, -- 1 for the first value seen, one more for each change.
+    from adjusted
+)
+
+select * from final
+order by instrument_id, session_date

@@ -1,0 +1,69 @@
+-- description: Who belongs to which group of instruments, and from when to when.
+-- grain: group_id, instrument_id, valid_from
+-- known_at: the run's clock
+with clock as (
+    select as_of from reference.clock
+),
+
+members as (
+    select
+        group_id,
+        instrument_id,
+        valid_from,
+        valid_to,
+        version,
+    from raw.group_members
+),
+
+instruments as (
+    select
+        instrument_id,
+        role,
+        history_start,
+    from core.instruments
+),
+
+listed as (
+    select
+        members.group_id,
+        members.instrument_id,
+        members.valid_from,
+        members.valid_to,
+    from members
+    inner join instruments on instruments.instrument_id = members.instrument_id
+    qualify row_number() over (
+        partition by members.group_id, members.instrument_id, members.valid_from
+        order by members.version desc
+    ) = 1
+),
+
+altcoins as (
+    select
+        'altcoins' as group_id,
+        instrument_id,
+        history_start as valid_from,
+        null::date as valid_to,
+    from instruments
+    where role = 'altcoin'
+),
+
+all_members as (
+    select * from listed
+    union all
+    select * from altcoins
+),
+
+final as (
+    select
+        all_members.group_id, -- The group, for instance us_small_cap_60 or altcoins.
+        all_members.instrument_id, -- The member, a row of core.instruments.
+        all_members.valid_from, -- First day of membership.
+        if(all_members.valid_to <= clock.as_of, all_members.valid_to, null) as valid_to, -- Last day of membership; null while it lasts.
+        true as is_proxy, -- Whether the group is made of today's survivors, so that its past looks better than it was.
+    from all_members
+    cross join clock
+    where all_members.valid_from <= clock.as_of
+)
+
+select * from final
+order by group_id, instrument_id, valid_from
