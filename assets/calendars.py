@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from importlib.metadata import version
 
@@ -68,7 +68,7 @@ def _crypto_sessions(last_day: date) -> pd.DataFrame:
 
 def end_of_day(day: date) -> datetime:
     """The instant at which a UTC day is over, which is when all of it is known."""
-    return (pd.Timestamp(day) + pd.Timedelta(days=1)).tz_localize("UTC").to_pydatetime()
+    return datetime.combine(day, time(), UTC) + timedelta(days=1)
 
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -131,7 +131,8 @@ def _weekday_from(days: np.ndarray, weekday: str) -> np.ndarray:
     # 1970-01-01, day 0 of datetime64, was a Thursday.
     weekday_of_day = (days.astype(np.int64) + 3) % 7
     wait = (_WEEKDAYS.index(weekday) - weekday_of_day) % 7
-    return days + wait.astype("timedelta64[D]")
+    shifted: np.ndarray = days + wait.astype("timedelta64[D]")
+    return shifted
 
 
 @cache

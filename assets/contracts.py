@@ -39,34 +39,44 @@ class Rule:
     expectation: tuple[str, dict[str, Any]]
 
 
+# The largest double: what is above it is infinite. pandas has one value for NaN and null, so its side of a rule can
+# only look for infinity; on the database's side NaN counts as greater than every number.
+_LARGEST = 1.7e308
+
+
 def finite(column: str) -> Rule:
-    """No infinity and no NaN. pandas has one value for NaN and null, so its side of the rule looks for infinity."""
-    largest = 1.7e308
+    """A finite number, where known."""
     return Rule(
         name=f"{column}_is_finite",
         reason=f"{column} is not a finite number",
-        broken_when=f"not isfinite({column})",
-        expectation=("ExpectColumnValuesToBeBetween", {"column": column, "min_value": -largest, "max_value": largest}),
+        broken_when=f"abs({column}) > {_LARGEST}",
+        expectation=(
+            "ExpectColumnValuesToBeBetween",
+            {"column": column, "min_value": -_LARGEST, "max_value": _LARGEST},
+        ),
     )
 
 
 def positive(column: str) -> Rule:
-    """Above zero, where known."""
+    """A finite number above zero, where known."""
     return Rule(
         name=f"{column}_is_positive",
-        reason=f"{column} is zero or negative",
-        broken_when=f"{column} <= 0",
-        expectation=("ExpectColumnValuesToBeBetween", {"column": column, "min_value": 0, "strict_min": True}),
+        reason=f"{column} is not a positive number",
+        broken_when=f"{column} <= 0 or {column} > {_LARGEST}",
+        expectation=(
+            "ExpectColumnValuesToBeBetween",
+            {"column": column, "min_value": 0, "strict_min": True, "max_value": _LARGEST},
+        ),
     )
 
 
 def not_negative(column: str) -> Rule:
-    """Zero or above, where known."""
+    """A finite number of zero or above, where known."""
     return Rule(
         name=f"{column}_is_not_negative",
-        reason=f"{column} is negative",
-        broken_when=f"{column} < 0",
-        expectation=("ExpectColumnValuesToBeBetween", {"column": column, "min_value": 0}),
+        reason=f"{column} is negative or infinite",
+        broken_when=f"{column} < 0 or {column} > {_LARGEST}",
+        expectation=("ExpectColumnValuesToBeBetween", {"column": column, "min_value": 0, "max_value": _LARGEST}),
     )
 
 
@@ -193,8 +203,6 @@ def _bars(name: str, description: str, day: str) -> Table:
         ),
         key=("instrument_id", "session_date"),
         rules=(
-            *(finite(price) for price in _PRICES),
-            finite("volume"),
             any_known("close", "adj_close"),
             *(positive(price) for price in _PRICES),
             not_negative("volume"),
@@ -226,7 +234,7 @@ RAW_TABLES: tuple[Table, ...] = (
             *_BOOK_KEEPING_COLUMNS,
         ),
         key=("instrument_id", "ex_date", "kind"),
-        rules=(one_of("kind", ("dividend", "split")), finite("value"), positive("value")),
+        rules=(one_of("kind", ("dividend", "split")), positive("value")),
     ),
     Table(
         schema="raw",
@@ -253,7 +261,7 @@ RAW_TABLES: tuple[Table, ...] = (
             *_BOOK_KEEPING_COLUMNS,
         ),
         key=("instrument_id", "session_date"),
-        rules=(finite("market_cap_usd"), positive("market_cap_usd")),
+        rules=(positive("market_cap_usd"),),
     ),
     Table(
         schema="raw",

@@ -73,9 +73,7 @@ def ingest(run: Run, asset_class: AssetClass, since: Mapping[str, date]) -> Inge
         captured_at = run.started_at if run.source.has_clock else _last_day(connection, run, tables)
         for table in tables:
             _screen(connection, run, table)
-            result.outcomes += validate(_changed_rows(connection, table), table)
-        if any(outcome.rows_failed for outcome in result.outcomes):
-            raise ContractBroken(result.outcomes)
+        verdicts = [validate(_changed_rows(connection, table), table) for table in tables]
         for table in tables:
             _store(connection, table, captured_at, result)
             _quarantine(connection, table, captured_at, result)
@@ -84,6 +82,10 @@ def ingest(run: Run, asset_class: AssetClass, since: Mapping[str, date]) -> Inge
         for table in tables:
             connection.execute(f"drop table {_staging(table)}")
             connection.execute(f"drop table {_changes(table)}")
+        # The verdicts come from another process; until they are in, nothing is committed.
+        result.outcomes = [outcome for verdict in verdicts for outcome in verdict()]
+        if any(outcome.rows_failed for outcome in result.outcomes):
+            raise ContractBroken(result.outcomes)
     return result
 
 
@@ -239,9 +241,7 @@ def _changed_rows(connection: duckdb.DuckDBPyConnection, table: Table) -> duckdb
     return connection.table(_changes(table))
 
 
-def _store(
-    connection: duckdb.DuckDBPyConnection, table: Table, captured_at: datetime, result: Ingested
-) -> None:
+def _store(connection: duckdb.DuckDBPyConnection, table: Table, captured_at: datetime, result: Ingested) -> None:
     connection.execute(
         f"insert into {table.full_name} by name select *, ?::timestamptz as captured_at from {_changes(table)}",
         [captured_at],
@@ -252,9 +252,7 @@ def _store(
     result.rows_new[table.full_name], result.rows_restated[table.full_name] = row or (0, 0)
 
 
-def _quarantine(
-    connection: duckdb.DuckDBPyConnection, table: Table, captured_at: datetime, result: Ingested
-) -> None:
+def _quarantine(connection: duckdb.DuckDBPyConnection, table: Table, captured_at: datetime, result: Ingested) -> None:
     """Keep the refused rows of a table; those that were refused for the same reason before are there already."""
     day = table.date_column or "null::date"
     payload = ", ".join(f"{name} := {name}" for name in table.own_columns)
@@ -291,7 +289,8 @@ def _quarantine_unreadable(
     connection.register("unreadable", frame)
     _add_to_quarantine(
         connection,
-        f"select distinct '{table.full_name}' as table_name, id, null::date as session_date, reason, payload from unreadable",
+        f"select distinct '{table.full_name}' as table_name, id, null::date as session_date, reason, payload "
+        "from unreadable",
         captured_at,
     )
     connection.unregister("unreadable")
@@ -319,9 +318,7 @@ def _add_to_quarantine(connection: duckdb.DuckDBPyConnection, refused: str, capt
     )
 
 
-def _remember_deliveries(
-    connection: duckdb.DuckDBPyConnection, result: Ingested, origins: Mapping[str, str]
-) -> None:
+def _remember_deliveries(connection: duckdb.DuckDBPyConnection, result: Ingested, origins: Mapping[str, str]) -> None:
     frame = pd.DataFrame(
         [
             {
@@ -340,5 +337,3 @@ def _remember_deliveries(
     connection.register("deliveries", frame.astype({"failure": "object"}))
     connection.execute("insert into meta.deliveries by name select * from deliveries")
     connection.unregister("deliveries")
-
-

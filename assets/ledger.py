@@ -63,26 +63,14 @@ def note_as_of(run: Run) -> None:
 
 def note_checks(run: Run, checks: Iterable[Check]) -> None:
     """Enter the verdicts, in place of those that the same run gave before."""
+    rows = [
+        (run.id, c.name, c.table_name, c.passed, c.severity, c.rows_checked, c.rows_failed, c.detail) for c in checks
+    ]
     with transaction(run.connection):
-        for check in checks:
-            run.connection.execute(
-                "delete from meta.checks where run_id = ? and check_name = ? and table_name = ?",
-                [run.id, check.name, check.table_name],
-            )
-            run.connection.execute(
-                "insert into meta.checks (run_id, check_name, table_name, passed, severity, rows_checked, rows_failed, "
-                "detail) values (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    run.id,
-                    check.name,
-                    check.table_name,
-                    check.passed,
-                    check.severity,
-                    check.rows_checked,
-                    check.rows_failed,
-                    check.detail,
-                ],
-            )
+        run.connection.executemany(
+            "delete from meta.checks where run_id = ? and check_name = ? and table_name = ?", [row[:3] for row in rows]
+        )
+        run.connection.executemany("insert into meta.checks values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def troubles(run: Run) -> list[str]:

@@ -116,7 +116,9 @@ def read_model(path: Path) -> Model:
         text=text,
         description=header["description"],
         grain=tuple(part.strip() for part in header["grain"].split(",")),
-        known_at=None if header["known_at"].startswith("the run's clock") else header["known_at"].split()[0].rstrip(","),
+        known_at=None
+        if header["known_at"].startswith("the run's clock")
+        else header["known_at"].split()[0].rstrip(","),
         column_descriptions=columns,
     )
 
@@ -146,18 +148,14 @@ def run_model(
         columns = describe(connection, model)
         connection.execute(f"comment on table {model.full_name} is {_literal(model.description)}")
         for column in columns:
-            connection.execute(
-                f"comment on column {model.full_name}.{column.name} is {_literal(column.description)}"
-            )
+            connection.execute(f"comment on column {model.full_name}.{column.name} is {_literal(column.description)}")
     rows = connection.execute(f"select count(*) from {model.full_name}").fetchall()[0][0]
     return int(rows), columns
 
 
 def describe(connection: duckdb.DuckDBPyConnection, model: Model) -> list[Column]:
     """The columns of the built table with their descriptions. Raises ModelError as `run_model` does."""
-    types = {
-        row[0]: row[1].lower() for row in connection.execute(f"describe {model.full_name}").fetchall()
-    }
+    types = {row[0]: row[1].lower() for row in connection.execute(f"describe {model.full_name}").fetchall()}
     undescribed = [name for name in types if name not in model.column_descriptions]
     if undescribed:
         raise ModelError(f"{model.sql_path}: no comment describes {', '.join(undescribed)}")
@@ -183,15 +181,13 @@ def check_model(connection: duckdb.DuckDBPyConnection, model: Model, columns: It
     checks = {
         "grain_is_unique": (
             f"{', '.join(model.grain)} tell rows apart",
-            f"select count(*) - count(distinct ({', '.join(model.grain)})) from {model.full_name}",
+            f"select coalesce(sum(copies - 1), 0)::bigint from (select count(*) as copies from {model.full_name} "
+            f"group by {', '.join(model.grain)} having count(*) > 1)",
         ),
         "no_nan": (
             "an unknown number is null, never NaN or infinite",
             f"select count(*) from {model.full_name} where "
-            + (
-                " or ".join(f"not isfinite({column.name})" for column in columns if column.type == "double")
-                or "false"
-            ),
+            + (" or ".join(f"not isfinite({column.name})" for column in columns if column.type == "double") or "false"),
         ),
     }
     if model.known_at:

@@ -106,7 +106,7 @@ def _swap(new: Path, path: Path) -> None:
         finally:
             os.close(descriptor)
         if target == new:
-            os.replace(new, path)
+            new.replace(path)
 
 
 def _remove(path: Path) -> None:

@@ -48,7 +48,7 @@ class Instrument(_Entry):
     volume_proxy: str | None = None
     # The index a fund follows, whose longer history tells whether the fund's own peak is the real one.
     tracks: str | None = None
-    # What signals look at: the price, or the total return where the price alone misleads. Returns always use the latter.
+    # What signals look at: the price, or the total return where the price alone misleads.
     price_basis: Literal["price", "total_return"] = "price"
     # Without it nothing makes sense: a run that loses it publishes nothing.
     is_required: bool = False

@@ -2,14 +2,21 @@
 
 Here: the only use of the library. The screen in `ingest` has already refused guilty rows with SQL made from the same
 rules; this is the independent gate behind it, whose verdicts become the checks that people see. The library takes
-seconds to import, so that happens only when there is something to validate.
+seconds to import, so it lives in a process of its own, which begins to import when a run begins: this file is that
+process's program too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import atexit
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import IO, Any, cast
 
 import duckdb
 import pandas as pd
@@ -35,32 +42,39 @@ class RuleOutcome:
     rows_failed: int
 
 
-def validate(rows: duckdb.DuckDBPyRelation, table: Table) -> list[RuleOutcome]:
-    """Run the table's rules over the rows; one outcome per rule, in the contract's order.
+def warm_up() -> None:
+    """Let the worker import the library while there is something else to do."""
+    _worker()
 
-    Raises ValidationError when the library fails on a rule.
+
+def validate(rows: duckdb.DuckDBPyRelation, table: Table) -> Callable[[], list[RuleOutcome]]:
+    """Hand the rows to the worker, and return how to get its verdicts: one per rule, in the contract's order.
+
+    The worker answers in the order in which it was asked. The returned function raises ValidationError when the
+    library fails on a rule.
     """
-    checked = 0
-    failed = dict.fromkeys((rule.name for rule in table.rules), 0)
-    for frame in _chunks(rows, table):
-        checked += len(frame)
-        for rule_name, count in _failures(frame, table).items():
-            failed[rule_name] += count
-    return [RuleOutcome(table.full_name, rule.name, rule.reason, checked, failed[rule.name]) for rule in table.rules]
+    counts = [_ask(frame, table) for frame in _chunks(rows, table)]
+
+    def outcomes() -> list[RuleOutcome]:
+        failed = dict.fromkeys((rule.name for rule in table.rules), 0)
+        for _ in counts:
+            for rule_name, count in _answer().items():
+                failed[rule_name] += count
+        return [
+            RuleOutcome(table.full_name, rule.name, rule.reason, sum(counts), failed[rule.name]) for rule in table.rules
+        ]
+
+    return outcomes
 
 
 def _chunks(rows: duckdb.DuckDBPyRelation, table: Table) -> Iterator[pd.DataFrame]:
     """Frames with the columns that the expectations name, the derived ones among them."""
     if not table.rules:
         return
-    named = {
-        value for rule in table.rules for key, value in rule.expectation[1].items() if key.startswith("column")
-    }
+    named = {value for rule in table.rules for key, value in rule.expectation[1].items() if key.startswith("column")}
     columns = [name for name in table.own_columns if name in named]
     columns += [
-        f"{name} * (1 + {ROUNDING}) as {name}_rounded_up"
-        for name in table.own_columns
-        if f"{name}_rounded_up" in named
+        f"{name} * (1 + {ROUNDING}) as {name}_rounded_up" for name in table.own_columns if f"{name}_rounded_up" in named
     ]
     if table.known_columns:
         counted = " + ".join(f"({name} is not null)::int" for name in table.known_columns)
@@ -70,9 +84,75 @@ def _chunks(rows: duckdb.DuckDBPyRelation, table: Table) -> Iterator[pd.DataFram
         yield rows.limit(CHUNK_ROWS, offset).project(", ".join(columns)).df()
 
 
-def _failures(frame: pd.DataFrame, table: Table) -> dict[str, int]:
+# --- this process's side of the pipe -------------------------------------------------------------------------------
+
+
+@cache
+def _worker() -> subprocess.Popen[bytes]:
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "assets.validation"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    atexit.register(_dismiss, worker)
+    return worker
+
+
+def _dismiss(worker: subprocess.Popen[bytes]) -> None:
+    """End the worker with this process. It ends by itself, too, when its input closes."""
+    worker.kill()
+    worker.communicate()
+
+
+def _ask(frame: pd.DataFrame, table: Table) -> int:
+    """Send one question. Returns the rows in it."""
+    questions = cast(IO[bytes], _worker().stdin)
+    try:
+        pickle.dump((frame, table), questions)
+        questions.flush()
+    except BrokenPipeError as error:
+        raise _worker_ended() from error
+    return len(frame)
+
+
+def _answer() -> dict[str, int]:
+    """The worker's next answer: rows that break each rule. Raises ValidationError when it has none."""
+    try:
+        answer = pickle.load(cast(IO[bytes], _worker().stdout))
+    except EOFError as error:
+        raise _worker_ended() from error
+    if isinstance(answer, str):
+        raise ValidationError(answer)
+    return cast(dict[str, int], answer)
+
+
+def _worker_ended() -> ValidationError:
+    code = _worker().wait()
+    _worker.cache_clear()
+    return ValidationError(f"the validating process ended with code {code}; run again")
+
+
+# --- the worker's side ---------------------------------------------------------------------------------------------
+
+
+def _serve() -> None:
+    """Answer questions until there are no more. What the library prints must not get into the answers."""
+    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
     import great_expectations as gx
 
+    while True:
+        try:
+            frame, table = pickle.load(questions)
+        except EOFError:
+            return
+        try:
+            answer: dict[str, int] | str = _failures(gx, frame, table)
+        except Exception as error:  # whatever the library raises is the answer, and fails the step
+            answer = f"{table.full_name}: {type(error).__name__}: {error}"
+        pickle.dump(answer, answers)
+        answers.flush()
+
+
+def _failures(gx: Any, frame: pd.DataFrame, table: Table) -> dict[str, int]:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     batch = (
@@ -87,9 +167,12 @@ def _failures(frame: pd.DataFrame, table: Table) -> dict[str, int]:
         suite.add_expectation(getattr(gx.expectations, expectation)(**arguments, meta={"rule": rule.name}))
     failures: dict[str, int] = {}
     for result in batch.validate(suite, result_format="BASIC").results:
-        config: Any = result.expectation_config
-        rule_name = config.meta["rule"]
-        if result.exception_info.get("raised_exception"):
-            raise ValidationError(f"{table.full_name}: {rule_name}: {result.exception_info['exception_message']}")
-        failures[rule_name] = int(result.result.get("unexpected_count", 0))
+        rule_name = result.expectation_config.meta["rule"]
+        if "unexpected_count" not in result.result:
+            raise ValidationError(f"{rule_name} could not be evaluated: {result.exception_info}")
+        failures[rule_name] = int(result.result["unexpected_count"])
     return failures
+
+
+if __name__ == "__main__":
+    _serve()

@@ -13,10 +13,11 @@ import subprocess
 import sys
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from assets import validation
 from assets.parameters import ParametersError
 from assets.sources.base import SourceError
 from assets.universe import UniverseError
@@ -73,6 +74,7 @@ def run(source: str, path: str, home: str, as_of: str) -> None:
         _fail(str(error), NOT_PUBLISHED)
     if as_of and source == "live" and not where.warehouse.exists():
         _fail("nothing live is stored yet to look back on; run once without --as-of", NOT_PUBLISHED)
+    validation.warm_up()
     settings = {"source": source, "path": path, "home": str(where.folder), "as_of": as_of}
     try:
         with _instance(where) as instance, Progress(console):
@@ -193,6 +195,9 @@ def _reason(result: ExecuteInProcessResult) -> str:
 def _instance(where: Home) -> DagsterInstance:
     from dagster import DagsterInstance
 
+    from pipelines.history import write_history_without_waiting
+
+    write_history_without_waiting()
     os.environ["DAGSTER_HOME"] = str(_dagster_home(where))
     return DagsterInstance.get()
 
@@ -240,6 +245,6 @@ def _plain(value: object) -> object:
     return value.isoformat() if isinstance(value, (date, datetime)) else value
 
 
-def _fail(reason: str, code: int) -> Any:
+def _fail(reason: str, code: int) -> NoReturn:
     click.echo(f"cascade: {reason}", err=True)
     sys.exit(code)

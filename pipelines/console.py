@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from types import TracebackType
 
+import rich.box
 import rich.console
 import rich.table
 from rich.status import Status
@@ -30,7 +31,7 @@ class Console:
 
     def table(self, names: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
         """Rows under names; numbers to the right, unknown as a dash."""
-        table = rich.table.Table(title=title, title_justify="left", title_style="bold", box=rich.table.box.SIMPLE_HEAD)
+        table = rich.table.Table(title=title, title_justify="left", title_style="bold", box=rich.box.SIMPLE_HEAD)
         rows = [tuple(row) for row in rows]
         for position, name in enumerate(names):
             values = [row[position] for row in rows if row[position] is not None]

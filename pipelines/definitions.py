@@ -6,8 +6,11 @@ Nothing is defined here; it is only assembled. Nothing but the entry points impo
 import dagster as dg
 
 from assets.graph import build_assets
+from pipelines.history import write_history_without_waiting
 from pipelines.jobs import JOBS, SCHEDULES
-from pipelines.settings import CascadeRun
+from pipelines.resources import CascadeRun
+
+write_history_without_waiting()
 
 # One process runs one step after another: the warehouse has one writer, and a process per step costs ten times more.
 defs = dg.Definitions(

@@ -1,32 +1,24 @@
-"""Settings: which source, which folder, which day, and the run that is made of them.
+"""Settings: which source, which folder, which day.
 
-Here: every choice a person can make about a run, in one place, from the launchpad, the command line or the
-environment. The only module that builds sources and reads the wall clock.
+Here: what a person's choices mean, wherever they were made: launchpad, command line or environment. Dagster is not
+needed for it, so that commands which only read are quick.
 """
 
+from __future__ import annotations
+
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-import dagster as dg
-from pydantic import Field
-
-from assets import calendars, ledger
-from assets.parameters import load_parameters
-from assets.run import Run, log
+from assets import calendars
 from assets.sources.base import Source
-from assets.universe import Universe, load_universe
-from assets.warehouse import Home, writing
+from assets.universe import Universe
+from assets.warehouse import Home
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ("demo", "files", "live")
-
-# How long a run waits for another one that is writing.
-WAIT_SECONDS = 600.0
 
 
 class SettingsError(Exception):
@@ -88,40 +80,3 @@ def code_version() -> str:
     except (OSError, subprocess.TimeoutExpired):
         commit = ""
     return f"{version('liquidity-cascade')}{'+' + commit if commit else ''}"
-
-
-class CascadeRun(dg.ConfigurableResource[Run]):
-    """One run of Cascade. Everything left empty is taken from the environment, else from the defaults."""
-
-    source: str = Field(default="", description="demo (synthetic), files or live. Empty: CASCADE_SOURCE, else demo.")
-    path: str = Field(default="", description="Folder of the source files. Empty: CASCADE_PATH.")
-    home: str = Field(default="", description="Folder to write to. Empty: CASCADE_HOME, else data/<source>.")
-    as_of: str = Field(default="", description="A past day (YYYY-MM-DD) whose state is rebuilt into a file of its own.")
-
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Run]:
-        """The run, with the warehouse locked and open until it ends."""
-        environment = dg.EnvVar
-        source_name = self.source or environment("CASCADE_SOURCE").get_value("demo") or "demo"
-        path = self.path or environment("CASCADE_PATH").get_value("") or ""
-        home = Home(home_folder(source_name, self.home or environment("CASCADE_HOME").get_value("") or ""))
-        as_of = parse_as_of(self.as_of)
-        source, universe = build_source(source_name, path, home, load_universe())
-        run_id = context.run.run_id if context.run else "no-run"
-        with writing(home, as_of, WAIT_SECONDS, log.warning) as connection:
-            run = Run(
-                id=run_id,
-                connection=connection,
-                home=home,
-                source=source,
-                universe=universe,
-                parameters=load_parameters(),
-                as_of=as_of,
-                started_at=datetime.now(UTC),
-                code_version=code_version(),
-            )
-            ledger.open_run(run)
-            try:
-                yield run
-            finally:
-                ledger.close_run(connection, run_id)

@@ -41,7 +41,9 @@ def show_run(console: Console, reader: duckdb.DuckDBPyConnection, run_id: str, p
     _breakouts(console, reader)
     _rotation(console, reader)
     console.line("Ask it anything:")
-    console.line(f"  .venv/bin/cascade query --source {source} \"from marts.breakouts where status = 'holding' limit 5\"")
+    console.line(
+        f"  .venv/bin/cascade query --source {source} \"from marts.breakouts where status = 'holding' limit 5\""
+    )
     console.line(f"  duckdb -readonly {path}")
     return has_troubles
 

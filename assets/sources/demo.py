@@ -892,7 +892,7 @@ _DATE_COLUMNS = ("session_date", "ex_date", "observation_date")
 
 
 def synthetic_universe(universe: Universe) -> Universe:
-    """The universe as it must be for this market: every name says synthetic, the coin that ends here is marked as dead."""
+    """The universe as it must be for this market: every name says synthetic, the coin that ends here is dead."""
     died, last_bar = ANSWERS.died
     death = {"valid_to": last_bar, "valid_to_reason": "dies in the synthetic market"}
     instruments = tuple(

@@ -70,63 +70,73 @@ all_versions as (
     select * from crypto_bars
 ),
 
--- A bar that was captured before its session closed is not final. The first final version was known at the close,
--- a later one that moves the price was known when it was captured; one that only moves the volume changes nothing.
 timed_versions as (
     select
         all_versions.*,
         sessions.closes_at,
+        -- A bar that was captured before its session closed is not final.
         all_versions.captured_at >= sessions.closes_at as is_final,
-        first_value(all_versions.captured_at) over version_order as first_captured_at,
-        lag(all_versions.captured_at) over version_order >= sessions.closes_at
-        and (
-            lag(all_versions.close) over version_order is distinct from all_versions.close
-            or lag(all_versions.adj_close) over version_order is distinct from all_versions.adj_close
-        ) as is_price_correction,
     from all_versions
     inner join listings on listings.instrument_id = all_versions.instrument_id
     inner join sessions
         on sessions.calendar = listings.calendar
         and sessions.session_date = all_versions.session_date
-    window version_order as (
-        partition by all_versions.instrument_id, all_versions.session_date
-        order by all_versions.version
-        rows between unbounded preceding and current row
-    )
 ),
 
-dated_versions as (
+-- Nearly every bar has one version, so what later versions mean is worked out for them alone. The first final version
+-- was known at the close; a later one that moves the price was known when it was captured; one that only moves the
+-- volume changes nothing.
+later_versions as (
     select
-        *,
-        case
-            when not is_final then captured_at
-            else coalesce(
-                max(case when is_price_correction then captured_at end) over so_far,
-                closes_at
-            )
-        end as known_at,
-    from timed_versions
-    window so_far as (
-        partition by instrument_id, session_date
-        order by version
-        rows between unbounded preceding and current row
-    )
+        later.instrument_id,
+        later.session_date,
+        later.version,
+        max(if(
+            earlier.is_final
+            and (later.close is distinct from earlier.close or later.adj_close is distinct from earlier.adj_close),
+            later.captured_at,
+            null
+        )) over (
+            partition by later.instrument_id, later.session_date
+            order by later.version
+            rows between unbounded preceding and current row
+        ) as corrected_at,
+    from timed_versions as later
+    inner join timed_versions as earlier
+        on earlier.instrument_id = later.instrument_id
+        and earlier.session_date = later.session_date
+        and earlier.version = later.version - 1
+    where later.version > 1
 ),
 
 -- History that was captured later than the clock is taken in its first version: nothing tells what came before it.
-visible_versions as (
-    select dated_versions.*
-    from dated_versions
+seen_versions as (
+    select
+        timed_versions.*,
+        if(
+            timed_versions.is_final,
+            coalesce(later_versions.corrected_at, timed_versions.closes_at),
+            timed_versions.captured_at
+        ) as known_at,
+    from timed_versions
     cross join clock
-    where dated_versions.known_at <= clock.as_of_at
-        and (
-            dated_versions.captured_at <= clock.as_of_at
-            or dated_versions.captured_at = dated_versions.first_captured_at
-        )
-    qualify row_number() over (
-        partition by dated_versions.instrument_id, dated_versions.session_date
-        order by dated_versions.version desc
-    ) = 1
+    left join later_versions
+        on later_versions.instrument_id = timed_versions.instrument_id
+        and later_versions.session_date = timed_versions.session_date
+        and later_versions.version = timed_versions.version
+    where timed_versions.version = 1 or timed_versions.captured_at <= clock.as_of_at
+),
+
+visible_versions as (
+    select seen_versions.*
+    from seen_versions
+    cross join clock
+    left join seen_versions as newer
+        on newer.version = seen_versions.version + 1
+        and newer.instrument_id = seen_versions.instrument_id
+        and newer.session_date = seen_versions.session_date
+    where seen_versions.known_at <= clock.as_of_at
+        and newer.version is null
 ),
 
 -- Growth that dividends add, multiplied up from the first bar, so that a new dividend changes no earlier row.

@@ -20,47 +20,84 @@ instruments as (
     from core.instruments
 ),
 
--- How long a year is, how long it must have been quiet, and how far back the level is looked for (null: all the way).
+-- How long a year is and how long it must have been quiet, in the sessions of each calendar.
 rules as (
-    select * from (
+    select
+        rules.*,
+        year - year_high_quiet as level_reach,
+    from (
         values
-        ('XNYS', 'all_time_high', $equity_year, $equity_all_time_high_quiet, null::integer),
-        ('XNYS', 'year_high', $equity_year, $equity_year_high_quiet, $equity_year),
-        ('CRYPTO', 'all_time_high', $crypto_year, $crypto_all_time_high_quiet, null::integer),
-        ('CRYPTO', 'year_high', $crypto_year, $crypto_year_high_quiet, $crypto_year)
-    ) as rules (calendar, kind, year, quiet, reach)
+        ('XNYS', $equity_year, $equity_all_time_high_quiet, $equity_year_high_quiet),
+        ('CRYPTO', $crypto_year, $crypto_all_time_high_quiet, $crypto_year_high_quiet)
+    ) as rules (calendar, year, all_time_high_quiet, year_high_quiet)
 ),
 
-levels as (
+highs as (
     select
         paths.*,
-        rules.kind,
         rules.year,
-        rules.quiet,
-        rules.reach,
-        max(paths.price) over before_quiet as level,
-        max(paths.price) over while_quiet as recent_high,
+        rules.all_time_high_quiet,
+        rules.year_high_quiet,
+        max(paths.price) over ever as high_ever,
+        max(paths.price) over before as high_before,
+        max(paths.price) over year_before as year_high_before,
+        max(paths.price) over until_quiet as high_until_quiet,
     from paths
     inner join rules on rules.calendar = paths.calendar
     window
-        before_quiet as (
-            partition by paths.subject_id, rules.kind
+        ever as (
+            partition by paths.subject_id
             order by paths.session_number
-            rows between coalesce(rules.reach, paths.session_number) preceding and rules.quiet preceding
+            rows between unbounded preceding and current row
         ),
-        while_quiet as (
-            partition by paths.subject_id, rules.kind
+        before as (
+            partition by paths.subject_id
             order by paths.session_number
-            rows between rules.quiet - 1 preceding and 1 preceding
+            rows between unbounded preceding and 1 preceding
+        ),
+        year_before as (
+            partition by paths.subject_id
+            order by paths.session_number
+            rows between rules.year preceding and 1 preceding
+        ),
+        -- Read from the session at which the quiet time began, this is the level of a year high.
+        until_quiet as (
+            partition by paths.subject_id
+            order by paths.session_number
+            rows between rules.level_reach preceding and current row
         )
 ),
 
+-- "Nothing in the quiet time above the level" is the same as "nothing in the whole reach above it", because the level
+-- is the highest of what lies before the quiet time; so one maximum over the reach serves.
 broken as (
-    select *
-    from levels
-    where session_number > year
-        and price > level * (1 + $breakout_margin)
-        and recent_high <= level * (1 + $breakout_margin)
+    select
+        highs.*,
+        'all_time_high' as kind,
+        highs.all_time_high_quiet as quiet,
+        null::integer as reach,
+        quiet_starts.high_ever as level,
+    from highs
+    inner join highs as quiet_starts
+        on quiet_starts.subject_id = highs.subject_id
+        and quiet_starts.session_number = highs.session_number - highs.all_time_high_quiet
+    where highs.session_number > highs.year
+        and highs.price > quiet_starts.high_ever * (1 + $breakout_margin)
+        and highs.high_before <= quiet_starts.high_ever * (1 + $breakout_margin)
+    union all
+    select
+        highs.*,
+        'year_high' as kind,
+        highs.year_high_quiet as quiet,
+        highs.year as reach,
+        quiet_starts.high_until_quiet as level,
+    from highs
+    inner join highs as quiet_starts
+        on quiet_starts.subject_id = highs.subject_id
+        and quiet_starts.session_number = highs.session_number - highs.year_high_quiet
+    where highs.session_number > highs.year
+        and highs.price > quiet_starts.high_until_quiet * (1 + $breakout_margin)
+        and highs.year_high_before <= quiet_starts.high_until_quiet * (1 + $breakout_margin)
 ),
 
 -- The latest session that stood at the level.

@@ -70,12 +70,12 @@ measured as (
         trend as (
             partition by pair_id
             order by session_number
-            rows between $mansfield_mean - 1 preceding and current row
+            rows between $mansfield_mean - 1 preceding and current row -- noqa: PRS
         ),
         year as (
             partition by pair_id
             order by session_number
-            rows between $relative_zscore - 1 preceding and current row
+            rows between $relative_zscore - 1 preceding and current row -- noqa: PRS
         ),
         earlier_year as (
             partition by pair_id

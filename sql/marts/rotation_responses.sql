@@ -2,12 +2,8 @@
 --   the horizon. Costs are not included.
 -- grain: event_id, trigger, target_id, horizon_days
 -- known_at: known_at, the end of the day on which the horizon was reached; null while the window is open
-with clock as (
-    select as_of_at from reference.clock
-),
-
 -- One event can serve several signals; its response is the same.
-triggers as (
+with triggers as (
     select distinct
         event_id,
         trigger,
