@@ -5,7 +5,6 @@ becomes an asset because its file is there. Nothing here decides when anything r
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import dagster as dg
 
@@ -63,7 +62,7 @@ def _rows(run: Run, full_name: str) -> int:
     return int(run.connection.execute(f"select count(*) from {full_name}").fetchall()[0][0])
 
 
-def _materialized(run: Run, full_name: str, **metadata: int) -> dg.MaterializeResult[Any]:
+def _materialized(run: Run, full_name: str, **metadata: int) -> dg.MaterializeResult:
     return dg.MaterializeResult(
         asset_key=key(full_name), metadata={"dagster/row_count": _rows(run, full_name), **metadata}
     )
@@ -112,7 +111,7 @@ def _result(check: Check) -> dg.AssetCheckResult:
     owners=OWNERS,
     description="The universe and parameter files as tables: " + ", ".join(_UNIVERSE_TABLES) + " and meta.parameters.",
 )
-def universe(run: dg.ResourceParam[Run]) -> dg.MaterializeResult[Any]:
+def universe(run: dg.ResourceParam[Run]) -> dg.MaterializeResult:
     """Write the universe and parameter files into tables."""
     log.info("universe")
     rows = write_universe(run)
@@ -120,7 +119,7 @@ def universe(run: dg.ResourceParam[Run]) -> dg.MaterializeResult[Any]:
 
 
 @dg.multi_asset(name="sessions", specs=[_stored_spec(_STORED["reference.sessions"], "reference", {"python", "duckdb"})])
-def sessions(run: dg.ResourceParam[Run]) -> dg.MaterializeResult[Any]:
+def sessions(run: dg.ResourceParam[Run]) -> dg.MaterializeResult:
     """The exchange's and the crypto market's calendar."""
     log.info("calendars")
     write_sessions(run)
@@ -134,7 +133,7 @@ def sessions(run: dg.ResourceParam[Run]) -> dg.MaterializeResult[Any]:
         for name in _CLOCK_TABLES
     ],
 )
-def clock(run: dg.ResourceParam[Run]) -> Iterator[dg.MaterializeResult[Any]]:
+def clock(run: dg.ResourceParam[Run]) -> Iterator[dg.MaterializeResult]:
     """The instant as of which everything derived is true, and when each macro value became public."""
     as_of = write_clock(run)
     ledger.note_as_of(run)
@@ -268,7 +267,7 @@ def _ingest_asset(asset_class: AssetClass) -> dg.AssetsDefinition:
         check_specs=_check_specs(asset_class),
         description=f"Fetch the class {asset_class}, refuse bad rows with their reason, store what changed.",
     )
-    def ingest_class(run: dg.ResourceParam[Run]) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+    def ingest_class(run: dg.ResourceParam[Run]) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         log.info("%s: fetching", asset_class)
         try:
             result = ingest(run, asset_class, since={})
@@ -328,7 +327,7 @@ def _model_asset(model: Model) -> dg.AssetsDefinition:
         if is_published
         else [],
     )
-    def build(run: dg.ResourceParam[Run]) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+    def build(run: dg.ResourceParam[Run]) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         log.info("%s", model.full_name)
         rows, columns = run_model(run.connection, model, run.parameters)
         verdicts = [
@@ -373,7 +372,7 @@ def _publish_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
             )
         ],
     )
-    def cascade_duckdb(run: dg.ResourceParam[Run]) -> dg.MaterializeResult[Any]:
+    def cascade_duckdb(run: dg.ResourceParam[Run]) -> dg.MaterializeResult:
         """The one file that readers query, swapped in at once."""
         log.info("publishing")
         troubles = ledger.troubles(run)

@@ -70,9 +70,10 @@ baselines as (
     select
         windows.target_id,
         windows.horizon_days,
-        avg(windows.forward_return) as baseline_mean,
+        -- The order settles the last digit of a sum, so that the same input always gives the same number.
+        avg(windows.forward_return order by windows.entry_date) as baseline_mean,
         median(windows.forward_return) as baseline_median,
-        avg(windows.log_return) as baseline_log,
+        avg(windows.log_return order by windows.entry_date) as baseline_log,
     from windows
     inner join instruments on instruments.instrument_id = windows.target_id
     where windows.entry_date >= coalesce(instruments.reconstructed_before, '0001-01-01'::date)
@@ -84,6 +85,7 @@ samples as (
         triggers.signal_id,
         responses.target_id,
         responses.horizon_days,
+        responses.event_id,
         responses.entry_date,
         responses.forward_return,
         coalesce(
@@ -110,10 +112,10 @@ moments as (
         horizon_days,
         count(*) as n_events,
         count_if(is_new_episode) as n_episodes,
-        avg(forward_return) as mean_return,
+        avg(forward_return order by entry_date, event_id) as mean_return,
         median(forward_return) as median_return,
         avg((forward_return > 0)::integer) as hit_rate,
-        avg(ln(1 + forward_return)) as mean_log,
+        avg(ln(1 + forward_return) order by entry_date, event_id) as mean_log,
     from samples
     group by signal_id, target_id, horizon_days
 ),

@@ -1,0 +1,128 @@
+"""A small market in a folder, laid out as the files source wants it: eighteen months, the same numbers every time.
+
+Here: the healthy market and the few ways to spoil a file of it. Prices are seeded random walks of no market; sessions
+are those of New York. What the project makes of the folder is for the tests.
+
+    folder = market_folder(tmp_path / "market")
+    folder.edit("equity/IWM", "2025-03-14", close="-1")
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+FIRST_DAY, LAST_DAY = date(2024, 5, 1), date(2025, 12, 12)
+# When New York was closed in between, the day of mourning for Jimmy Carter among them.
+HOLIDAYS = [
+    date.fromisoformat(day)
+    for day in (
+        "2024-05-27", "2024-06-19", "2024-07-04", "2024-09-02", "2024-11-28", "2024-12-25", "2025-01-01", "2025-01-09",
+        "2025-01-20", "2025-02-17", "2025-04-18", "2025-05-26", "2025-06-19", "2025-07-04", "2025-09-01", "2025-11-27",
+    )
+]  # fmt: skip
+EVERY_DAY = [FIRST_DAY + timedelta(days=number) for number in range((LAST_DAY - FIRST_DAY).days + 1)]
+SESSIONS = [day for day in EVERY_DAY if day.weekday() < 5 and day not in HOLIDAYS]
+
+REQUIRED = ("RUT", "SPX", "BTC")
+INDICES = ("RUT", "SPX")
+# The last three are in no universe: members of a group of shares.
+EQUITIES = (*INDICES, "IWM", "SPY", "QQQ", "ALFA", "BRAVO", "COCO")
+COINS = ("BTC", "ETH", "SOL", "XRP", "ADA", "DOGE")
+SERIES = ("DGS10", "WALCL")
+
+BAR_HEADER = "date,open,high,low,close,adj_close,volume"
+
+
+@dataclass(frozen=True)
+class MarketFolder:
+    """The folder of one test. Files are named without their ending: "equity/RUT"."""
+
+    path: Path
+
+    def file(self, name: str) -> Path:
+        """Where a file lies."""
+        return self.path / f"{name}.csv"
+
+    def text(self, name: str) -> str:
+        """What a file holds."""
+        return self.file(name).read_text(encoding="utf-8")
+
+    def write(self, name: str, content: str | bytes) -> None:
+        """Put content in a file's place, byte for byte."""
+        data = content.encode() if isinstance(content, str) else content
+        self.file(name).write_bytes(data)
+
+    def add(self, name: str, *lines: str) -> None:
+        """Lines at the end of a file."""
+        self.write(name, self.text(name) + "".join(f"{line}\n" for line in lines))
+
+    def line(self, name: str, day: str) -> str:
+        """The line of a day."""
+        return next(line for line in self.text(name).splitlines() if line.startswith(day))
+
+    def edit(self, name: str, day: str, **values: str) -> None:
+        """Other values in the line of a day, word for word."""
+
+        def edited(row: dict[str, str]) -> dict[str, str]:
+            return {**row, **values} if row["date"] == day else row
+
+        self.rewrite(name, edited)
+
+    def rewrite(self, name: str, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+        """Every row through `change`; the columns are those of the first row that comes out of it."""
+        rows = [change(row) for row in csv.DictReader(io.StringIO(self.text(name)))]
+        lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
+        self.write(name, "".join(f"{line}\n" for line in lines))
+
+
+def market_folder(path: Path) -> MarketFolder:
+    """A fresh copy of the market in a new folder."""
+    for name, text in _market().items():
+        target = path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    return MarketFolder(path)
+
+
+@cache
+def _market() -> dict[str, str]:
+    files = {f"equity/{symbol}.csv": _bars(symbol, SESSIONS) for symbol in EQUITIES}
+    files |= {f"crypto/{coin}.csv": _bars(coin, EVERY_DAY) for coin in COINS}
+    files |= {f"crypto_mcap/{coin}.csv": _values(coin, EVERY_DAY, "market_cap", 1e9) for coin in COINS[:2]}
+    files["macro/DGS10.csv"] = _values("DGS10", SESSIONS, "value", 4.0)
+    files["macro/WALCL.csv"] = _values("WALCL", [day for day in EVERY_DAY if day.weekday() == 2], "value", 7e6)
+    members = "".join(f"small_three,{symbol},{FIRST_DAY},\n" for symbol in ("ALFA", "BRAVO", "COCO"))
+    files["groups.csv"] = f"group,symbol,valid_from,valid_to\n{members}"
+    return files
+
+
+def _walk(name: str, days: list[date], step: float) -> tuple[np.random.Generator, np.ndarray]:
+    chance = np.random.default_rng(zlib.crc32(name.encode()))
+    return chance, np.exp(np.cumsum(chance.normal(0.0006, step, len(days))))
+
+
+def _bars(symbol: str, days: list[date]) -> str:
+    chance, path = _walk(symbol, days, 0.03 if symbol in COINS else 0.01)
+    close = 100 * path
+    opening = close * np.exp(chance.normal(0, 0.003, len(days)))
+    high, low = np.maximum(opening, close) * 1.004, np.minimum(opening, close) * 0.996
+    volume = chance.integers(1_000_000, 9_000_000, len(days))
+    lines = [
+        f"{day},{opening[n]:.4f},{high[n]:.4f},{low[n]:.4f},{close[n]:.4f},{close[n]:.4f},{volume[n]}"
+        for n, day in enumerate(days)
+    ]
+    return "\n".join([BAR_HEADER, *lines, ""])
+
+
+def _values(name: str, days: list[date], column: str, start: float) -> str:
+    _, path = _walk(f"{column} of {name}", days, 0.005)
+    return "\n".join([f"date,{column}", *(f"{day},{start * path[n]:.2f}" for n, day in enumerate(days)), ""])
