@@ -62,9 +62,14 @@ def _rows(run: Run, full_name: str) -> int:
     return int(run.connection.execute(f"select count(*) from {full_name}").fetchall()[0][0])
 
 
+def _source(run: Run) -> str:
+    return run.source.name + (" (synthetic)" if run.source.is_synthetic else "")
+
+
 def _materialized(run: Run, full_name: str, **metadata: int) -> dg.MaterializeResult:
     return dg.MaterializeResult(
-        asset_key=key(full_name), metadata={"dagster/row_count": _rows(run, full_name), **metadata}
+        asset_key=key(full_name),
+        metadata={"dagster/row_count": _rows(run, full_name), "source": _source(run), **metadata},
     )
 
 
@@ -115,7 +120,7 @@ def universe(run: dg.ResourceParam[Run]) -> dg.MaterializeResult:
     """Write the universe and parameter files into tables."""
     log.info("universe")
     rows = write_universe(run)
-    return dg.MaterializeResult(metadata={"dagster/row_count": sum(rows.values()), **rows})
+    return dg.MaterializeResult(metadata={"dagster/row_count": sum(rows.values()), "source": _source(run), **rows})
 
 
 @dg.multi_asset(name="sessions", specs=[_stored_spec(_STORED["reference.sessions"], "reference", {"python", "duckdb"})])
@@ -129,7 +134,7 @@ def sessions(run: dg.ResourceParam[Run]) -> dg.MaterializeResult:
 @dg.multi_asset(
     name="clock",
     specs=[
-        _stored_spec(_STORED[name], "reference", {"python", "duckdb"}, deps=[t.full_name for t in RAW_TABLE.values()])
+        _stored_spec(_STORED[name], "clock", {"python", "duckdb"}, deps=[t.full_name for t in RAW_TABLE.values()])
         for name in _CLOCK_TABLES
     ],
 )
@@ -344,7 +349,12 @@ def _model_asset(model: Model) -> dg.AssetsDefinition:
         ]
         ledger.note_checks(run, verdicts)
         yield dg.MaterializeResult(
-            asset_key=asset_key, metadata={"dagster/row_count": rows, "dagster/column_schema": _schema(columns)}
+            asset_key=asset_key,
+            metadata={
+                "dagster/row_count": rows,
+                "dagster/column_schema": _schema(columns),
+                "source": _source(run),
+            },
         )
         if is_published:
             yield _together(SOUND, model.full_name, verdicts)
@@ -393,7 +403,7 @@ def _publish_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
                 "tables": published.tables,
                 "rows": published.rows,
                 "megabytes": round(published.size / 1e6, 1),
-                "source": run.source.name + (" (synthetic)" if run.source.is_synthetic else ""),
+                "source": _source(run),
             },
             check_results=[_result(verdict)],
         )

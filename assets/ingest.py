@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import NamedTuple
 
 import duckdb
 import pandas as pd
@@ -34,27 +35,33 @@ class ContractBroken(Exception):
         self.outcomes = outcomes
 
 
+class _Unreadable(NamedTuple):
+    """A row that a source could not even give a key, and the table that it was meant for."""
+
+    table_name: str
+    id: str
+    payload: str
+    reason: str
+
+
 @dataclass
 class Ingested:
     """What became of one asset class.
 
-    `rows_delivered` and `rows_refused` per id; `failures` per id; `rows_new` (first versions) and `rows_restated`
-    (later versions) per raw table; `refusals` as (table, id, date, reason), first of all those the database knows.
+    `rows_delivered` and `rows_refused` per id; `failures` per id; `usable`, the ids of which the class's first table
+    accepted at least one row; `rows_new` (first versions) and `rows_restated` (later versions) per raw table;
+    `refusals` as (table, id, date, reason), first of all those the database knows.
     """
 
     asset_class: AssetClass
     rows_delivered: dict[str, int] = field(default_factory=dict)
     rows_refused: dict[str, int] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    usable: list[str] = field(default_factory=list)
     rows_new: dict[str, int] = field(default_factory=dict)
     rows_restated: dict[str, int] = field(default_factory=dict)
     refusals: list[tuple[str, str, date | None, str]] = field(default_factory=list)
     outcomes: list[RuleOutcome] = field(default_factory=list)
-
-    @property
-    def usable(self) -> list[str]:
-        """The ids of which at least one row was accepted."""
-        return [id_ for id_, rows in self.rows_delivered.items() if rows > self.rows_refused.get(id_, 0)]
 
 
 def ingest(run: Run, asset_class: AssetClass, since: Mapping[str, date]) -> Ingested:
@@ -73,11 +80,12 @@ def ingest(run: Run, asset_class: AssetClass, since: Mapping[str, date]) -> Inge
         captured_at = run.started_at if run.source.has_clock else _last_day(connection, run, tables)
         for table in tables:
             _screen(connection, run, table)
+        result.usable = _accepted_ids(connection, tables[0])
         verdicts = [validate(_changed_rows(connection, table), table) for table in tables]
         for table in tables:
             _store(connection, table, captured_at, result)
             _quarantine(connection, table, captured_at, result)
-        _quarantine_unreadable(connection, tables[0], unreadable, captured_at, result)
+        _quarantine_unreadable(connection, unreadable, captured_at, result)
         _remember_deliveries(connection, result, origins)
         for table in tables:
             connection.execute(f"drop table {_staging(table)}")
@@ -105,17 +113,19 @@ def _staging_ddl(table: Table) -> str:
 
 def _stage(
     run: Run, result: Ingested, tables: list[Table], since: Mapping[str, date]
-) -> tuple[dict[str, str], list[tuple[str, str, str]]]:
+) -> tuple[dict[str, str], list[_Unreadable]]:
     """Put every delivery into the staging tables, with a row for each delivery in `result`.
 
-    Returns each id's origin, and the unreadable rows as (id, payload, reason).
+    An id may be delivered more than once, say its prices and its market values. Returns each id's origin, and the
+    unreadable rows.
     """
     origins: dict[str, str] = {}
-    unreadable: list[tuple[str, str, str]] = []
+    unreadable: list[_Unreadable] = []
     waiting: dict[str, list[pd.DataFrame]] = {table.name: [] for table in tables}
     for delivery in _counted(run.source.fetch(result.asset_class, since), result.asset_class):
-        origins[delivery.id] = delivery.origin
-        unreadable += [(delivery.id, rejected.payload, rejected.reason) for rejected in delivery.rejected]
+        origins[delivery.id] = _joined(origins.get(delivery.id), delivery.origin)
+        table_name = RAW_TABLE[next(iter(delivery.tables), tables[0].name)].full_name
+        unreadable += [_Unreadable(table_name, delivery.id, r.payload, r.reason) for r in delivery.rejected]
         rows = len(delivery.rejected)
         for name, frame in delivery.tables.items():
             waiting[name].append(frame.assign(source=delivery.origin))
@@ -124,11 +134,15 @@ def _stage(
                 _append(run.connection, RAW_TABLE[name], waiting[name])
         result.rows_delivered[delivery.id] = result.rows_delivered.get(delivery.id, 0) + rows
         if delivery.failure:
-            result.failures[delivery.id] = delivery.failure
+            result.failures[delivery.id] = _joined(result.failures.get(delivery.id), delivery.failure)
             log.warning("%s failed: %s", delivery.id, delivery.failure)
     for name, frames in waiting.items():
         _append(run.connection, RAW_TABLE[name], frames)
     return origins, unreadable
+
+
+def _joined(before: str | None, more: str) -> str:
+    return f"{before}; {more}" if before else more
 
 
 def _counted(deliveries: Iterable[Delivery], asset_class: AssetClass) -> Iterator[Delivery]:
@@ -217,6 +231,12 @@ def _screen_duplicates(connection: duckdb.DuckDBPyConnection, table: Table) -> N
     )
 
 
+def _accepted_ids(connection: duckdb.DuckDBPyConnection, table: Table) -> list[str]:
+    key = table.key[0]
+    accepted = f"select distinct {key} from {_staging(table)} where refused_for is null order by {key}"
+    return [id_ for (id_,) in connection.execute(accepted).fetchall()]
+
+
 def _changed_rows(connection: duckdb.DuckDBPyConnection, table: Table) -> duckdb.DuckDBPyRelation:
     """The accepted rows that differ from the last stored version, each with the version it would become."""
     staging = _staging(table)
@@ -278,25 +298,23 @@ def _quarantine(connection: duckdb.DuckDBPyConnection, table: Table, captured_at
 
 def _quarantine_unreadable(
     connection: duckdb.DuckDBPyConnection,
-    table: Table,
-    unreadable: list[tuple[str, str, str]],
+    unreadable: list[_Unreadable],
     captured_at: datetime,
     result: Ingested,
 ) -> None:
     if not unreadable:
         return
-    frame = pd.DataFrame(unreadable, columns=["id", "payload", "reason"])
+    frame = pd.DataFrame(unreadable, columns=_Unreadable._fields)
     connection.register("unreadable", frame)
     _add_to_quarantine(
         connection,
-        f"select distinct '{table.full_name}' as table_name, id, null::date as session_date, reason, payload "
-        "from unreadable",
+        "select distinct table_name, id, null::date as session_date, reason, payload from unreadable",
         captured_at,
     )
     connection.unregister("unreadable")
-    for id_, _, reason in unreadable:
-        result.rows_refused[id_] = result.rows_refused.get(id_, 0) + 1
-        result.refusals.append((table.full_name, id_, None, reason))
+    for row in unreadable:
+        result.rows_refused[row.id] = result.rows_refused.get(row.id, 0) + 1
+        result.refusals.append((row.table_name, row.id, None, row.reason))
 
 
 def _add_to_quarantine(connection: duckdb.DuckDBPyConnection, refused: str, captured_at: datetime) -> None:

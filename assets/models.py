@@ -28,7 +28,7 @@ _HEADER = re.compile(r"^-- (\w+): (.*)$")
 _CONTINUED = re.compile(r"^--   (.*)$")
 _PARAMETER = re.compile(r"\$([a-z][a-z0-9_]*)")
 _DESCRIBED_COLUMN = re.compile(r"(\w+),?\s+-- (.+)$")
-_FINAL = re.compile(r"^final as \(\n(.*?)^    from", re.MULTILINE | re.DOTALL)
+_FINAL = re.compile(r"^(?:with )?final as \(\n(.*?)^    from", re.MULTILINE | re.DOTALL)
 
 
 class ModelError(Exception):

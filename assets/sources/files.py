@@ -16,6 +16,7 @@ is taken, since such a close is not the price that anybody paid.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -36,6 +37,8 @@ _UNKNOWN = ("", ".", "nan", "null", "none", "n/a", "na")
 # Files are read together up to this size: enough to be fast, far from the memory of a whole history.
 _BATCH_BYTES = 64_000_000
 _ADJUSTED_CLOSES = "ohlc and adj_close dividend-adjusted"
+# Names of our own columns beside the file's, which may hold any name that a header has room for.
+_FILE, _PLACE = '"#file"', '"#place"'
 
 
 class _Unreadable(Exception):
@@ -114,7 +117,9 @@ class FilesSource:
                 yield from self._groups(reader)
 
     def _files(self, folder: str) -> list[Path]:
-        return sorted(p for p in (self._folder / folder).glob("*") if p.suffix in _SUFFIXES and p.is_file())
+        """Everything that is named like a file of data; what is none fails later, with its name."""
+        paths = (self._folder / folder).glob("*")
+        return sorted(p for p in paths if p.suffix in _SUFFIXES and not p.name.startswith("."))
 
     def _adjusted_closes(self) -> set[str]:
         path = self._folder / "MANIFEST.csv"
@@ -124,8 +129,10 @@ class FilesSource:
             manifest = pd.read_csv(path, dtype=str)
             is_adjusted = manifest["price_basis"].str.lower().str.startswith(_ADJUSTED_CLOSES, na=False)
             return set(manifest.loc[is_adjusted, "symbol"])
-        except (KeyError, ValueError) as error:
-            raise SourceError(f"{path} is no manifest ({error}); correct it or remove it") from error
+        except KeyError as error:
+            raise SourceError(f"{path} is no manifest (no column {error}); correct it or remove it") from error
+        except (OSError, ValueError) as error:
+            raise SourceError(f"{path} is no manifest ({_first_line(error)}); correct it or remove it") from error
 
     def _groups(self, reader: duckdb.DuckDBPyConnection) -> Iterator[Delivery]:
         path = self._folder / "groups.csv"
@@ -150,7 +157,8 @@ class FilesSource:
         except (_Unreadable, duckdb.ConversionException) as error:
             yield Delivery("groups", path.name, failure=f"{path.name}: {_first_line(error)}")
         else:
-            yield Delivery("groups", path.name, {"group_members": frame})
+            unfit = tuple(_unfit(reader).get(str(path), ()))
+            yield Delivery("groups", path.name, {"group_members": frame}, unfit)
 
 
 def _batches(paths: list[Path]) -> Iterator[list[Path]]:
@@ -159,7 +167,7 @@ def _batches(paths: list[Path]) -> Iterator[list[Path]]:
     size = 0
     for path in paths:
         batch.append(path)
-        size += path.stat().st_size
+        size += path.stat().st_size if path.is_file() else 0
         if size >= _BATCH_BYTES:
             yield batch
             batch, size = [], 0
@@ -208,7 +216,7 @@ def _read_alike(
         return deliveries
     frames, rejected = _typed(reader, names, layout)
     for path in paths:
-        frame = frames.get(str(path), frames[""])
+        frame = frames[str(path)] if str(path) in frames else frames[""].copy()
         frame.insert(0, layout.table.key[0], path.stem)
         missing = [] if path.stem in adjusted else [name for name in layout.columns if name not in names]
         notes = [f"no column {', '.join(missing)}, so it stays unknown"] if missing else []
@@ -230,20 +238,32 @@ def _origin(path: Path) -> str:
 
 def _header(reader: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
     """The column names in lower case. Raises _Unreadable for a file that is empty, binary or no table at all."""
-    if path.stat().st_size == 0:
-        raise _Unreadable("the file is empty")
+    if not path.is_file():
+        raise _Unreadable("it is no file")
     try:
+        if path.stat().st_size == 0:
+            raise _Unreadable("the file is empty")
         if path.suffix == ".parquet":
-            names = [row[0] for row in reader.execute("describe select * from read_parquet(?)", [str(path)]).fetchall()]
+            described = reader.execute("describe select * from read_parquet(?)", [_literal(path)])
+            names = [row[0] for row in described.fetchall()]
         else:
             with path.open(encoding="utf-8-sig", newline="") as lines:
                 names = next(csv.reader(lines))
-    except (duckdb.Error, UnicodeDecodeError, StopIteration, csv.Error) as error:
+            _check_lines(path.read_bytes())
+    except (OSError, duckdb.Error, UnicodeDecodeError, StopIteration, csv.Error) as error:
         raise _Unreadable(f"not readable as {path.suffix[1:]} ({_first_line(error)})") from error
     clean = [name.strip().lower().replace(" ", "_") for name in names]
     if len(set(clean)) < len(clean) or not all(clean):
         raise _Unreadable(f"the header has an empty or repeated name: {', '.join(clean)[:200]}")
     return clean
+
+
+def _check_lines(text: bytes) -> None:
+    """Raises _Unreadable for what makes the database lose lines without a word, or fail without a reason."""
+    if text.count(b'"') % 2:
+        raise _Unreadable("a quotation mark is opened and never closed")
+    if 0 < text.count(b"\r\n") < text.count(b"\n"):
+        raise _Unreadable("some lines end in CR LF and some in LF only; save it with one kind of line end")
 
 
 def _load(reader: duckdb.DuckDBPyConnection, paths: list[Path], header: list[str]) -> None:
@@ -265,12 +285,17 @@ def _load(reader: duckdb.DuckDBPyConnection, paths: list[Path], header: list[str
         for table in ("reject_errors", "reject_scans"):
             reader.execute(f"drop table if exists {table}")
         reader.execute(
-            f"create or replace temp table file_text as select row_number() over () as place, texts.* "
-            f"from (select columns(*)::varchar from {rows}) as texts({titles}, file)",
-            {"paths": [str(path) for path in paths]},
+            f"create or replace temp table file_text as select row_number() over () as {_PLACE}, texts.* "
+            f"from (select columns(*)::varchar from {rows}) as texts({titles}, {_FILE})",
+            {"paths": [_literal(path) for path in paths]},
         )
     except duckdb.Error as error:
         raise _Unreadable(f"not readable as {paths[0].suffix[1:]} ({_first_line(error)})") from error
+
+
+def _literal(path: Path) -> str:
+    """The path as the database takes it for itself rather than for a pattern."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path))
 
 
 def _resolve_names(header: list[str], layout: _Layout, stem: str) -> dict[str, str]:
@@ -308,15 +333,17 @@ def _typed(
         create or replace temp table file_typed as
         with numbers as (
             select
-                file,
-                place,
+                {_FILE},
+                {_PLACE},
                 coalesce(try_cast({day} as date), try_cast({day} as timestamptz)::date) as day,
                 {", ".join(f'try_cast("{names[name]}" as double) as "{name}"' for name in numbers)},
                 {", ".join(f'"{names[name]}" as "{name}_text"' for name in numbers)}
             from file_text
         )
         select
-            * exclude ({", ".join(f'"{name}_text"' for name in numbers)}),
+            -- The database also takes "infinity" and the year 20250 for dates.
+            * exclude ({", ".join(f'"{name}_text"' for name in numbers)})
+                replace (if(day between date '0001-01-01' and date '9999-12-31', day, null) as day),
             {unreadable} as is_unreadable,
             coalesce({", ".join(f'"{name}"' for name in numbers)}) is null as is_blank,
             coalesce({" and ".join(f'"{name}" = 0' for name in numbers)}, false) as is_zero
@@ -332,8 +359,8 @@ def _typed(
     )
     values = ", ".join(f'"{name}" as "{layout.columns[name]}"' for name in numbers)
     rows = reader.execute(
-        f"select file, day as {layout.table.date_column}, {values} from file_typed "
-        f"where day is not null and not ({skipped}) order by place"
+        f"select {_FILE} as file, day as {layout.table.date_column}, {values} from file_typed "
+        f"where day is not null and not ({skipped}) order by {_PLACE}"
     ).df()
     frames = {str(file): frame.drop(columns="file") for file, frame in rows.groupby("file", sort=False)}
     frames[""] = rows.iloc[:0].drop(columns="file")
@@ -341,22 +368,33 @@ def _typed(
 
 
 def _rejected(reader: duckdb.DuckDBPyConnection) -> dict[str, list[Rejected]]:
+    """Per file, the rows without a date or with an unreadable number, and the lines that do not fit the header."""
     bad = reader.execute(
-        """
+        f"""
         select
-            file_text.file,
-            to_json(file_text)::varchar,
+            file_text.{_FILE},
+            -- What is ours is left out: a row that merely moved is not a new one.
+            json_merge_patch(to_json(file_text), '{{{_FILE}: null, {_PLACE}: null}}')::varchar,
             case when file_typed.day is null then 'the date cannot be read' else 'a value is not a number' end
         from file_typed
-        inner join file_text on file_text.place = file_typed.place
+        inner join file_text on file_text.{_PLACE} = file_typed.{_PLACE}
         where file_typed.is_unreadable or file_typed.day is null
-        order by file_text.place
+        order by file_text.{_PLACE}
         """
     ).fetchall()
+    rejected = _unfit(reader)
+    for file, payload, reason in bad:
+        rejected.setdefault(file, []).append(Rejected(payload, reason))
+    return rejected
+
+
+def _unfit(reader: duckdb.DuckDBPyConnection) -> dict[str, list[Rejected]]:
+    """Per file, the lines that the last _load could not bring under the header."""
+    rejected: dict[str, list[Rejected]] = {}
     if reader.execute("select 1 from duckdb_tables() where table_name = 'reject_errors'").fetchall():
-        bad += reader.execute(
+        lines = reader.execute(
             """
-            select distinct reject_scans.file_path, csv_line, 'the line does not fit the header'
+            select distinct reject_scans.file_path, csv_line
             from reject_errors
             inner join reject_scans
                 on reject_scans.scan_id = reject_errors.scan_id
@@ -364,9 +402,8 @@ def _rejected(reader: duckdb.DuckDBPyConnection) -> dict[str, list[Rejected]]:
             order by all
             """
         ).fetchall()
-    rejected: dict[str, list[Rejected]] = {}
-    for file, payload, reason in bad:
-        rejected.setdefault(file, []).append(Rejected(payload, reason))
+        for file, line in lines:
+            rejected.setdefault(file, []).append(Rejected(line, "the line does not fit the header"))
     return rejected
 
 

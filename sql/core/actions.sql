@@ -1,6 +1,7 @@
 -- description: Dividends and splits, the last version that the run's clock may see.
 -- grain: instrument_id, ex_date, kind
--- known_at: known_at, the close of the first session that trades without the dividend or at the new share count
+-- known_at: known_at, the close of the first session that trades without the dividend or at the new share count; for
+--   a later version, when it was captured
 with clock as (
     select as_of_at from reference.clock
 ),
@@ -25,18 +26,25 @@ sessions as (
     where calendar = 'XNYS'
 ),
 
-visible_versions as (
+dated as (
     select
         actions.*,
-        coalesce(sessions.closes_at, (actions.ex_date + 1)::timestamptz) as known_at,
+        greatest(
+            coalesce(sessions.closes_at, (actions.ex_date + 1)::timestamptz),
+            if(actions.version > 1, actions.captured_at, null)
+        ) as known_at,
     from actions
-    cross join clock
     left join sessions on sessions.session_date = actions.ex_date
-    where coalesce(sessions.closes_at, (actions.ex_date + 1)::timestamptz) <= clock.as_of_at
-        and (actions.captured_at <= clock.as_of_at or actions.version = 1)
+),
+
+visible_versions as (
+    select dated.*
+    from dated
+    cross join clock
+    where dated.known_at <= clock.as_of_at
     qualify row_number() over (
-        partition by actions.instrument_id, actions.ex_date, actions.kind
-        order by actions.version desc
+        partition by dated.instrument_id, dated.ex_date, dated.kind
+        order by dated.version desc
     ) = 1
 ),
 

@@ -59,7 +59,7 @@ crypto_bars as (
 growth as (
     select
         instrument_id,
-        ex_date,
+        session_date,
         growth,
     from intermediate.dividend_growth
 ),
@@ -91,16 +91,14 @@ later_versions as (
         later.instrument_id,
         later.session_date,
         later.version,
-        max(if(
-            earlier.is_final
-            and (later.close is distinct from earlier.close or later.adj_close is distinct from earlier.adj_close),
-            later.captured_at,
-            null
-        )) over (
-            partition by later.instrument_id, later.session_date
-            order by later.version
-            rows between unbounded preceding and current row
-        ) as corrected_at,
+        later.captured_at,
+        earlier.is_final
+        and (
+            later.close is distinct from earlier.close
+            or later.adj_close is distinct from earlier.adj_close
+            or later.low is distinct from earlier.low
+        ) as is_moved,
+        coalesce(later.close / nullif(earlier.close, 0), later.adj_close / nullif(earlier.adj_close, 0)) as rescaling,
     from timed_versions as later
     inner join timed_versions as earlier
         on earlier.instrument_id = later.instrument_id
@@ -109,21 +107,57 @@ later_versions as (
     where later.version > 1
 ),
 
+-- A split moves a whole history by one factor and tells nothing new about any session.
+splits as (
+    select
+        instrument_id,
+        captured_at,
+        median(rescaling) as factor,
+    from later_versions
+    where is_moved
+    group by instrument_id, captured_at
+    having count(*) >= $split_rows and abs(median(rescaling) - 1) >= $split_smallest
+),
+
+corrections as (
+    select
+        later_versions.instrument_id,
+        later_versions.session_date,
+        later_versions.version,
+        max(if(
+            later_versions.is_moved
+            and (
+                splits.factor is null
+                or abs(later_versions.rescaling / nullif(splits.factor, 0) - 1) > $split_rounding
+            ),
+            later_versions.captured_at,
+            null
+        )) over (
+            partition by later_versions.instrument_id, later_versions.session_date
+            order by later_versions.version
+            rows between unbounded preceding and current row
+        ) as corrected_at,
+    from later_versions
+    left join splits
+        on splits.instrument_id = later_versions.instrument_id
+        and splits.captured_at = later_versions.captured_at
+),
+
 -- History that was captured later than the clock is taken in its first version: nothing tells what came before it.
 seen_versions as (
     select
         timed_versions.*,
         if(
             timed_versions.is_final,
-            coalesce(later_versions.corrected_at, timed_versions.closes_at),
+            coalesce(corrections.corrected_at, timed_versions.closes_at),
             timed_versions.captured_at
         ) as known_at,
     from timed_versions
     cross join clock
-    left join later_versions
-        on later_versions.instrument_id = timed_versions.instrument_id
-        and later_versions.session_date = timed_versions.session_date
-        and later_versions.version = timed_versions.version
+    left join corrections
+        on corrections.instrument_id = timed_versions.instrument_id
+        and corrections.session_date = timed_versions.session_date
+        and corrections.version = timed_versions.version
     where timed_versions.version = 1 or timed_versions.captured_at <= clock.as_of_at
 ),
 
@@ -166,7 +200,7 @@ adjusted as (
     inner join listings on listings.instrument_id = visible_versions.instrument_id
     left join growth
         on growth.instrument_id = visible_versions.instrument_id
-        and growth.ex_date = visible_versions.session_date
+        and growth.session_date = visible_versions.session_date
     window history as (
         partition by visible_versions.instrument_id
         order by visible_versions.session_date

@@ -2,7 +2,10 @@
 -- grain: group_id, instrument_id, valid_from
 -- known_at: the run's clock
 with clock as (
-    select as_of from reference.clock
+    select
+        as_of,
+        as_of_at,
+    from reference.clock
 ),
 
 members as (
@@ -11,6 +14,7 @@ members as (
         instrument_id,
         valid_from,
         valid_to,
+        captured_at,
         version,
     from raw.group_members
 ),
@@ -20,6 +24,7 @@ instruments as (
         instrument_id,
         role,
         history_start,
+        valid_to,
     from core.instruments
 ),
 
@@ -30,7 +35,9 @@ listed as (
         members.valid_from,
         members.valid_to,
     from members
+    cross join clock
     inner join instruments on instruments.instrument_id = members.instrument_id
+    where members.version = 1 or members.captured_at <= clock.as_of_at
     qualify row_number() over (
         partition by members.group_id, members.instrument_id, members.valid_from
         order by members.version desc
@@ -42,7 +49,7 @@ altcoins as (
         'altcoins' as group_id,
         instrument_id,
         history_start as valid_from,
-        null::date as valid_to,
+        valid_to,
     from instruments
     where role = 'altcoin'
 ),

@@ -1,7 +1,11 @@
 -- description: Every instrument that there are bars of as of the run's clock.
 -- grain: instrument_id
 -- known_at: the run's clock
-with listings as (
+with clock as (
+    select as_of from reference.clock
+),
+
+listings as (
     select
         instrument_id,
         name,
@@ -55,8 +59,9 @@ final as (
         spans.last_session, -- Last session with a final bar.
         listings.is_required, -- Whether a run without it publishes nothing.
         listings.reconstructed_before, -- Bars before this day are reconstructions, close only; primary evidence leaves them out.
-        listings.valid_to, -- Last day that it traded, if it died.
+        if(listings.valid_to <= clock.as_of, listings.valid_to, null) as valid_to, -- Last day that it traded, once it died.
     from listings
+    cross join clock
     inner join spans on spans.instrument_id = listings.instrument_id
 )
 

@@ -24,7 +24,7 @@ instruments as (
 rules as (
     select
         rules.*,
-        year - year_high_quiet as level_reach,
+        rules.year - rules.year_high_quiet as level_reach,
     from (
         values
         ('XNYS', $equity_year, $equity_all_time_high_quiet, $equity_year_high_quiet),

@@ -1,18 +1,12 @@
--- description: What each dividend adds to the total return, on the session that first trades without it.
--- grain: instrument_id, ex_date
+-- description: What dividends add to the total return, on the first session with a bar that trades without them.
+-- grain: instrument_id, session_date
 -- known_at: the run's clock
-with clock as (
-    select as_of from reference.clock
-),
-
-dividends as (
+with dividends as (
     select
         instrument_id,
         ex_date,
         value,
-        version,
-        captured_at,
-    from raw.equity_actions
+    from core.actions
     where kind = 'dividend'
 ),
 
@@ -26,18 +20,11 @@ bars as (
     where close is not null
 ),
 
-last_dividends as (
-    select dividends.*
-    from dividends
-    cross join clock
-    where dividends.ex_date <= clock.as_of
-    qualify row_number() over (partition by dividends.instrument_id, dividends.ex_date order by dividends.version desc) = 1
-),
-
+-- The scale of the dividends is that of the last download, and so must be the closes that they are set against.
 last_bars as (
     select *
     from bars
-    where instrument_id in (select instrument_id from last_dividends)
+    where instrument_id in (select dividends.instrument_id from dividends)
     qualify row_number() over (partition by instrument_id, session_date order by version desc) = 1
 ),
 
@@ -49,17 +36,28 @@ previous_closes as (
     from last_bars
 ),
 
+-- A dividend whose session the vendor lost counts on the next one.
+paid as (
+    select
+        dividends.instrument_id,
+        previous_closes.session_date,
+        sum(dividends.value) as dividend,
+        any_value(previous_closes.previous_close) as previous_close,
+    from dividends
+    asof join previous_closes
+        on previous_closes.instrument_id = dividends.instrument_id
+        and previous_closes.session_date >= dividends.ex_date
+    group by dividends.instrument_id, previous_closes.session_date
+),
+
 final as (
     select
-        last_dividends.instrument_id, -- The instrument.
-        last_dividends.ex_date, -- First session without the dividend.
-        1 / nullif(1 - last_dividends.value / nullif(previous_closes.previous_close, 0), 0) as growth, -- Total return over price return on that session, 1/(1 - D/previous close) [factor].
-    from last_dividends
-    inner join previous_closes
-        on previous_closes.instrument_id = last_dividends.instrument_id
-        and previous_closes.session_date = last_dividends.ex_date
-    where last_dividends.value < previous_closes.previous_close
+        instrument_id, -- The instrument.
+        session_date, -- First session with a bar that trades without the dividend.
+        1 / nullif(1 - dividend / nullif(previous_close, 0), 0) as growth, -- Total return over price return on that session, 1/(1 - D/previous close) [factor].
+    from paid
+    where dividend < previous_close
 )
 
 select * from final
-order by instrument_id, ex_date
+order by instrument_id, session_date

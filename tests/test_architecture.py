@@ -1,0 +1,154 @@
+"""Which way imports point, which library is touched where, and that models and documents keep to the house rules."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from assets.models import SQL_FOLDER, Model, ModelError, read_model, read_models
+from assets.parameters import load_parameters
+
+ROOT = Path(__file__).parent.parent
+
+# Lower layers first; a module imports only from layers before its own (or from its own, where that is a folder).
+LAYERS = (
+    {"assets.contracts", "assets.calendars", "assets.universe", "assets.parameters"},
+    {"assets.sources"},
+    {"assets.warehouse"},
+    {"assets.run"},
+    {"assets.validation", "assets.reference", "assets.models", "assets.ledger"},
+    {"assets.ingest", "assets.publish"},
+    {"assets.graph"},
+)
+
+# Each vendor's library is known to one module.
+HOMES = {
+    "yfinance": {"assets.sources.yahoo"},
+    "curl_cffi": {"assets.sources.yahoo"},
+    "requests": {"assets.sources.fred"},
+    "great_expectations": {"assets.validation"},
+    "exchange_calendars": {"assets.calendars"},
+    "sqlglot": {"assets.models"},
+    "click": {"pipelines.cli"},
+    "rich": {"pipelines.console"},
+}
+
+
+def modules() -> dict[str, set[str]]:
+    """Every module of the project with the modules that it imports, wherever in the file."""
+    found = {}
+    for path in [*ROOT.glob("assets/**/*.py"), *ROOT.glob("pipelines/**/*.py")]:
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        imported: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{name}: relative import"
+                base = node.module or ""
+                imported |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+        found[name] = imported
+    return found
+
+
+def layer(name: str) -> int | None:
+    """The number of the layer that a module belongs to."""
+    for number, names in enumerate(LAYERS):
+        if any(name == member or name.startswith(f"{member}.") for member in names):
+            return number
+    return None
+
+
+def test_every_module_has_a_layer() -> None:
+    assert [name for name in modules() if name.startswith("assets.") and layer(name) is None] == []
+
+
+def test_imports_point_down() -> None:
+    wrong = []
+    for name, imported in modules().items():
+        for other in imported:
+            if name.startswith("assets") and other.startswith("pipelines"):
+                wrong.append(f"{name} -> {other}")
+            own, its = layer(name), layer(other)
+            if own is not None and its is not None and its > own:
+                wrong.append(f"{name} -> {other}")
+            if other.startswith("pipelines.definitions") and name != "pipelines.cli":
+                wrong.append(f"{name} -> {other}")
+    assert wrong == []
+
+
+def test_each_library_has_one_home() -> None:
+    for name, imported in modules().items():
+        for library, homes in HOMES.items():
+            if any(other == library or other.startswith(f"{library}.") for other in imported):
+                assert name in homes, f"{name} imports {library}"
+
+
+def test_packages_hold_a_docstring_only_and_modules_open_with_one() -> None:
+    for path in [*ROOT.glob("assets/**/*.py"), *ROOT.glob("pipelines/**/*.py"), *ROOT.glob("tests/**/*.py")]:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree), path
+        if path.name == "__init__.py":
+            assert len(tree.body) == 1, path
+
+
+def test_nothing_private_of_dagster_is_imported() -> None:
+    private = {
+        f"{name} -> {other}" for name, imported in modules().items() for other in imported if "dagster._" in other
+    }
+    assert private == set()
+
+
+MODELS = read_models()
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.full_name)
+def test_a_model_keeps_to_the_house_rules(model: Model) -> None:
+    code = re.sub(r"--.*", "", model.text)
+    assert ";" not in code
+    assert not re.search(r"\b(now|random|current_date|current_timestamp|today)\b", code)
+    assert not re.search(r"\busing\s*\(", code), "write `on`, so that lineage can be read"
+    assert code.strip().count("final as (") == 1
+    assert re.search(r"select \* from final(\s+order by .*)?$", code.strip()), "end with select * from final"
+    unguarded = [
+        line
+        for line in code.splitlines()
+        if re.search(r"(?<![/*])/(?![/*])", line) and "nullif" not in line and "'" not in line
+    ]
+    assert unguarded == [], "guard the divisor with nullif"
+    assert model.sql(load_parameters()).count("$") == 0
+
+
+def test_a_model_without_its_header_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "marts"
+    folder.mkdir()
+    path = folder / "broken.sql"
+    path.write_text(
+        "-- description: x\n-- grain: a\nwith final as (\n    select\n        1 as a, -- one\n    from t\n)\n"
+    )
+    with pytest.raises(ModelError, match="known_at"):
+        read_model(path)
+
+
+def test_models_that_read_each_other_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "marts"
+    folder.mkdir()
+    for name, other in (("one", "two"), ("two", "one")):
+        (folder / f"{name}.sql").write_text(
+            f"-- description: x\n-- grain: a\n-- known_at: the run's clock\nwith final as (\n    select\n"
+            f"        a, -- it\n    from marts.{other}\n)\n\nselect * from final\n"
+        )
+    with pytest.raises(ModelError, match="circle"):
+        read_models(tmp_path)
+
+
+def test_every_parameter_is_used_and_every_name_known() -> None:
+    used = {name for model in MODELS for name in re.findall(r"\$([a-z_0-9]+)", model.text)}
+    assert used == set(load_parameters())
+
+
+def test_sql_lies_one_folder_deep() -> None:
+    assert {path.parent.parent for path in SQL_FOLDER.rglob("*.sql")} == {SQL_FOLDER}

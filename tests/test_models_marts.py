@@ -1,0 +1,826 @@
+"""The models in sql/marts and sql/meta: signals, what became of them and what followed, by hand-made rows.
+
+Most breakouts here happen on Wednesday 2024-01-31, the seventh session of a series that stood at 100 on its first and
+at 90 since, with a year of five sessions. Instants are UTC; New York closes at 21:00 in winter and 20:00 in summer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from bench import Bench, Numbers, Row
+
+FIRST = "2024-01-23"
+BASE = [100.0, 90.0, 90.0, 90.0, 90.0, 90.0, 101.0]
+EVENT = "RUT:all_time_high:2024-01-31"
+SMALL = {
+    "equity_year": 5,
+    "equity_all_time_high_quiet": 5,
+    "equity_year_high_quiet": 2,
+    "crypto_year": 5,
+    "crypto_all_time_high_quiet": 5,
+    "crypto_year_high_quiet": 2,
+}
+
+
+# --- marts.relative_strength ----------------------------------------------------------------------------------------
+
+
+def test_relative_strength_by_hand(bench: Bench) -> None:
+    """Ratios 1, 2, 3, 4, 4 with means of three sessions, a change over two and a year of three."""
+    bench.bars("RUT", "2024-03-04", [10.0, 20.0, 30.0, 40.0, 40.0])
+    bench.bars("SPX", "2024-03-04", [10.0] * 5)
+    bench.build("marts.relative_strength", as_of="2024-12-31", mansfield_mean=3, relative_return=2, relative_zscore=3)
+    assert bench.rows(
+        "select session_date, numerator, denominator, ratio, price_basis, mansfield_rs, return_63, zscore_252, "
+        "is_high_252, known_at from marts.relative_strength order by session_date"
+    ) == [
+        ("2024-03-04", 10.0, 10.0, 1.0, "price", None, None, None, None, "2024-03-04 21:00"),
+        ("2024-03-05", 20.0, 10.0, 2.0, "price", None, None, None, None, "2024-03-05 21:00"),
+        # 3 / 2 - 1; 3 / 1 - 1; (3 - 2) / 1
+        ("2024-03-06", 30.0, 10.0, 3.0, "price", 50.0, 2.0, 1.0, None, "2024-03-06 21:00"),
+        # 4 / 3 - 1; 4 / 2 - 1; (4 - 3) / 1; above all of 1, 2, 3
+        ("2024-03-07", 40.0, 10.0, 4.0, "price", 33.333333333, 1.0, 1.0, True, "2024-03-07 21:00"),
+        # 4 / (11 / 3) - 1; 4 / 3 - 1; (1 / 3) / sqrt(1 / 3); not above 4
+        ("2024-03-08", 40.0, 10.0, 4.0, "price", 9.090909091, 0.333333333, 0.577350269, False, "2024-03-08 21:00"),
+    ]
+
+
+def test_the_first_199_sessions_have_no_mansfield(bench: Bench) -> None:
+    bench.bars("RUT", "2023-01-03", [10.0] * 199 + [20.0, 20.0])
+    bench.bars("SPX", "2023-01-03", [10.0] * 201)
+    bench.build("marts.relative_strength", as_of="2024-12-31")
+    rows = bench.rows("select mansfield_rs from marts.relative_strength order by session_date")
+    assert rows[:199] == [(None,)] * 199
+    # 2 / ((199 + 2) / 200) - 1, then 2 / ((198 + 4) / 200) - 1
+    assert rows[199:] == [(99.004975124,), (98.01980198,)]
+
+
+def test_a_year_high_and_a_zscore_need_a_year(bench: Bench) -> None:
+    bench.bars("RUT", "2023-01-03", [10.0] * 251 + [20.0, 21.0])
+    bench.bars("SPX", "2023-01-03", [10.0] * 253)
+    bench.build("marts.relative_strength", as_of="2024-12-31")
+    rows = bench.rows(
+        "select zscore_252 is not null, is_high_252, return_63 from marts.relative_strength order by session_date"
+    )
+    assert [row[0] for row in rows] == [False] * 251 + [True, True]
+    assert [row[1] for row in rows] == [None] * 252 + [True]
+    assert [row[2] for row in rows] == [None] * 63 + [0.0] * 188 + [1.0, 1.1]
+
+
+def test_a_ratio_that_never_moved_has_no_zscore(bench: Bench) -> None:
+    bench.bars("RUT", "2024-03-04", [10.0] * 4)
+    bench.bars("SPX", "2024-03-04", [10.0] * 4)
+    bench.build("marts.relative_strength", as_of="2024-12-31", relative_zscore=3)
+    assert bench.rows("select zscore_252, is_high_252 from marts.relative_strength order by session_date") == [
+        (None, None),
+        (None, None),
+        (None, None),
+        (None, False),
+    ]
+
+
+def test_a_gap_in_one_leg_is_a_gap_in_the_ratio(bench: Bench) -> None:
+    bench.bars("RUT", "2024-03-04", [10.0, None, 30.0, 40.0])
+    bench.bars("SPX", "2024-03-04", [10.0, 10.0, 10.0, None])
+    bench.build("marts.relative_strength", as_of="2024-12-31", relative_return=1)
+    assert bench.rows("select session_date, ratio, return_63 from marts.relative_strength order by session_date") == [
+        ("2024-03-04", 1.0, None),
+        ("2024-03-06", 3.0, 2.0),  # sessions are the pair's own
+    ]
+
+
+def test_a_coin_against_an_index_follows_the_exchange(bench: Bench) -> None:
+    """The coin's bar of the same date, known when its day is over; Friday to Monday is one interval."""
+    bench.bars("BTC", "2024-03-07", [100.0, 110.0, 400.0, 500.0, 121.0])
+    bench.bars("SPX", "2024-03-07", [10.0, 10.0, 10.0])
+    bench.build("marts.relative_strength", as_of="2024-12-31", relative_return=1)
+    assert bench.rows(
+        "select session_date, numerator, ratio, return_63, known_at from marts.relative_strength order by session_date"
+    ) == [
+        ("2024-03-07", 100.0, 10.0, None, "2024-03-08 00:00"),
+        ("2024-03-08", 110.0, 11.0, 0.1, "2024-03-09 00:00"),
+        ("2024-03-11", 121.0, 12.1, 0.1, "2024-03-12 00:00"),
+    ]
+
+
+def test_a_coin_against_a_coin_trades_at_weekends(bench: Bench) -> None:
+    bench.bars("ETH", "2024-03-08", [3.0, 4.0, 5.0, 6.0])
+    bench.bars("BTC", "2024-03-08", [10.0] * 4)
+    bench.build("marts.relative_strength", as_of="2024-03-10")
+    assert bench.rows("select session_date, ratio, price_basis from marts.relative_strength order by all") == [
+        ("2024-03-08", 0.3, "total_return"),
+        ("2024-03-09", 0.4, "total_return"),
+        ("2024-03-10", 0.5, "total_return"),
+    ]
+
+
+def test_both_legs_are_on_one_basis(bench: Bench) -> None:
+    """IWM pays 2 of 100: against SPY its total return counts, against the index, which has none, its price."""
+    bench.bars("IWM", "2024-03-04", [100.0, 98.0])
+    bench.bars("SPY", "2024-03-04", [100.0, 100.0])
+    bench.bars("SPX", "2024-03-04", [100.0, 100.0])
+    bench.actions("IWM", "dividend", {"2024-03-05": 2.0})
+    bench.build("marts.relative_strength", as_of="2024-12-31")
+    assert bench.rows(
+        "select pair_id, price_basis, ratio from marts.relative_strength order by pair_id, session_date"
+    ) == [
+        ("IWM/SPX", "price", 1.0),
+        ("IWM/SPX", "price", 0.98),
+        ("IWM/SPY", "total_return", 1.0),
+        ("IWM/SPY", "total_return", 1.0),
+    ]
+
+
+def test_an_unfinished_bar_is_no_part_of_a_ratio(bench: Bench) -> None:
+    bench.bars("RUT", "2024-03-07", [10.0, 11.0])
+    bench.bars("SPX", "2024-03-07", [10.0])
+    bench.bars("SPX", "2024-03-08", [10.0], captured_at="2024-03-08 17:00")
+    bench.build("marts.relative_strength", as_of="2024-03-08")
+    assert bench.rows("select session_date from marts.relative_strength") == [("2024-03-07",)]
+
+
+# --- intermediate.breakout_events, as marts.breakouts shows them ----------------------------------------------------
+
+
+def _breakouts(bench: Bench, kind: str, columns: str, subject_id: str = "RUT") -> list[Row]:
+    return bench.rows(
+        f"select {columns} from marts.breakouts where subject_id = '{subject_id}' and kind = '{kind}' "
+        "order by session_date"
+    )
+
+
+def test_a_breakout_by_hand(bench: Bench) -> None:
+    bench.bars("RUT", FIRST, [100.0, 92.0, 80.0, 91.0, 93.0, 95.0, 102.0])
+    bench.build("marts.breakouts", as_of="2024-01-31", **SMALL)
+    assert bench.rows(
+        "select event_id, subject_id, subject_kind, kind, session_date, level, level_date, base_sessions, base_depth, "
+        "close, margin, is_left_censored, decided_at, status from marts.breakouts where kind = 'all_time_high'"
+    ) == [
+        (
+            EVENT,
+            "RUT",
+            "instrument",
+            "all_time_high",
+            "2024-01-31",
+            100.0,
+            "2024-01-23",
+            6,
+            -0.2,
+            102.0,
+            0.02,
+            True,
+            "2024-01-31 21:00",
+            "open",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("closes", "found"),
+    [
+        # The level is the highest close until five sessions before; in between nothing may be above it.
+        pytest.param([80, 100, 90, 90, 90, 90, 101], [("2024-01-31", 100.0, "2024-01-24", 5)], id="quiet for just Q"),
+        pytest.param([80, 80, 100, 90, 90, 90, 101], [], id="quiet for Q - 1"),
+        pytest.param([100, 90, 90, 90, 90, 90, 100], [], id="an equal close"),
+        pytest.param(
+            [100, 90, 90, 90, 90, 90, 100, 101], [("2024-02-01", 100.0, "2024-01-23", 7)], id="an equal close before"
+        ),
+        pytest.param(
+            [100, 90, 100, 90, 90, 90, 90, 90, 101], [("2024-02-02", 100.0, "2024-01-25", 6)], id="the latest peak"
+        ),
+        pytest.param([100, 90, 90, 90, 90, 90, 101, 102], [("2024-01-31", 100.0, "2024-01-23", 6)], id="only once"),
+        pytest.param([100, 90, 90, 90, 90, 101], [("2024-01-30", 100.0, "2024-01-23", 5)], id="W earlier sessions"),
+        pytest.param([100, 90, 90, 90, 101], [], id="W - 1 earlier sessions"),
+        # The third session is missing at the vendor: a subject's sessions are its own.
+        pytest.param([100, 90, None, 90, 90, 90, 101], [("2024-01-31", 100.0, "2024-01-23", 5)], id="a gap"),
+        pytest.param([100, 90, None, 90, None, 90, 101], [], id="two gaps"),
+    ],
+)  # fmt: skip
+def test_all_time_highs(bench: Bench, closes: Numbers, found: list[Row]) -> None:
+    bench.bars("RUT", FIRST, closes)
+    bench.build("marts.breakouts", as_of="2024-12-31", **SMALL)
+    assert _breakouts(bench, "all_time_high", "session_date, level, level_date, base_sessions") == found
+
+
+@pytest.mark.parametrize(
+    ("closes", "found"),
+    [
+        # A year of five sessions reaches from t - 5 to the quiet time of two.
+        pytest.param([200, 100, 90, 95, 90, 92, 101], [("2024-01-31", 100.0, "2024-01-24", 5, -0.1)], id="beyond reach"),
+        pytest.param([100, 200, 90, 95, 90, 92, 101], [], id="a peak just within reach"),
+        pytest.param([90, 90, 90, 90, 100, 95, 101], [("2024-01-31", 100.0, "2024-01-29", 2, -0.05)], id="quiet for Q"),
+        pytest.param([90, 90, 90, 90, 90, 100, 101], [("2024-01-30", 90.0, "2024-01-26", 2, 0.0)], id="for Q - 1"),
+        pytest.param(
+            [99, 100, 95, 100, 90, 92, 101], [("2024-01-31", 100.0, "2024-01-26", 3, -0.1)], id="the latest peak"
+        ),
+        pytest.param([101, 100, 90, 95, 90, 92, 100], [], id="an equal close"),
+        pytest.param([100, 90, 90, 90, 101], [], id="W - 1 earlier sessions"),
+    ],
+)  # fmt: skip
+def test_year_highs(bench: Bench, closes: Numbers, found: list[Row]) -> None:
+    bench.bars("RUT", FIRST, closes)
+    bench.build("marts.breakouts", as_of="2024-12-31", **SMALL)
+    assert _breakouts(bench, "year_high", "session_date, level, level_date, base_sessions, base_depth") == found
+
+
+@pytest.mark.parametrize(
+    ("margin", "found"),
+    [
+        (0, [("2024-01-31", 100.0, 0.01)]),
+        (0.01, [("2024-02-01", 100.0, 0.02)]),  # 101 is not above 101
+        (0.02, [("2024-02-02", 100.0, 0.03)]),  # neither 101 nor 102 ends the quiet time
+        (0.03, []),
+    ],
+)
+def test_a_margin_asks_for_more(bench: Bench, margin: float, found: list[Row]) -> None:
+    bench.bars("RUT", FIRST, [*BASE, 102.0, 103.0])
+    bench.build("marts.breakouts", as_of="2024-12-31", **SMALL, breakout_margin=margin)
+    assert _breakouts(bench, "all_time_high", "session_date, level, margin") == found
+
+
+@pytest.mark.parametrize(("sessions", "found"), [(253, [("2023-01-04", 100.0, "2022-01-03", 252)]), (252, [])])
+def test_a_year_of_the_exchange(bench: Bench, sessions: int, found: list[Row]) -> None:
+    """With the project's own numbers: 252 sessions, of which 2022 had 251."""
+    bench.bars("RUT", "2022-01-03", [100.0, *[90.0] * (sessions - 2), 101.0])
+    bench.build("marts.breakouts", as_of="2024-12-31")
+    assert _breakouts(bench, "all_time_high", "session_date, level, level_date, base_sessions") == found
+
+
+@pytest.mark.parametrize(("days", "found"), [(366, [("2023-01-01", 100.0, "2022-01-01", 365)]), (365, [])])
+def test_a_year_of_coins(bench: Bench, days: int, found: list[Row]) -> None:
+    """With the project's own numbers: 365 days."""
+    bench.bars("ETH", "2022-01-01", [100.0, *[90.0] * (days - 2), 101.0])
+    bench.build("marts.breakouts", as_of="2024-12-31")
+    assert _breakouts(bench, "all_time_high", "session_date, level, level_date, base_sessions", "ETH") == found
+
+
+@pytest.mark.parametrize(("base_sessions", "is_found"), [(63, True), (62, False)])
+def test_a_quarter_of_the_exchange(bench: Bench, base_sessions: int, is_found: bool) -> None:
+    """With the project's own numbers: a year high after 63 quiet sessions."""
+    closes = [90.0] * 252
+    closes[252 - base_sessions] = 100.0
+    bench.bars("RUT", "2022-01-03", [*closes, 101.0])
+    bench.build("marts.breakouts", as_of="2024-12-31")
+    expected: list[Row] = [("2023-01-04", 100.0, 63)] if is_found else []
+    assert _breakouts(bench, "year_high", "session_date, level, base_sessions") == expected
+
+
+def test_a_coin_breaks_out_on_a_weekend(bench: Bench) -> None:
+    bench.bars("ETH", "2024-01-28", BASE)
+    bench.build("marts.breakouts", as_of="2024-12-31", **SMALL)
+    assert _breakouts(bench, "all_time_high", "session_date, decided_at", "ETH") == [("2024-02-03", "2024-02-04 00:00")]
+
+
+def test_a_pair_breaks_out(bench: Bench) -> None:
+    bench.bars("RUT", FIRST, [2 * close for close in BASE])
+    bench.bars("SPX", FIRST, [2.0] * len(BASE))
+    bench.build("marts.breakouts", as_of="2024-12-31", **SMALL)
+    assert _breakouts(bench, "all_time_high", "event_id, subject_kind, level, close", "RUT/SPX") == [
+        ("RUT/SPX:all_time_high:2024-01-31", "pair", 100.0, 101.0)
+    ]
+
+
+def test_a_bond_fund_breaks_out_on_its_total_return(bench: Bench) -> None:
+    bench.bars("HYG", FIRST, [80.0] * 7, adj_closes=BASE)
+    bench.build("marts.breakouts", as_of="2024-12-31", **SMALL)
+    assert _breakouts(bench, "all_time_high", "session_date, close", "HYG") == [("2024-01-31", 101.0)]
+
+
+def test_an_unfinished_bar_decides_nothing(bench: Bench) -> None:
+    bench.bars("RUT", FIRST, BASE[:-1])
+    bench.bars("RUT", "2024-01-31", BASE[-1:], captured_at="2024-01-31 17:00")
+    bench.build("marts.breakouts", as_of="2024-01-31", **SMALL)
+    assert bench.rows("select * from marts.breakouts") == []
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="decided_at is the clock of the breakout's own bar: an event that a later correction of an earlier bar made "
+    "is dated back to before anyone could know it",
+)
+def test_a_breakout_that_a_correction_made_is_known_at_the_correction(bench: Bench) -> None:
+    bench.bars("RUT", FIRST, [*BASE[:2], None, *BASE[3:]])
+    bench.bars("RUT", "2024-01-25", [150.0], captured_at="2024-01-25 22:00")  # a bad tick
+    bench.bars("RUT", "2024-01-25", [90.0], captured_at="2024-02-10 12:00", version=2)
+    bench.build("marts.breakouts", as_of="2024-02-09", **SMALL)
+    before = _breakouts(bench, "all_time_high", "event_id")
+    bench.build("marts.breakouts", as_of="2024-12-31", **SMALL)
+    after = _breakouts(bench, "all_time_high", "event_id, decided_at")
+    assert (before, after) == ([], [(EVENT, "2024-02-10 12:00")])
+
+
+# --- is_left_censored -----------------------------------------------------------------------------------------------
+
+YEAR_OF_THREE = SMALL | {"equity_year": 3, "equity_all_time_high_quiet": 3}
+
+
+def test_a_level_within_a_year_of_the_first_bar_is_left_censored(bench: Bench) -> None:
+    bench.bars("RUT", FIRST, [90.0, 90.0, 90.0, 100.0, 90.0, 90.0, 90.0, 101.0])
+    bench.build("marts.breakouts", as_of="2024-12-31", **YEAR_OF_THREE)
+    assert _breakouts(bench, "all_time_high", "session_date, level_date, is_left_censored") == [
+        ("2024-01-26", "2024-01-23", True),
+        ("2024-02-01", "2024-01-26", False),  # three sessions stand before the level
+    ]
+
+
+@pytest.mark.parametrize(
+    ("index_before_the_fund", "is_left_censored"),
+    [
+        (200.0, True),  # the index stood at 200 before the fund existed, at 120 at the fund's level
+        (125.0, True),  # that it went to 130 with the breakout does not matter
+        (120.0, False),
+        (110.0, False),
+    ],
+)
+def test_a_fund_misses_its_index_s_earlier_peak(
+    bench: Bench, index_before_the_fund: float, is_left_censored: bool
+) -> None:
+    bench.bars("RUT", FIRST, [index_before_the_fund, 100.0, 90.0, 80.0, 90.0, 120.0, 90.0, 90.0, 90.0, 130.0])
+    bench.bars("IWM", "2024-01-24", [10.0, 9.0, 8.0, 9.0, 12.0, 9.0, 9.0, 9.0, 13.0])
+    bench.build("marts.breakouts", as_of="2024-12-31", **YEAR_OF_THREE)
+    assert _breakouts(bench, "all_time_high", "session_date, level, is_left_censored", "IWM") == [
+        ("2024-01-30", 10.0, True),  # on the fund's first bar
+        ("2024-02-05", 12.0, is_left_censored),
+    ]
+    # A year high asks for a year only.
+    assert _breakouts(bench, "year_high", "session_date, is_left_censored", "IWM")[-1] == ("2024-02-05", False)
+
+
+# --- marts.breakout_states ------------------------------------------------------------------------------------------
+
+
+def _after(bench: Bench, closes: Sequence[float], lows: Numbers | None = None, as_of: str = "2024-12-31") -> None:
+    """The breakout of 2024-01-31 over 100, and what came after it."""
+    before: Numbers = [None] * len(BASE)
+    bench.bars("RUT", FIRST, [*BASE, *closes], lows=[*before, *lows] if lows else None)
+    bench.build("marts.breakouts", as_of=as_of, **SMALL)
+
+
+def _states(bench: Bench) -> list[Row]:
+    return bench.rows(
+        f"select state, sessions_after from marts.breakout_states where event_id = '{EVENT}' "
+        "order by sessions_after, state"
+    )
+
+
+def _status(bench: Bench) -> Row:
+    return bench.rows(f"select status from marts.breakouts where event_id = '{EVENT}'")[0]
+
+
+@pytest.mark.parametrize(
+    ("closes", "states", "status"),
+    [
+        pytest.param([102, 102], [], "open", id="two closes above"),
+        pytest.param([102, 102, 102], [("confirmed", 3)], "confirmed", id="the third close"),
+        pytest.param(
+            [102, 99, 102, 99, 102], [("retested", 3), ("confirmed", 5)], "confirmed", id="not one after the other"
+        ),
+        pytest.param([102, 102, 100, 100], [], "open", id="a close at the level is not above it"),
+        pytest.param(
+            [102, 102, *[99] * 7, 102], [("confirmed", 10), ("retested", 10)], "confirmed", id="the tenth session"
+        ),
+        pytest.param([102, 102, *[99] * 8, 102], [("retested", 11)], "retested", id="the eleventh session is too late"),
+        pytest.param([98, 98], [], "open", id="2 % below is not below 2 %"),
+        pytest.param([98, 97.99, 90], [("failed", 2)], "failed", id="failed once"),
+        pytest.param([102, 102, 102, 97], [("confirmed", 3), ("failed", 4)], "failed", id="confirmed, then failed"),
+        pytest.param(
+            [97, 102, 102, 102],
+            [("failed", 1), ("retested", 2), ("confirmed", 4)],
+            "confirmed",
+            id="failed, then confirmed",
+        ),
+        pytest.param([102] * 19, [("confirmed", 3)], "confirmed", id="nineteen sessions"),
+        pytest.param([102] * 20, [("confirmed", 3), ("holding", 20)], "holding", id="twenty sessions"),
+        pytest.param([*[102] * 19, 97], [("confirmed", 3), ("failed", 20)], "failed", id="failed on the twentieth"),
+        pytest.param(
+            [*[102] * 20, 97], [("confirmed", 3), ("holding", 20)], "holding", id="the twenty-first does not count"
+        ),
+        pytest.param([97, *[99] * 19], [("failed", 1)], "failed", id="what failed is not holding"),
+        pytest.param(
+            [*[102] * 18, 99, 102],
+            [("confirmed", 3), ("holding", 20), ("retested", 20)],
+            "holding",
+            id="two states on one close",
+        ),
+    ],
+)
+def test_the_life_of_a_breakout(bench: Bench, closes: Sequence[float], states: list[Row], status: str) -> None:
+    _after(bench, closes)
+    assert (_states(bench), _status(bench)) == (states, (status,))
+
+
+@pytest.mark.parametrize(
+    ("closes", "lows", "retested"),
+    [
+        pytest.param([103, 103], [101, 102], [("retested", 2)], id="a low 1 % above, then a close above"),
+        pytest.param([103, 103], [101.01, 102], [], id="a low not low enough"),
+        pytest.param([103], [99], [], id="the close of the touching session is no later one"),
+        pytest.param([103, 100, 103], [99, 99, 102], [("retested", 3)], id="a close at the level is not above it"),
+        pytest.param([101, 103], [None, None], [("retested", 2)], id="the close where there is no low"),
+        pytest.param([101.01, 103], [None, None], [], id="a close not low enough"),
+    ],
+)
+def test_a_retest(bench: Bench, closes: Sequence[float], lows: Numbers, retested: list[Row]) -> None:
+    _after(bench, closes, lows)
+    assert _states(bench) == retested
+
+
+def test_the_low_of_the_breakout_itself_is_no_retest(bench: Bench) -> None:
+    bench.bars("RUT", FIRST, [*BASE, 103.0], lows=[*[None] * 6, 95.0, 102.0])
+    bench.build("marts.breakouts", as_of="2024-12-31", **SMALL)
+    assert _states(bench) == []
+
+
+@pytest.mark.parametrize(
+    ("as_of", "status", "confirmed_at", "failed_at"),
+    [
+        ("2024-02-02", "open", None, None),
+        ("2024-02-05 20:59", "open", None, None),
+        ("2024-02-05 21:00", "confirmed", "2024-02-05 21:00", None),
+        ("2024-02-06", "failed", "2024-02-05 21:00", "2024-02-06 21:00"),
+        ("2024-12-31", "failed", "2024-02-05 21:00", "2024-02-06 21:00"),
+    ],
+)
+def test_a_state_is_decided_at_the_close_that_shows_it(
+    bench: Bench, as_of: str, status: str, confirmed_at: str | None, failed_at: str | None
+) -> None:
+    _after(bench, [102.0, 102.0, 102.0, 97.0, 97.0], as_of=as_of)
+    assert bench.rows(
+        "select status, confirmed_at, failed_at, retested_at, holding_at from marts.breakouts "
+        f"where event_id = '{EVENT}'"
+    ) == [(status, confirmed_at, failed_at, None, None)]
+    assert bench.rows(
+        f"select session_date, decided_at from marts.breakout_states where event_id = '{EVENT}' order by all"
+    ) == [(at[:10], at) for at in (confirmed_at, failed_at) if at]
+
+
+# --- marts.breakouts: outcomes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("as_of", "outcome"), [("2024-02-28", (None, None, None)), ("2024-02-29", (2, "2024-02-29 21:00", None))]
+)
+def test_closes_below_are_counted_after_twenty_sessions(bench: Bench, as_of: str, outcome: Row) -> None:
+    _after(bench, [102.0, 99.0, 100.0, 99.9, *[102.0] * 16, 90.0], as_of=as_of)
+    assert _breakouts(bench, "all_time_high", "closes_below_20, outcome_20_at, max_drawdown_63") == [outcome]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "outcome"), [("2024-04-30", (None, None)), ("2024-05-01", (-0.1, "2024-05-01 20:00"))]
+)
+def test_the_drawdown_is_known_after_a_quarter(bench: Bench, as_of: str, outcome: Row) -> None:
+    """120 to 108 is the largest fall; 150 to 141 is smaller, and the fall of the 64th session comes too late."""
+    _after(bench, [102.0, 120.0, 108.0, 150.0, 141.0, *[150.0] * 58, 10.0], as_of=as_of)
+    assert _breakouts(bench, "all_time_high", "max_drawdown_63, outcome_63_at")[0] == outcome
+
+
+def test_the_drawdown_begins_at_the_breakout(bench: Bench) -> None:
+    bench.bars("RUT", FIRST, [*BASE, 95.95, 99.0])
+    bench.build("marts.breakouts", as_of="2024-12-31", **SMALL, life_cycle=1, outcome_window=2)
+    # 95.95 is 5 % below 101.
+    assert _breakouts(bench, "all_time_high", "max_drawdown_63, closes_below_20") == [(-0.05, 1)]
+
+
+# --- marts.rotation_responses ---------------------------------------------------------------------------------------
+
+RESPONSES = (
+    "select entry_date, entry_at, exit_date, forward_return, is_complete, known_at from marts.rotation_responses"
+)
+BTC_FROM_THE_30TH = [50.0, 100.0, 110.0, 99.0, 121.0, 108.9, 95.0, 100.0, 105.0, 200.0]
+
+
+def _responses(bench: Bench, as_of: str = "2024-12-31") -> None:
+    bench.build("marts.rotation_responses", as_of=as_of, **SMALL)
+
+
+def test_a_response_by_hand(bench: Bench) -> None:
+    """Decided on Wednesday at 21:00: the coin's first close after that is at midnight."""
+    bench.bars("RUT", FIRST, BASE)
+    bench.bars("BTC", "2024-01-30", BTC_FROM_THE_30TH)
+    _responses(bench, as_of="2024-02-08")
+    assert bench.rows(
+        "select horizon_days, entry_date, entry_at, exit_date, forward_return, max_run_up, max_drawdown, is_complete, "
+        "known_at from marts.rotation_responses order by horizon_days"
+    ) == [
+        # 100 to 121, with 110 to 99 on the way; known when Saturday is over.
+        (3, "2024-01-31", "2024-02-01 00:00", "2024-02-03", 0.21, 0.21, -0.1, True, "2024-02-04 00:00"),
+        # 100 to 105, with 121 to 95 on the way.
+        (7, "2024-01-31", "2024-02-01 00:00", "2024-02-07", 0.05, 0.21, -0.214876033, True, "2024-02-08 00:00"),
+        (30, "2024-01-31", "2024-02-01 00:00", None, None, None, None, False, None),
+    ]
+    assert bench.rows("select distinct event_id, trigger, target_id from marts.rotation_responses") == [
+        (EVENT, "decided", "BTC")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "rows"),
+    [
+        ("2024-01-31 23:59", []),
+        ("2024-02-01 00:00", [("2024-01-31", "2024-02-01 00:00", None, None, False, None)]),
+        ("2024-02-02", [("2024-01-31", "2024-02-01 00:00", None, None, False, None)]),
+        ("2024-02-03", [("2024-01-31", "2024-02-01 00:00", "2024-02-03", 0.21, True, "2024-02-04 00:00")]),
+    ],
+)
+def test_a_response_is_open_until_its_horizon(bench: Bench, as_of: str, rows: list[Row]) -> None:
+    bench.bars("RUT", FIRST, BASE)
+    bench.bars("BTC", "2024-01-30", BTC_FROM_THE_30TH)
+    _responses(bench, as_of)
+    assert bench.rows(f"{RESPONSES} where horizon_days = 3") == rows
+
+
+def test_a_target_that_closes_with_the_trigger_is_bought_at_its_next_close(bench: Bench) -> None:
+    bench.bars("RUT", FIRST, BASE)
+    bench.bars("IWM", "2024-01-31", [190.0, 200.0, 210.0, *[220.0] * 30])
+    _responses(bench)
+    assert bench.rows(f"{RESPONSES} order by horizon_days") == [
+        # Three days end on a Sunday: Friday's close counts.
+        ("2024-02-01", "2024-02-01 21:00", "2024-02-02", 0.05, True, "2024-02-05 00:00"),
+        ("2024-02-01", "2024-02-01 21:00", "2024-02-08", 0.1, True, "2024-02-09 00:00"),
+        ("2024-02-01", "2024-02-01 21:00", "2024-03-01", 0.1, True, "2024-03-03 00:00"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "entries"),
+    [
+        ("2024-02-05", [("2024-02-05", "2024-02-05 21:00")]),  # five days after the trigger, to the minute
+        ("2024-02-06", []),
+    ],
+)
+def test_an_entry_comes_within_five_days(bench: Bench, first: str, entries: list[Row]) -> None:
+    bench.bars("RUT", FIRST, BASE)
+    bench.bars("IWM", "2024-01-29", [200.0])
+    bench.bars("IWM", first, [200.0] * 10)
+    _responses(bench)
+    assert bench.rows("select distinct entry_date, entry_at from marts.rotation_responses") == entries
+
+
+def test_a_coin_that_breaks_out_on_saturday(bench: Bench) -> None:
+    """Decided at midnight to Sunday: a coin's Sunday close is the first after it, the exchange opens on Monday."""
+    bench.bars("ETH", "2024-01-28", BASE)
+    bench.bars("BTC", "2024-02-01", [100.0] * 10)
+    bench.bars("IWM", "2024-02-01", [200.0] * 10)
+    _responses(bench)
+    assert bench.rows("select distinct target_id, entry_date, entry_at from marts.rotation_responses order by all") == [
+        ("BTC", "2024-02-04", "2024-02-05 00:00"),
+        ("IWM", "2024-02-05", "2024-02-05 21:00"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "triggers"),
+    [
+        ("2024-02-05 20:59", [("decided", "2024-01-31")]),
+        ("2024-02-06", [("confirmed", "2024-02-05"), ("decided", "2024-01-31")]),
+    ],
+)
+def test_a_confirmation_starts_a_clock_of_its_own(bench: Bench, as_of: str, triggers: list[Row]) -> None:
+    bench.bars("RUT", FIRST, [*BASE, 102.0, 102.0, 102.0])
+    bench.bars("BTC", "2024-01-30", [100.0] * 20)
+    _responses(bench, as_of)
+    assert bench.rows("select distinct trigger, entry_date from marts.rotation_responses order by all") == triggers
+
+
+@pytest.mark.parametrize(
+    ("days", "row"),
+    [
+        # The last bar is of Friday, five days before the horizon of Wednesday.
+        (3, ("2024-01-31", "2024-02-01 00:00", "2024-02-02", 0.1, True, "2024-02-08 00:00")),
+        # The last bar is of Thursday: it stopped trading.
+        (2, ("2024-01-31", "2024-02-01 00:00", None, None, False, None)),
+    ],
+)
+def test_a_target_that_stopped_trading_has_no_outcome(bench: Bench, days: int, row: Row) -> None:
+    bench.bars("RUT", FIRST, BASE)
+    bench.bars("BTC", "2024-01-31", [100.0, 105.0, 110.0][:days])
+    _responses(bench)
+    assert bench.rows(f"{RESPONSES} where horizon_days = 7") == [row]
+
+
+def test_a_dividend_belongs_to_the_response(bench: Bench) -> None:
+    bench.bars("RUT", FIRST, BASE)
+    bench.bars("IWM", "2024-02-01", [200.0, 198.0])
+    bench.actions("IWM", "dividend", {"2024-02-02": 2.0})
+    _responses(bench)
+    # 198 / (1 - 2 / 200) is 200.
+    assert bench.rows(f"{RESPONSES} where horizon_days = 3") == [
+        ("2024-02-01", "2024-02-01 21:00", "2024-02-02", 0.0, True, "2024-02-05 00:00")
+    ]
+
+
+def test_a_target_without_a_bar_is_not_asked(bench: Bench) -> None:
+    bench.bars("RUT", FIRST, BASE)
+    bench.bars("SPX", "2024-02-01", [100.0] * 10)  # no target
+    _responses(bench)
+    assert bench.rows("select * from marts.rotation_responses") == []
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="the entry is the bar with the first known_at after the trigger: a correction of any old bar that was "
+    "captured in those days is taken for a close to buy at",
+)
+def test_a_correction_of_an_old_bar_is_no_entry(bench: Bench) -> None:
+    bench.bars("RUT", FIRST, BASE)
+    bench.bars("BTC", "2023-12-01", [40.0], captured_at="2023-12-02 01:00")
+    bench.bars("BTC", "2023-12-01", [41.0], captured_at="2024-01-31 22:00", version=2)
+    bench.bars("BTC", "2024-01-30", BTC_FROM_THE_30TH)
+    _responses(bench)
+    assert bench.rows("select distinct entry_date from marts.rotation_responses") == [("2024-01-31",)]
+
+
+# --- marts.rotation_summary -----------------------------------------------------------------------------------------
+
+SIGNAL = "RUT:all_time_high:decided"
+
+
+def _summary(
+    bench: Bench, events: Sequence[tuple[str, float]], windows: Sequence[tuple[str, float]], **parameters: float
+) -> None:
+    """The summary of events on BTC, 7 days held, each with its entry and return, against returns from every session."""
+    bench.given(
+        "core.instruments",
+        "instrument_id varchar, reconstructed_before date",
+        [("BTC", "2014-09-17"), ("IWM", None)],
+    )
+    bench.given(
+        "intermediate.forward_windows",
+        "target_id varchar, entry_date date, horizon_days integer, forward_return double, log_return double",
+        [("BTC", day, 7, value, None) for day, value in windows],
+    )
+    bench.connection.execute("update intermediate.forward_windows set log_return = ln(1 + forward_return)")
+    ids = [f"RUT:all_time_high:{day}/{number}" for number, (day, _) in enumerate(events)]
+    bench.given(
+        "intermediate.triggers",
+        "signal_id varchar, event_id varchar, trigger varchar",
+        [(SIGNAL, id_, "decided") for id_ in ids] or [("another", "another", "decided")],
+    )
+    bench.given(
+        "marts.rotation_responses",
+        "event_id varchar, trigger varchar, target_id varchar, horizon_days integer, entry_date date, "
+        "forward_return double, is_complete boolean",
+        [
+            *((id_, "decided", "BTC", 7, day, value, True) for id_, (day, value) in zip(ids, events, strict=True)),
+            ("open", "decided", "BTC", 7, "2024-12-30", None, False),
+        ],
+    )
+    bench.build_only("marts.rotation_summary", as_of="2024-12-31", **parameters)
+
+
+def _summarised(bench: Bench, columns: str) -> list[Row]:
+    return bench.rows(
+        f"select {columns} from marts.rotation_summary "
+        f"where signal_id = '{SIGNAL}' and target_id = 'BTC' and horizon_days = 7"
+    )
+
+
+def test_a_summary_by_hand(bench: Bench) -> None:
+    _summary(
+        bench,
+        events=[("2024-01-01", 0.21), ("2024-03-01", 0.0), ("2024-05-01", -0.1), ("2024-07-01", 0.3)],
+        windows=[("2024-01-01", 0.21), ("2024-01-02", 0.0), ("2024-01-03", 0.1)],
+    )
+    assert _summarised(
+        bench,
+        "n_events, n_episodes, mean_return, median_return, hit_rate, baseline_mean, baseline_median, evidence, as_of",
+    ) == [(4, 4, 0.1025, 0.105, 0.5, 0.103333333, 0.1, "insufficient", "2024-12-31")]
+
+
+def test_the_excess_compares_mean_log_returns(bench: Bench) -> None:
+    """(1.21 * 1) ** (1/2) is 1.1; from every session on it was 1.05."""
+    _summary(
+        bench,
+        events=[("2024-01-01", 0.21), ("2024-03-01", 0.0)],
+        windows=[("2024-01-01", 0.05), ("2024-01-02", 0.05)],
+    )
+    assert _summarised(bench, "excess_mean") == [(0.047619048,)]
+
+
+@pytest.mark.parametrize(
+    ("entries", "n_episodes"),
+    [
+        (["2024-01-01", "2024-01-22"], 1),  # 21 days apart
+        (["2024-01-01", "2024-01-23"], 2),  # 22 days apart
+        (["2024-01-01", "2024-01-01"], 1),
+        (["2024-01-01", "2024-01-20", "2024-02-08"], 1),  # each within three weeks of the one before
+        (["2024-01-01", "2024-01-23", "2024-02-13", "2024-03-06"], 3),
+    ],
+)
+def test_events_within_three_weeks_are_one_episode(bench: Bench, entries: list[str], n_episodes: int) -> None:
+    _summary(bench, events=[(day, 0.1) for day in entries], windows=[("2024-01-01", 0.1)])
+    assert _summarised(bench, "n_events, n_episodes") == [(len(entries), n_episodes)]
+
+
+@pytest.mark.parametrize(("minimum_episodes", "evidence"), [(2, "exploratory"), (3, "insufficient")])
+def test_the_gate_counts_episodes(bench: Bench, minimum_episodes: int, evidence: str) -> None:
+    events = [("2024-01-01", 0.1), ("2024-01-02", 0.1), ("2024-03-01", 0.1)]
+    _summary(bench, events=events, windows=[("2024-01-01", 0.1)], minimum_episodes=minimum_episodes)
+    assert _summarised(bench, "n_events, n_episodes, evidence") == [(3, 2, evidence)]
+
+
+def test_reconstructed_history_is_no_evidence(bench: Bench) -> None:
+    """BTC before 2014-09-17 counts neither among the events nor in what is usual."""
+    _summary(
+        bench,
+        events=[("2014-09-16", 9.0), ("2014-09-17", 0.2)],
+        windows=[("2014-09-16", 9.0), ("2014-09-17", 0.2), ("2014-09-18", 0.4)],
+    )
+    assert _summarised(bench, "n_events, mean_return, baseline_mean") == [(1, 0.2, 0.3)]
+
+
+def test_a_signal_without_events_has_a_row(bench: Bench) -> None:
+    _summary(bench, events=[], windows=[("2024-01-01", 0.1)])
+    assert bench.rows(
+        "select signal_id, target_id, horizon_days, n_events, n_episodes, mean_return, hit_rate, baseline_mean, "
+        "excess_mean, evidence from marts.rotation_summary order by all"
+    ) == [
+        (signal_id, "BTC", horizon_days, 0, 0, None, None, baseline_mean, None, "insufficient")
+        for signal_id in ("ETH:all_time_high:decided", "RUT:all_time_high:confirmed", SIGNAL)
+        for horizon_days, baseline_mean in ((3, None), (7, 0.1), (30, None))
+    ]
+
+
+def test_a_summary_from_bars(bench: Bench) -> None:
+    """The whole way: one event, BTC from 100 to 121 in three days, against all windows of three days."""
+    bench.bars("RUT", FIRST, BASE)
+    bench.bars("BTC", "2024-01-31", [100.0, 110.0, 110.0, 121.0, 121.0])
+    bench.build("marts.rotation_summary", as_of="2024-02-04", **SMALL)
+    # Windows that are complete by Sunday: 100 to 121 and 110 to 121.
+    assert bench.rows(
+        "select n_events, mean_return, median_return, hit_rate, baseline_mean, excess_mean from marts.rotation_summary "
+        f"where signal_id = '{SIGNAL}' and target_id = 'BTC' and horizon_days = 3"
+    ) == [(1, 0.21, 0.21, 1.0, 0.155, 0.048808848)]  # 1.21 / sqrt(1.21 * 1.1) - 1
+
+
+# --- meta.freshness -------------------------------------------------------------------------------------------------
+
+FRESHNESS = (
+    "select id, asset_class, last_session, expected_session, age_sessions, status from meta.freshness order by id"
+)
+
+
+@pytest.mark.parametrize(
+    ("last_session", "age_sessions", "status"),
+    [
+        ("2024-03-08", 0, "fresh"),
+        ("2024-03-06", 2, "fresh"),
+        ("2024-03-05", 3, "stale"),
+    ],
+)
+def test_an_instrument_may_miss_two_sessions(bench: Bench, last_session: str, age_sessions: int, status: str) -> None:
+    bench.bars("RUT", last_session, [1.0])
+    bench.build("meta.freshness", as_of="2024-03-08")
+    assert bench.rows(FRESHNESS) == [("RUT", "equity", last_session, "2024-03-08", age_sessions, status)]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "expected_session", "age_sessions"),
+    [
+        ("2024-03-10", "2024-03-08", 1),  # a weekend makes nothing older
+        ("2024-03-11 19:59", "2024-03-08", 1),  # nor does a session that is not over
+        ("2024-03-11 20:00", "2024-03-11", 2),
+    ],
+)
+def test_a_session_is_expected_once_it_is_over(
+    bench: Bench, as_of: str, expected_session: str, age_sessions: int
+) -> None:
+    bench.bars("RUT", "2024-03-07", [1.0])
+    bench.build("meta.freshness", as_of=as_of)
+    assert bench.rows(FRESHNESS) == [("RUT", "equity", "2024-03-07", expected_session, age_sessions, "fresh")]
+
+
+def test_a_coin_is_expected_every_day(bench: Bench) -> None:
+    bench.bars("BTC", "2024-03-07", [1.0])
+    bench.build("meta.freshness", as_of="2024-03-10")
+    assert bench.rows(FRESHNESS) == [("BTC", "crypto", "2024-03-07", "2024-03-10", 3, "stale")]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "status"), [("2024-02-14", "fresh"), ("2024-02-15", "ended"), ("2024-03-08", "ended")]
+)
+def test_what_died_is_not_stale(bench: Bench, as_of: str, status: str) -> None:
+    bench.bars("ETC", "2024-02-13", [1.0, 1.0, 1.0])
+    bench.build("meta.freshness", as_of=as_of)
+    assert bench.rows("select id, status from meta.freshness") == [("ETC", status)]
+
+
+@pytest.mark.parametrize(("as_of", "age", "status"), [("2024-03-16", 10, "fresh"), ("2024-03-17", 11, "stale")])
+def test_a_series_is_as_old_as_its_last_observation(bench: Bench, as_of: str, age: int, status: str) -> None:
+    bench.observations("WALCL", {"2024-02-28": 1.0, "2024-03-06": 1.0})
+    bench.build("meta.freshness", as_of=as_of)
+    expected = {"2024-03-16": "2024-03-06", "2024-03-17": "2024-03-07"}[as_of]
+    assert bench.rows(FRESHNESS) == [("WALCL", "macro", "2024-03-06", expected, age, status)]
+
+
+def test_an_observation_counts_once_it_is_public(bench: Bench) -> None:
+    """Of the 6th, public on the 7th at 21:30."""
+    bench.observations("WALCL", {"2024-02-28": 1.0, "2024-03-06": 1.0})
+    bench.build("meta.freshness", as_of="2024-03-07 21:29")
+    assert bench.rows("select last_session from meta.freshness") == [("2024-02-28",)]
+    bench.build("meta.freshness", as_of="2024-03-07 21:30")
+    assert bench.rows("select last_session from meta.freshness") == [("2024-03-06",)]

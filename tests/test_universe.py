@@ -1,0 +1,93 @@
+"""The universe and parameter files: what they hold is sound, and what does not fit is refused with its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from assets.parameters import ParametersError, load_parameters
+from assets.universe import UNIVERSE_FILE, UniverseError, load_universe
+
+Entries = dict[str, list[dict[str, object]]]
+
+
+def changed(tmp_path: Path, change: object) -> Path:
+    """A copy of the universe file after `change` (a function) had its way with it."""
+    entries = yaml.safe_load(UNIVERSE_FILE.read_text(encoding="utf-8"))
+    change(entries)  # type: ignore[operator]
+    path = tmp_path / "universe.yaml"
+    path.write_text(yaml.safe_dump(entries), encoding="utf-8")
+    return path
+
+
+def test_the_universe_holds_what_the_questions_need() -> None:
+    universe = load_universe()
+    assert {"RUT", "IWM", "SPX", "SPY", "BTC", "ETH"} <= {i.id for i in universe.instruments}
+    assert {"RUT/SPX", "IWM/SPY", "ETH/BTC", "BTC/SPX"} <= {p.id for p in universe.pairs}
+    assert {"BTC", "ETH", "SOL"} <= set(universe.target_ids)
+    assert {i.id for i in universe.instruments if i.is_required} == {"RUT", "SPX", "BTC"}
+
+
+def test_coins_that_share_a_ticker_are_told_apart() -> None:
+    symbols = {i.id: i.yahoo for i in load_universe().instruments}
+    assert symbols["UNI"] == "UNI7083-USD"
+    assert symbols["SUI"] == "SUI20947-USD"
+
+
+def break_key(entries: Entries) -> None:
+    entries["instruments"][0]["colour"] = "red"
+
+
+def break_twice(entries: Entries) -> None:
+    entries["instruments"].append(dict(entries["instruments"][0]))
+
+
+def break_proxy(entries: Entries) -> None:
+    entries["instruments"][0]["volume_proxy"] = "NOBODY"
+
+
+def break_leg(entries: Entries) -> None:
+    entries["pairs"][0]["denominator"] = "NOBODY"
+
+
+def break_signal(entries: Entries) -> None:
+    entries["signals"][0]["subject"] = "NOBODY"
+
+
+def break_death(entries: Entries) -> None:
+    entries["instruments"][0]["valid_to"] = "2020-01-01"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (break_key, "colour"),
+        (break_twice, "RUT is there twice"),
+        (break_proxy, "volume_proxy of RUT: there is no instrument NOBODY"),
+        (break_leg, "denominator of RUT/SPX: there is no instrument NOBODY"),
+        (break_signal, "there is no instrument or pair NOBODY"),
+        (break_death, "valid_to and valid_to_reason come together"),
+    ],
+)
+def test_an_entry_that_does_not_fit_is_named(tmp_path: Path, change: object, message: str) -> None:
+    with pytest.raises(UniverseError, match=message):
+        load_universe(changed(tmp_path, change))
+
+
+def test_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(UniverseError, match="cannot be read"):
+        load_universe(tmp_path / "nothing.yaml")
+
+
+def test_every_parameter_has_a_reason() -> None:
+    for name, parameter in load_parameters().items():
+        assert len(parameter.reason) > 5, name
+
+
+def test_a_parameter_without_a_reason_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "parameters.yaml"
+    path.write_text("equity_year: {value: 252, unit: sessions}\n", encoding="utf-8")
+    with pytest.raises(ParametersError, match="equity_year"):
+        load_parameters(path)
