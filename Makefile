@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_CACHE_DIR := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run live ui test lint lock clean
+.PHONY: help setup run live ui test lint docs lock clean
 
 help: ## Show what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -41,6 +41,9 @@ lint: $(READY) ## Run the linters and the type checker
 
 test: lint ## Run the linters, the type checker and the tests
 	@$(BIN)/python -m pytest -n 2 -q
+
+docs: $(READY) ## Write docs/data-dictionary.md anew
+	@$(BIN)/python -m assets.dictionary > docs/data-dictionary.md
 
 lock: ## Resolve pyproject.toml into requirements.lock (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock

@@ -21,7 +21,7 @@ LAYERS = (
     {"assets.run"},
     {"assets.validation", "assets.reference", "assets.models", "assets.ledger"},
     {"assets.ingest", "assets.publish"},
-    {"assets.graph"},
+    {"assets.graph", "assets.dictionary"},
 )
 
 # Each vendor's library is known to one module.
