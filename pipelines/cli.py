@@ -26,7 +26,7 @@ from pipelines.console import Console, Progress
 from pipelines.settings import ROOT, SOURCES, SettingsError, build_source, home_folder, parse_as_of
 
 if TYPE_CHECKING:
-    from dagster import DagsterInstance, ExecuteInProcessResult
+    from dagster import DagsterInstance, ExecuteInProcessResult, SerializableErrorInfo
 
 PUBLISHED, NOT_PUBLISHED, WRONG_USAGE, PUBLISHED_WITH_FAILURES = 0, 1, 2, 3
 
@@ -186,10 +186,17 @@ def _reason(result: ExecuteInProcessResult) -> str:
     for event in result.all_events:
         if event.is_failure and event.is_step_event and not reasons:
             error = event.step_failure_data.error
-            while error and error.cause:
-                error = error.cause
-            reasons.append(f"{event.step_key}: {error.message.strip().splitlines()[-1] if error else 'failed'}")
+            reasons.append(f"{event.step_key}: {_first_line(error) if error else 'failed'}")
     return "; ".join(dict.fromkeys(reasons)) or "the run failed; see its log in the UI"
+
+
+def _first_line(error: SerializableErrorInfo) -> str:
+    """What was raised within Dagster's wrapping. Errors of the project are written to be read without their name."""
+    while error.cause and str(error.cls_name).startswith("Dagster"):
+        error = error.cause
+    line = str(error.message).strip().splitlines()[0]
+    name, _, text = line.partition(": ")
+    return text if name.startswith(("assets.", "pipelines.", "dagster.")) else line
 
 
 def _instance(where: Home) -> DagsterInstance:

@@ -7,6 +7,7 @@ and no colour, only text.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -58,7 +59,9 @@ class Progress(logging.Handler):
 
     def __init__(self, console: Console) -> None:
         super().__init__(logging.INFO)
-        self._errors = rich.console.Console(stderr=True, highlight=False)
+        # While a step runs, Dagster sends standard error to a file of its own; this is the terminal as it was before.
+        self._stream = os.fdopen(os.dup(sys.stderr.fileno()), "w")
+        self._errors = rich.console.Console(file=self._stream, highlight=False)
         self._status: Status | None = (
             Status("starting", console=self._errors) if console.rich.is_terminal and self._errors.is_terminal else None
         )
@@ -86,3 +89,4 @@ class Progress(logging.Handler):
             self._status.stop()
         self._logger.removeHandler(self)
         self._logger.propagate = True
+        self._stream.close()

@@ -70,7 +70,7 @@ def _banner(console: Console, source: str) -> None:
 
 def _ingested(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
     console.table(
-        ["class", "symbols", "failed", "rows refused", "first", "last", "stale"],
+        ["class", "symbols", "failed", "refused", "first", "last", "stale"],
         reader.execute(
             """
             with spans as (
@@ -124,7 +124,7 @@ def _troubles(console: Console, reader: duckdb.DuckDBPyConnection) -> bool:
 
 def _breakouts(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
     console.table(
-        ["breakout", "of", "session", "above the level", "base, sessions", "state", "since"],
+        ["breakout", "of", "session", "above", "base", "state", "since"],
         reader.execute(
             """
             select
@@ -148,19 +148,18 @@ def _breakouts(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
             limit 8
             """
         ).fetchall(),
-        title="Latest breakouts of the main indices, coins and ratios",
+        title="Latest breakouts; above: over the level; base: sessions since the level",
     )
 
 
 def _rotation(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
     console.table(
-        ["days after", "target", "events", "episodes", "mean", "median", "rose", "any other time", "evidence"],
+        ["days", "target", "episodes", "mean", "median", "rose", "usual", "evidence"],
         reader.execute(
             """
             select
                 horizon_days,
                 target_id,
-                n_events,
                 n_episodes,
                 printf('%+.1f %%', 100 * mean_return),
                 printf('%+.1f %%', 100 * median_return),
@@ -174,7 +173,7 @@ def _rotation(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
             order by target_id, horizon_days
             """
         ).fetchall(),
-        title="After an all-time-high breakout of the Russell 2000 (before costs)",
+        title="After an all-time high of the Russell 2000; usual: from any day; before costs",
     )
 
 
