@@ -4,13 +4,14 @@ Here: keys, groups, descriptions, metadata and checks. What a step does is in th
 becomes an asset because its file is there. Nothing here decides when anything runs.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
 from assets import ledger
 from assets.contracts import RAW_TABLE, STORED_TABLES, TABLES_OF_CLASS, Column, Table
-from assets.ingest import ContractBroken, Ingested, ingest
+from assets.ingest import ContractBroken, Ingested, already_stored, ingest
 from assets.ledger import Check
 from assets.models import Model, check_model, read_models, run_model
 from assets.publish import PUBLISHED_SCHEMAS, publish
@@ -212,8 +213,12 @@ def _ingest_checks(run: Run, result: Ingested) -> list[Check]:
     first = RAW_TABLE[TABLES_OF_CLASS[result.asset_class][0]]
     checks: list[Check] = []
     delivered = sum(result.rows_delivered.values())
-    named = "; ".join(f"{id_} {day or ''}: {reason}" for _, id_, day, reason in result.refusals[:NAMED])
-    more = f"; and {len(result.refusals) - NAMED} more" if len(result.refusals) > NAMED else ""
+    refused = Counter(id_ for _, id_, _, _ in result.refusals)
+    firsts = {id_: f"{id_} {day or ''}: {reason}" for _, id_, day, reason in reversed(result.refusals)}
+    named = "; ".join(
+        firsts[id_] + (f" (and {rows - 1} more rows)" if rows > 1 else "") for id_, rows in refused.most_common(NAMED)
+    )
+    more = f"; and rows of {len(refused) - NAMED} more" if len(refused) > NAMED else ""
     checks.append(
         Check(
             "nothing_quarantined",
@@ -253,9 +258,9 @@ def _ingest_checks(run: Run, result: Ingested) -> list[Check]:
     usable = set(result.usable)
     required = [i.id for i in run.universe.instruments if i.is_required and i.asset_class == result.asset_class]
     missing = [id_ for id_ in required if id_ not in usable]
-    why = "; ".join(f"{id_}: {result.failures.get(id_, 'not delivered')}" for id_ in missing)
+    reasons = "; ".join(f"{id_}: {result.failures.get(id_, 'not delivered')}" for id_ in missing)
     checks.append(
-        Check("required_delivered", first.full_name, not missing, "ERROR", len(required), len(missing), why or None)
+        Check("required_delivered", first.full_name, not missing, "ERROR", len(required), len(missing), reasons or None)
     )
     return checks
 
@@ -275,7 +280,7 @@ def _ingest_asset(asset_class: AssetClass) -> dg.AssetsDefinition:
     def ingest_class(run: dg.ResourceParam[Run]) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         log.info("%s: fetching", asset_class)
         try:
-            result = ingest(run, asset_class, since={})
+            result = ingest(run, asset_class, since={}) if run.may_fetch else already_stored(run, asset_class)
         except SourceError as error:
             raise dg.Failure(str(error)) from error
         except ContractBroken as error:

@@ -81,11 +81,12 @@ def ingest(run: Run, asset_class: AssetClass, since: Mapping[str, date]) -> Inge
         for table in tables:
             _screen(connection, run, table)
         result.usable = _accepted_ids(connection, tables[0])
-        verdicts = [validate(_changed_rows(connection, table), table) for table in tables]
+        verdicts = [validate(_changed_rows(connection, table, captured_at), table) for table in tables]
         for table in tables:
             _store(connection, table, captured_at, result)
             _quarantine(connection, table, captured_at, result)
         _quarantine_unreadable(connection, unreadable, captured_at, result)
+        _name_the_lost(connection, tables, unreadable, result)
         _remember_deliveries(connection, result, origins)
         for table in tables:
             connection.execute(f"drop table {_staging(table)}")
@@ -94,6 +95,21 @@ def ingest(run: Run, asset_class: AssetClass, since: Mapping[str, date]) -> Inge
         result.outcomes = [outcome for verdict in verdicts for outcome in verdict()]
         if any(outcome.rows_failed for outcome in result.outcomes):
             raise ContractBroken(result.outcomes)
+    return result
+
+
+def already_stored(run: Run, asset_class: AssetClass) -> Ingested:
+    """What a run that may not fetch has to work with: rows per id in the raw tables, nothing new."""
+    result = Ingested(asset_class)
+    for name in TABLES_OF_CLASS[asset_class]:
+        table = RAW_TABLE[name]
+        result.rows_new[table.full_name] = result.rows_restated[table.full_name] = 0
+        for id_, rows in run.connection.execute(
+            f"select {table.key[0]}, count(*) from {table.full_name} group by all order by all"
+        ).fetchall():
+            result.rows_delivered[id_] = result.rows_delivered.get(id_, 0) + rows
+            if name == TABLES_OF_CLASS[asset_class][0]:
+                result.usable.append(id_)
     return result
 
 
@@ -168,7 +184,8 @@ def _last_day(connection: duckdb.DuckDBPyConnection, run: Run, tables: list[Tabl
         f"select max({table.date_column}) from {_staging(table)} where {table.date_column} <= ?",
         [run.started_at.date()],
     ).fetchone()
-    return calendars.end_of_day(row[0]) if row and row[0] else run.started_at
+    # The day of today is not over: what is delivered of it was seen now.
+    return min(calendars.end_of_day(row[0]), run.started_at) if row and row[0] else run.started_at
 
 
 def _screen(connection: duckdb.DuckDBPyConnection, run: Run, table: Table) -> None:
@@ -193,9 +210,17 @@ def _screen(connection: duckdb.DuckDBPyConnection, run: Run, table: Table) -> No
                 "the date is no session of the calendar",
             )
         )
+        for other in (name for name in RAW_TABLE if name.endswith("_bars") and name != table.name):
+            reasons.append(
+                (
+                    f"instrument_id in (select instrument_id from {RAW_TABLE[other].full_name}) or instrument_id in "
+                    "(select instrument_id from reference.instruments where calendar <> $calendar)",
+                    f"the id belongs to {other.removesuffix('_bars')}",
+                )
+            )
     values = {
         "today": run.started_at.date(),
-        "calendar": calendars.CRYPTO_CALENDAR if table.name.startswith("crypto") else calendars.EQUITY_CALENDAR,
+        "calendar": _calendar(table),
     }
     conditions = ",\n".join(
         f"case when {condition} then '{reason.replace(chr(39), chr(39) * 2)}' end" for condition, reason in reasons
@@ -237,13 +262,25 @@ def _accepted_ids(connection: duckdb.DuckDBPyConnection, table: Table) -> list[s
     return [id_ for (id_,) in connection.execute(accepted).fetchall()]
 
 
-def _changed_rows(connection: duckdb.DuckDBPyConnection, table: Table) -> duckdb.DuckDBPyRelation:
-    """The accepted rows that differ from the last stored version, each with the version it would become."""
+def _changed_rows(
+    connection: duckdb.DuckDBPyConnection, table: Table, captured_at: datetime
+) -> duckdb.DuckDBPyRelation:
+    """The accepted rows that differ from the last stored version, each with the version it would become.
+
+    A bar that was stored before its session was over becomes a new version when it is seen again afterwards, even with
+    the same values: that is what makes it final.
+    """
     staging = _staging(table)
     same_key = " and ".join(f"staged.{name} is not distinct from stored.{name}" for name in table.key)
     differs = " or ".join(f"staged.{name} is distinct from stored.{name}" for name in table.value_columns) or "false"
-    connection.execute(
-        f"""
+    closing = ""
+    if table.name.endswith("_bars"):
+        differs += " or (stored.captured_at < sessions.closes_at and $captured_at >= sessions.closes_at)"
+        closing = (
+            "left join reference.sessions as sessions "
+            f"on sessions.calendar = '{_calendar(table)}' and sessions.session_date = stored.session_date"
+        )
+    statement = f"""
         create or replace temp table changed_{table.name} as
         with stored as (
             select *
@@ -254,11 +291,17 @@ def _changed_rows(connection: duckdb.DuckDBPyConnection, table: Table) -> duckdb
         select staged.* exclude (refused_for), coalesce(stored.version, 0) + 1 as version
         from {staging} as staged
         left join stored on {same_key}
+        {closing}
         where staged.refused_for is null and (stored.version is null or {differs})
         order by {", ".join(f"staged.{name}" for name in table.key)}
         """
-    )
+    connection.execute(statement, {"captured_at": captured_at} if closing else None)
     return connection.table(_changes(table))
+
+
+def _calendar(table: Table) -> str:
+    """The calendar that a table of bars follows."""
+    return calendars.CRYPTO_CALENDAR if table.name.startswith("crypto") else calendars.EQUITY_CALENDAR
 
 
 def _store(connection: duckdb.DuckDBPyConnection, table: Table, captured_at: datetime, result: Ingested) -> None:
@@ -315,6 +358,25 @@ def _quarantine_unreadable(
     for row in unreadable:
         result.rows_refused[row.id] = result.rows_refused.get(row.id, 0) + 1
         result.refusals.append((row.table_name, row.id, None, row.reason))
+
+
+def _name_the_lost(
+    connection: duckdb.DuckDBPyConnection, tables: list[Table], unreadable: list[_Unreadable], result: Ingested
+) -> None:
+    """An id of which a table accepted nothing of what was delivered has failed, whatever else arrived of it."""
+    for table in tables:
+        # Rows without a readable date never got as far as the staging table.
+        refused = {row.id: row.reason for row in unreadable if row.table_name == table.name}
+        for id_, rows, bad, reason in connection.execute(
+            f"select coalesce({table.key[0]}, ''), count(*), count(refused_for), max(refused_for) "
+            f"from {_staging(table)} group by all"
+        ).fetchall():
+            refused.pop(id_, None)
+            if rows == bad:
+                refused[id_] = reason
+        for id_, reason in sorted(refused.items()):
+            why = f"every row for {table.full_name} was refused: {reason}"
+            result.failures[id_] = "; ".join(filter(None, (result.failures.get(id_), why)))
 
 
 def _add_to_quarantine(connection: duckdb.DuckDBPyConnection, refused: str, captured_at: datetime) -> None:

@@ -13,7 +13,7 @@ from typing import Literal
 import duckdb
 
 from assets.run import Run
-from assets.warehouse import transaction
+from assets.warehouse import WarehouseError, transaction
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,18 @@ class Check:
 
 
 def open_run(run: Run) -> None:
-    """Enter the run as running."""
+    """Enter the run as running, and close what a killed run left open: the lock says that it is no more.
+
+    Raises WarehouseError when the home holds the data of another source.
+    """
+    others = run.connection.execute(
+        "select distinct source from meta.runs where source <> ?", [run.source.name]
+    ).fetchall()
+    if others:
+        raise WarehouseError(
+            f"{run.home.folder} holds data of the source {others[0][0]}; give {run.source.name} another --home"
+        )
+    run.connection.execute("update meta.runs set status = 'not_published' where status = 'running'")
     run.connection.execute(
         "insert into meta.runs by name select ? as run_id, ? as source, ?::timestamptz as started_at, "
         "'running' as status, 0 as rows_new, 0 as rows_restated, ? as code_version",

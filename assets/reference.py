@@ -63,7 +63,7 @@ def write_clock(run: Run) -> date:
         as_of, as_of_at = run.started_at.date(), run.started_at
     else:
         as_of = last_session(run.connection)
-        as_of_at = calendars.end_of_day(as_of)
+        as_of_at = min(calendars.end_of_day(as_of), run.started_at)
     frame = pd.DataFrame({"as_of": [pd.Timestamp(as_of)], "as_of_at": [pd.Timestamp(as_of_at)]})
     with transaction(run.connection):
         _replace(run.connection, "reference.clock", frame)
@@ -116,13 +116,15 @@ def _universe_frames(universe: Universe) -> dict[str, pd.DataFrame]:
     return {
         "reference.instruments": instruments,
         "reference.pairs": pd.DataFrame(
-            [{"pair_id": p.id, "numerator": p.numerator, "denominator": p.denominator} for p in universe.pairs]
+            [{"pair_id": p.id, "numerator": p.numerator, "denominator": p.denominator} for p in universe.pairs],
+            columns=["pair_id", "numerator", "denominator"],
         ),
         "reference.signals": pd.DataFrame(
             [
                 {"signal_id": s.id, "subject_id": s.subject, "kind": s.kind, "trigger": s.trigger}
                 for s in universe.signals
-            ]
+            ],
+            columns=["signal_id", "subject_id", "kind", "trigger"],
         ),
         "reference.targets": pd.DataFrame({"target_id": list(universe.target_ids)}),
         "reference.horizons": pd.DataFrame({"horizon_days": list(universe.targets.horizons_days)}),

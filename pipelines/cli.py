@@ -11,7 +11,8 @@ import json
 import os
 import subprocess
 import sys
-from datetime import date, datetime
+from datetime import date, time
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -52,7 +53,7 @@ def main() -> None:
 
 @main.command()
 @_source
-@click.option("--path", default="", metavar="DIR", help="The folder of --source files.")
+@click.option("--path", default="", envvar="CASCADE_PATH", metavar="DIR", help="The folder of --source files.")
 @_home
 @_as_of
 def run(source: str, path: str, home: str, as_of: str) -> None:
@@ -85,7 +86,7 @@ def run(source: str, path: str, home: str, as_of: str) -> None:
         _fail(f"not published: {_reason(result)}", NOT_PUBLISHED)
     from pipelines import summary
 
-    with _open(where, day) as reader:
+    with _open(where, source, day) as reader:
         has_troubles = summary.show_run(console, reader, result.run_id, where.published(day), source)
     sys.exit(PUBLISHED_WITH_FAILURES if has_troubles else PUBLISHED)
 
@@ -100,7 +101,7 @@ def status(source: str, home: str, as_of: str) -> None:
 
     where = Home(home_folder(source, home))
     day = _day(as_of)
-    with _open(where, day) as reader:
+    with _open(where, source, day) as reader:
         summary.show_status(Console(), reader, where.published(day))
 
 
@@ -119,22 +120,24 @@ def query(sql: str, source: str, home: str, as_of: str, as_json: bool, as_csv: b
     """
     import duckdb
 
-    with _open(Home(home_folder(source, home)), _day(as_of)) as reader:
+    with _open(Home(home_folder(source, home)), source, _day(as_of)) as reader:
         try:
             result = reader.execute(sql)
+            if result is None:
+                _fail("there is no SQL in the query", WRONG_USAGE)
             names = [column[0] for column in result.description or []]
             rows = result.fetchall()
         except duckdb.Error as error:
-            _fail(str(error), NOT_PUBLISHED)
+            _fail(_said(error), NOT_PUBLISHED)
     if as_json:
         for row in rows:
-            click.echo(json.dumps(dict(zip(names, map(_plain, row), strict=True))))
+            click.echo(json.dumps(dict(zip(names, row, strict=True)), default=_plain))
     elif as_csv:
         import csv
 
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
-        writer.writerows([_plain(value) for value in row] for row in rows)
+        writer.writerows([_plain(value) if isinstance(value, date) else value for value in row] for row in rows)
     else:
         Console().table(names, rows)
 
@@ -184,16 +187,19 @@ def _reason(result: ExecuteInProcessResult) -> str:
         if not check.passed and check.severity.value == "ERROR"
     ]
     for event in result.all_events:
-        if event.is_failure and event.is_step_event and not reasons:
-            error = event.step_failure_data.error
-            reasons.append(f"{event.step_key}: {_first_line(error) if error else 'failed'}")
-    return "; ".join(dict.fromkeys(reasons)) or "the run failed; see its log in the UI"
+        if event.is_step_failure and not reasons:
+            reasons.append(f"{event.step_key}: {_raised(event.step_failure_data.error)}")
+        elif event.is_job_failure and not reasons:  # no step was to blame: the run could not even begin
+            reasons.append(_raised(event.job_failure_data.error))
+    return "; ".join(dict.fromkeys(reasons))
 
 
-def _first_line(error: SerializableErrorInfo) -> str:
+def _raised(error: SerializableErrorInfo | None) -> str:
     """What was raised within Dagster's wrapping. Errors of the project are written to be read without their name."""
-    while error.cause and str(error.cls_name).startswith("Dagster"):
+    while error and error.cause and str(error.cls_name).startswith("Dagster"):
         error = error.cause
+    if error is None:
+        return "the run failed; see its log in the UI"
     line = str(error.message).strip().splitlines()[0]
     name, _, text = line.partition(": ")
     return text if name.startswith(("assets.", "pipelines.", "dagster.")) else line
@@ -229,16 +235,26 @@ def _universe() -> Any:
     return load_universe()
 
 
-def _open(where: Home, day: date | None) -> Any:
+def _open(where: Home, source: str, day: date | None) -> Any:
     import duckdb
 
     path = where.published(day)
     if not path.exists():
-        command = f"cascade run --as-of {day}" if day else "cascade run"
+        command = (
+            "cascade run" + (f" --source {source}" if source != "demo" else "") + (f" --as-of {day}" if day else "")
+        )
         _fail(f"{path} is not there yet; {command} makes it", NOT_PUBLISHED)
-    reader = duckdb.connect(str(path), read_only=True)
+    try:
+        reader = duckdb.connect(str(path), read_only=True)
+    except duckdb.Error as error:
+        _fail(f"{path} cannot be opened: {_said(error)}", NOT_PUBLISHED)
     reader.execute("set timezone = 'UTC'")
     return reader
+
+
+def _said(error: Exception) -> str:
+    """The database's words on one line, without the drawing that points into the query."""
+    return " ".join(str(error).partition("\n\nLINE ")[0].split())
 
 
 def _day(as_of: str) -> date | None:
@@ -249,7 +265,10 @@ def _day(as_of: str) -> date | None:
 
 
 def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, (date, datetime)) else value
+    """What JSON has no type for, as a number or as text."""
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    return float(value) if isinstance(value, Decimal) else str(value)
 
 
 def _fail(reason: str, code: int) -> NoReturn:

@@ -24,7 +24,10 @@ def show_run(console: Console, reader: duckdb.DuckDBPyConnection, run_id: str, p
     _banner(console, source)
     console.line(f"Published as of {as_of} in {seconds:.1f} s: {path}", style="bold")
     _ingested(console, reader)
-    console.line(f"Stored: {new:,} new rows, {restated:,} restated rows. The same input again adds none.")
+    if path.name == "cascade.duckdb":
+        console.line(f"Stored: {new:,} new rows, {restated:,} restated rows. The same input again adds none.")
+    else:
+        console.line("A look at the past: nothing that is stored was changed.")
     checks, failed = _one(
         reader,
         "select count(*), count(*) filter (where not passed) from meta.checks where run_id = ?",

@@ -79,7 +79,14 @@ UNIVERSE = Universe(
         _coin("SOL", "altcoin"),
         _coin("ETC", "altcoin", valid_to="2024-02-15", valid_to_reason="ends in this test"),
     ),
-    pairs=(_pair("RUT", "SPX"), _pair("IWM", "SPY"), _pair("IWM", "SPX"), _pair("ETH", "BTC"), _pair("BTC", "SPX")),
+    pairs=(
+        _pair("RUT", "SPX"),
+        _pair("IWM", "SPY"),
+        _pair("IWM", "SPX"),
+        _pair("ETH", "BTC"),
+        _pair("BTC", "SPX"),
+        _pair("IWM", "BTC"),
+    ),
     signals=(
         Signal(subject="RUT", kind="all_time_high", trigger="decided"),
         Signal(subject="RUT", kind="all_time_high", trigger="confirmed"),

@@ -1,24 +1,40 @@
-"""A small market in a folder, laid out as the files source wants it: eighteen months, the same numbers every time.
+"""A small market in a folder, laid out as the files source wants it, and a home that the pipeline runs into.
 
-Here: the healthy market and the few ways to spoil a file of it. Prices are seeded random walks of no market; sessions
-are those of New York. What the project makes of the folder is for the tests.
+Here: the healthy market, eighteen months and the same numbers every time, the few ways to spoil a file of it, and the
+ways to run Cascade and to look at what it left. Prices are seeded random walks of no market; sessions are those of New
+York. What the project makes of the folder is for the tests.
 
     folder = market_folder(tmp_path / "market")
     folder.edit("equity/IWM", "2025-03-14", close="-1")
+    home = CascadeHome(tmp_path / "home")
+    assert home.run(folder).code == 0
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import shutil
+import subprocess
+import sys
+import tempfile
 import zlib
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import numpy as np
+import pytest
+from dagster import DagsterInstance
+
+from pipelines import cli
+
+PROGRAM = str(Path(sys.executable).with_name("cascade"))
 
 FIRST_DAY, LAST_DAY = date(2024, 5, 1), date(2025, 12, 12)
 # When New York was closed in between, the day of mourning for Jimmy Carter among them.
@@ -94,6 +110,16 @@ def market_folder(path: Path) -> MarketFolder:
 
 
 @cache
+def healthy_home(base: Path) -> CascadeHome:
+    """A home after one run on the healthy market, made once per process below `base`. Tests copy it or only read."""
+    home = CascadeHome(base / "healthy-home")
+    ended = home.run(market_folder(base / "healthy-market"))
+    assert (ended.code, ended.err) == (0, "")
+    assert home.ask("select count(*) from meta.quarantine") == [(0,)]
+    return home
+
+
+@cache
 def _market() -> dict[str, str]:
     files = {f"equity/{symbol}.csv": _bars(symbol, SESSIONS) for symbol in EQUITIES}
     files |= {f"crypto/{coin}.csv": _bars(coin, EVERY_DAY) for coin in COINS}
@@ -126,3 +152,96 @@ def _bars(symbol: str, days: list[date]) -> str:
 def _values(name: str, days: list[date], column: str, start: float) -> str:
     _, path = _walk(f"{column} of {name}", days, 0.005)
     return "\n".join([f"date,{column}", *(f"{day},{start * path[n]:.2f}" for n, day in enumerate(days)), ""])
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended. `reason` is the last line that it said to standard error."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def reason(self) -> str:
+        return self.err.splitlines()[-1] if self.err else ""
+
+
+@dataclass(frozen=True)
+class CascadeHome:
+    """A folder that runs write to, and what readers find in it."""
+
+    path: Path
+
+    @property
+    def published(self) -> Path:
+        return self.path / "cascade.duckdb"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.path / "warehouse.duckdb"
+
+    def copy(self, path: Path) -> CascadeHome:
+        """A home with the same past."""
+        shutil.copytree(self.path, path)
+        return CascadeHome(path)
+
+    def run(self, folder: MarketFolder, *arguments: str) -> Ended:
+        """`cascade run --source files`, in this process."""
+        return self.invoke("run", "--source", "files", "--path", str(folder.path), *arguments)
+
+    def invoke(self, *arguments: str) -> Ended:
+        """The command line in this process, with Dagster's history in memory: seconds faster than a process of its own.
+
+        Whatever the command does not catch is raised.
+        """
+        # Real files, as the command may ask for their descriptors.
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            tempfile.TemporaryFile("w+") as out,
+            tempfile.TemporaryFile("w+") as err,
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            patch.setattr(cli, "_instance", lambda _: DagsterInstance.ephemeral())
+            with pytest.raises(SystemExit) as ended:
+                cli.main([*arguments, "--home", str(self.path)])
+            said = []
+            for stream in (out, err):
+                stream.seek(0)
+                said.append(stream.read())
+        return Ended(int(ended.value.code or 0), *said)
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line as a user types it, for a process of its own."""
+        return [PROGRAM, *arguments, "--home", str(self.path)]
+
+    def call(self, *arguments: str) -> Ended:
+        """The command line in a process of its own."""
+        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, check=False)
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    def ask(self, sql: str, *values: object, path: Path | None = None) -> list[tuple[Any, ...]]:
+        """What a reader of the published file (or of another one) gets."""
+        with duckdb.connect(str(path or self.published), read_only=True) as reader:
+            reader.execute("set timezone = 'UTC'")
+            return reader.execute(sql, list(values)).fetchall()
+
+    def ask_warehouse(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """What the writer's database holds."""
+        return self.ask(sql, *values, path=self.warehouse)
+
+    def derived(self, path: Path | None = None) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of core, of the marts and of the freshness: what must not depend on how often one runs."""
+        found = self.ask(
+            "select schema_name || '.' || table_name from duckdb_tables() "
+            "where schema_name in ('core', 'marts') or table_name = 'freshness' order by all",
+            path=path,
+        )
+        return {name: self.ask(f"from {name} order by all", path=path) for (name,) in found}
+
+    def stored(self) -> dict[str, int]:
+        """How many rows each table holds that nothing is ever removed from."""
+        names = self.ask_warehouse("select table_name from duckdb_tables() where schema_name = 'raw' order by all")
+        tables = [*(f"raw.{name}" for (name,) in names), "meta.quarantine"]
+        return {name: self.ask_warehouse(f"select count(*) from {name}")[0][0] for name in tables}

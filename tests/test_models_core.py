@@ -154,11 +154,6 @@ def test_a_second_correction_is_known_when_it_was_captured(bench: Bench) -> None
     assert bench.rows(BARS) == [("2024-03-08", 102.0, "2024-03-13 22:00", True, 3)]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="core.bars takes only close and adj_close for the price; retests look at the low, which is dated back here",
-)
 def test_a_corrected_low_is_known_when_it_was_captured(bench: Bench) -> None:
     bench.bars("RUT", "2024-03-08", [100.0], lows=[99.0], captured_at="2024-03-08 22:00")
     bench.bars("RUT", "2024-03-08", [100.0], lows=[95.0], captured_at="2024-03-11 22:00", version=2)
@@ -208,22 +203,87 @@ def test_history_captured_after_the_clock_is_taken_in_its_first_version(bench: B
     assert bench.rows(BARS) == [("2024-03-08", 100.0, "2024-03-08 21:00", True, 1)]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="core.bars takes a split, which restates every close by one factor, for a correction of the whole history: "
-    "each breakout, state and entry of the instrument is dated to the first download after the split",
-)
+VERSIONS = "select session_date, close, known_at from core.bars order by session_date"
+
+
 def test_a_split_does_not_date_the_history_anew(bench: Bench) -> None:
     bench.bars("IWM", "2024-03-04", [200.0, 204.0], captured_at="2024-03-05 22:00")
     bench.bars("IWM", "2024-03-04", [100.0, 102.0], captured_at="2024-03-06 22:00", version=2)
     bench.bars("IWM", "2024-03-06", [103.0], captured_at="2024-03-06 22:00")
     bench.actions("IWM", "split", {"2024-03-06": 2.0}, captured_at="2024-03-06 22:00")
     bench.build("core.bars", as_of="2024-12-31")
-    assert bench.rows("select session_date, close, known_at from core.bars order by all") == [
+    assert bench.rows(VERSIONS) == [
         ("2024-03-04", 100.0, "2024-03-04 21:00"),
         ("2024-03-05", 102.0, "2024-03-05 21:00"),
         ("2024-03-06", 103.0, "2024-03-06 21:00"),
+    ]
+
+
+def test_a_state_before_the_split_has_the_old_prices(bench: Bench) -> None:
+    bench.bars("IWM", "2024-03-04", [200.0, 204.0], captured_at="2024-03-05 22:00")
+    bench.bars("IWM", "2024-03-04", [100.0, 102.0], captured_at="2024-03-06 22:00", version=2)
+    bench.build("core.bars", as_of="2024-03-05")
+    assert bench.rows(VERSIONS) == [
+        ("2024-03-04", 200.0, "2024-03-04 21:00"),
+        ("2024-03-05", 204.0, "2024-03-05 21:00"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("second_version", "known_at"),
+    [
+        pytest.param(
+            [100.0, 102.0, 101.0], ["2024-03-04 21:00", "2024-03-05 21:00", "2024-03-06 21:00"], id="a split of 2 for 1"
+        ),
+        pytest.param(
+            [100.0, 103.5, 101.0],  # the second day is 1.5 % off the factor
+            ["2024-03-04 21:00", "2024-03-08 22:00", "2024-03-06 21:00"],
+            id="a correction within a split",
+        ),
+        pytest.param(
+            [194.0, 197.88, 195.94],  # 3 % less
+            ["2024-03-08 22:00", "2024-03-08 22:00", "2024-03-08 22:00"],
+            id="no split is that small",
+        ),
+        pytest.param(
+            [None, 102.0, None], ["2024-03-04 21:00", "2024-03-08 22:00", "2024-03-06 21:00"], id="one bar is no split"
+        ),
+    ],
+)
+def test_what_moves_by_one_factor_is_a_split(
+    bench: Bench, second_version: list[float | None], known_at: list[str]
+) -> None:
+    bench.bars("IWM", "2024-03-04", [200.0, 204.0, 202.0], captured_at="2024-03-06 22:00")
+    bench.bars("IWM", "2024-03-04", second_version, captured_at="2024-03-08 22:00", version=2)
+    bench.build("core.bars", as_of="2024-12-31")
+    assert bench.rows("select known_at from core.bars order by session_date") == [(at,) for at in known_at]
+
+
+def test_a_correction_before_a_split_keeps_its_clock(bench: Bench) -> None:
+    bench.bars("IWM", "2024-03-04", [200.0, 204.0], captured_at="2024-03-05 22:00")
+    bench.bars("IWM", "2024-03-04", [202.0], captured_at="2024-03-06 22:00", version=2)
+    bench.bars("IWM", "2024-03-04", [101.0], captured_at="2024-03-08 22:00", version=3)
+    bench.bars("IWM", "2024-03-05", [102.0], captured_at="2024-03-08 22:00", version=2)
+    bench.build("core.bars", as_of="2024-12-31")
+    assert bench.rows(VERSIONS) == [
+        ("2024-03-04", 101.0, "2024-03-06 22:00"),
+        ("2024-03-05", 102.0, "2024-03-05 21:00"),
+    ]
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="each dividend makes the vendor scale its adj_close anew by less than a split; core.bars takes that for a "
+    "correction of the whole history",
+)
+def test_a_vendors_new_dividend_does_not_date_the_history_anew(bench: Bench) -> None:
+    bench.bars("HYG", "2024-03-04", [80.0, 80.0], adj_closes=[76.0, 76.2], captured_at="2024-03-05 22:00")
+    bench.bars("HYG", "2024-03-04", [80.0, 80.0], adj_closes=[75.62, 75.819], captured_at="2024-03-06 22:00", version=2)
+    bench.build("core.bars", as_of="2024-12-31")
+    assert bench.rows("select adj_close, known_at from core.bars order by session_date") == [
+        (75.62, "2024-03-04 21:00"),
+        (75.819, "2024-03-05 21:00"),
     ]
 
 
@@ -278,11 +338,6 @@ def test_a_split_adds_no_growth(bench: Bench) -> None:
     assert bench.rows(ADJUSTED) == [("2024-03-04", 100.0, 100.0), ("2024-03-05", 99.0, 99.0)]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="dividend_growth joins on the bar of the ex-date: a dividend is lost when the vendor dropped that session",
-)
 def test_a_dividend_on_a_vanished_session_counts_from_the_next(bench: Bench) -> None:
     bench.bars("IWM", "2024-03-04", [100.0, None, 101.0])
     bench.actions("IWM", "dividend", {"2024-03-05": 2.0})
@@ -290,12 +345,33 @@ def test_a_dividend_on_a_vanished_session_counts_from_the_next(bench: Bench) -> 
     assert bench.rows(ADJUSTED) == [("2024-03-04", 100.0, 100.0), ("2024-03-06", 101.0, 103.06122449)]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="dividend_growth takes the last version whatever the clock, unlike core.actions: as of the day before a "
-    "correction adj_close has the corrected dividend in it",
+def test_two_dividends_on_vanished_sessions_count_together(bench: Bench) -> None:
+    bench.bars("IWM", "2024-03-04", [100.0, None, None, 101.0])
+    bench.actions("IWM", "dividend", {"2024-03-05": 2.0, "2024-03-06": 3.0})
+    bench.build("core.bars", as_of="2024-12-31")
+    # 5 of 100: 101 / 0.95
+    assert bench.rows(ADJUSTED) == [("2024-03-04", 100.0, 100.0), ("2024-03-07", 101.0, 106.315789474)]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "rows"),
+    [
+        ("2024-03-06", [("2024-03-04", 100.0, 100.0), ("2024-03-05", 98.0, 100.0)]),
+        ("2024-03-08", [("2024-03-04", 50.0, 50.0), ("2024-03-05", 49.0, 50.0)]),
+    ],
 )
+def test_a_dividend_before_a_split_is_set_against_the_closes_of_its_time(
+    bench: Bench, as_of: str, rows: list[tuple[str | float, ...]]
+) -> None:
+    """2 of 100 before two for one, 1 of 50 after."""
+    bench.bars("IWM", "2024-03-04", [100.0, 98.0], captured_at="2024-03-05 22:00")
+    bench.actions("IWM", "dividend", {"2024-03-05": 2.0}, captured_at="2024-03-05 22:00")
+    bench.bars("IWM", "2024-03-04", [50.0, 49.0], captured_at="2024-03-07 22:00", version=2)
+    bench.actions("IWM", "dividend", {"2024-03-05": 1.0}, captured_at="2024-03-07 22:00", version=2)
+    bench.build("core.bars", as_of=as_of)
+    assert bench.rows(ADJUSTED) == rows
+
+
 def test_a_dividend_corrected_later_is_not_known_before(bench: Bench) -> None:
     bench.bars("IWM", "2024-03-04", [100.0, 98.0], captured_at="2024-03-05 22:00")
     bench.actions("IWM", "dividend", {"2024-03-05": 2.0}, captured_at="2024-03-05 22:00")
@@ -405,11 +481,6 @@ def test_an_end_is_known_once_it_came(bench: Bench) -> None:
     assert bench.rows("select last_session, valid_to from core.instruments") == [("2024-02-15", "2024-02-15")]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="core.instruments shows valid_to of the universe file before the clock reached it",
-)
 def test_an_end_is_not_known_before_it_came(bench: Bench) -> None:
     bench.bars("ETC", "2024-02-13", [1.0, 1.0, 1.0])
     bench.build("core.instruments", as_of="2024-02-14")
@@ -426,6 +497,7 @@ def test_a_pair_takes_the_basis_that_both_legs_have(bench: Bench) -> None:
     assert bench.rows("select pair_id, numerator, denominator, calendar, price_basis from core.pairs order by all") == [
         ("BTC/SPX", "BTC", "SPX", "XNYS", "price"),  # one equity leg: the exchange's calendar
         ("ETH/BTC", "ETH", "BTC", "CRYPTO", "total_return"),
+        ("IWM/BTC", "IWM", "BTC", "XNYS", "total_return"),
         ("IWM/SPX", "IWM", "SPX", "XNYS", "price"),  # an index has no total return
         ("IWM/SPY", "IWM", "SPY", "XNYS", "total_return"),
         ("RUT/SPX", "RUT", "SPX", "XNYS", "price"),
@@ -476,20 +548,12 @@ def test_altcoins_are_a_group_from_their_first_bar_on(bench: Bench) -> None:
     assert bench.rows(GROUPS) == [("altcoins", "SOL", "2024-03-03", None, True)]
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="core.groups gives every altcoin an open membership, a dead one too"
-)
 def test_a_dead_altcoin_left_the_group(bench: Bench) -> None:
     bench.bars("ETC", "2024-02-13", [1.0, 1.0, 1.0])
     bench.build("core.groups", as_of="2024-12-31")
     assert bench.rows(GROUPS) == [("altcoins", "ETC", "2024-02-13", "2024-02-15", True)]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="core.groups takes the last version of a membership whatever the clock, unlike the other models",
-)
 def test_a_membership_corrected_later_is_not_known_before(bench: Bench) -> None:
     bench.bars("SC01", "2024-03-04", [1.0], calendar="XNYS")
     bench.member("small", "SC01", "2024-03-04", captured_at="2024-03-04 22:00")
@@ -533,15 +597,21 @@ def test_an_action_between_two_versions(bench: Bench) -> None:
     assert bench.rows("select value, version from core.actions") == [(0.6, 2)]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="core.actions dates a later version back to the ex-date; core.bars and core.macro do not",
-)
 def test_a_corrected_action_is_known_when_it_was_captured(bench: Bench) -> None:
     _corrected_dividend(bench)
     bench.build("core.actions", as_of="2024-12-31")
     assert bench.rows(ACTIONS) == [("2024-03-08", "dividend", 0.6, "2024-03-11 22:00", 2)]
+
+
+def test_a_split_does_not_date_dividends_anew(bench: Bench) -> None:
+    bench.actions("IWM", "dividend", {"2024-03-08": 0.5}, captured_at="2024-03-08 22:00")
+    bench.actions("IWM", "dividend", {"2024-03-08": 0.25}, captured_at="2024-03-12 22:00", version=2)
+    bench.actions("IWM", "split", {"2024-03-12": 2.0}, captured_at="2024-03-12 22:00")
+    bench.build("core.actions", as_of="2024-12-31")
+    assert bench.rows(ACTIONS) == [
+        ("2024-03-08", "dividend", 0.25, "2024-03-08 21:00", 2),
+        ("2024-03-12", "split", 2.0, "2024-03-12 20:00", 1),
+    ]
 
 
 # --- core.market_cap --------------------------------------------------------------------------------------------------

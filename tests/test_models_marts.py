@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from bench import Bench, Numbers, Row
+from bench import Bench, Numbers, Row, all_models
 
 FIRST = "2024-01-23"
 BASE = [100.0, 90.0, 90.0, 90.0, 90.0, 90.0, 101.0]
@@ -102,6 +102,15 @@ def test_a_coin_against_an_index_follows_the_exchange(bench: Bench) -> None:
         ("2024-03-07", 100.0, 10.0, None, "2024-03-08 00:00"),
         ("2024-03-08", 110.0, 11.0, 0.1, "2024-03-09 00:00"),
         ("2024-03-11", 121.0, 12.1, 0.1, "2024-03-12 00:00"),
+    ]
+
+
+def test_a_ratio_is_known_with_its_later_leg(bench: Bench) -> None:
+    bench.bars("IWM", "2024-03-07", [100.0])
+    bench.bars("BTC", "2024-03-07", [50.0])
+    bench.build("marts.relative_strength", as_of="2024-12-31")
+    assert bench.rows("select pair_id, ratio, known_at from marts.relative_strength") == [
+        ("IWM/BTC", 2.0, "2024-03-08 00:00")
     ]
 
 
@@ -208,7 +217,7 @@ def test_all_time_highs(bench: Bench, closes: Numbers, found: list[Row]) -> None
     ("closes", "found"),
     [
         # A year of five sessions reaches from t - 5 to the quiet time of two.
-        pytest.param([200, 100, 90, 95, 90, 92, 101], [("2024-01-31", 100.0, "2024-01-24", 5, -0.1)], id="beyond reach"),
+        pytest.param([200, 100, 90, 95, 90, 92, 101], [("2024-01-31", 100.0, "2024-01-24", 5, -0.1)], id="old peak"),
         pytest.param([100, 200, 90, 95, 90, 92, 101], [], id="a peak just within reach"),
         pytest.param([90, 90, 90, 90, 100, 95, 101], [("2024-01-31", 100.0, "2024-01-29", 2, -0.05)], id="quiet for Q"),
         pytest.param([90, 90, 90, 90, 90, 100, 101], [("2024-01-30", 90.0, "2024-01-26", 2, 0.0)], id="for Q - 1"),
@@ -323,6 +332,14 @@ def test_a_level_within_a_year_of_the_first_bar_is_left_censored(bench: Bench) -
     assert _breakouts(bench, "all_time_high", "session_date, level_date, is_left_censored") == [
         ("2024-01-26", "2024-01-23", True),
         ("2024-02-01", "2024-01-26", False),  # three sessions stand before the level
+    ]
+
+
+def test_a_level_with_one_session_less_before_it_is_left_censored(bench: Bench) -> None:
+    bench.bars("RUT", FIRST, [90.0, 90.0, 100.0, 90.0, 90.0, 90.0, 101.0])
+    bench.build("marts.breakouts", as_of="2024-12-31", **YEAR_OF_THREE)
+    assert _breakouts(bench, "all_time_high", "session_date, level_date, is_left_censored") == [
+        ("2024-01-31", "2024-01-25", True)
     ]
 
 
@@ -619,12 +636,6 @@ def test_a_target_without_a_bar_is_not_asked(bench: Bench) -> None:
     assert bench.rows("select * from marts.rotation_responses") == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="the entry is the bar with the first known_at after the trigger: a correction of any old bar that was "
-    "captured in those days is taken for a close to buy at",
-)
 def test_a_correction_of_an_old_bar_is_no_entry(bench: Bench) -> None:
     bench.bars("RUT", FIRST, BASE)
     bench.bars("BTC", "2023-12-01", [40.0], captured_at="2023-12-02 01:00")
@@ -632,6 +643,22 @@ def test_a_correction_of_an_old_bar_is_no_entry(bench: Bench) -> None:
     bench.bars("BTC", "2024-01-30", BTC_FROM_THE_30TH)
     _responses(bench)
     assert bench.rows("select distinct entry_date from marts.rotation_responses") == [("2024-01-31",)]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "row"),
+    [
+        ("2024-02-09", ("2024-01-31", "2024-02-01 00:00", "2024-02-03", 0.21, True, "2024-02-04 00:00")),
+        ("2024-02-10", ("2024-01-31", "2024-02-01 00:00", "2024-02-03", 0.2, True, "2024-02-10 12:00")),
+    ],
+)
+def test_a_response_is_corrected_with_its_exit(bench: Bench, as_of: str, row: Row) -> None:
+    bench.bars("RUT", FIRST, BASE)
+    bench.bars("BTC", "2024-01-31", [100.0, 110.0, 99.0, None, 108.9, 95.0])
+    bench.bars("BTC", "2024-02-03", [121.0], captured_at="2024-02-04 01:00")
+    bench.bars("BTC", "2024-02-03", [120.0], captured_at="2024-02-10 12:00", version=2)
+    _responses(bench, as_of)
+    assert bench.rows(f"{RESPONSES} where horizon_days = 3") == [row]
 
 
 # --- marts.rotation_summary -----------------------------------------------------------------------------------------
@@ -824,3 +851,69 @@ def test_an_observation_counts_once_it_is_public(bench: Bench) -> None:
     assert bench.rows("select last_session from meta.freshness") == [("2024-02-28",)]
     bench.build("meta.freshness", as_of="2024-03-07 21:30")
     assert bench.rows("select last_session from meta.freshness") == [("2024-03-06",)]
+
+
+# --- the steps in between -----------------------------------------------------------------------------------------
+
+
+def test_the_aftermath_of_a_breakout_session_by_session(bench: Bench) -> None:
+    _after(bench, [103.0, 97.0, 100.0, 102.0], lows=[101.5, 96.0, 99.0, 101.0])
+    assert bench.rows(
+        "select sessions_after, price, is_above, is_below, is_failing, is_touching, closes_above, high_so_far, "
+        f"was_touched from intermediate.breakout_aftermath where event_id = '{EVENT}' order by sessions_after"
+    ) == [
+        (0, 101.0, True, False, False, True, 0, 101.0, False),
+        (1, 103.0, True, False, False, False, 1, 103.0, False),
+        (2, 97.0, False, True, True, True, 1, 103.0, False),
+        (3, 100.0, False, False, False, True, 1, 103.0, True),
+        (4, 102.0, True, False, False, True, 2, 103.0, True),
+    ]
+
+
+def test_paths_are_instruments_and_pairs(bench: Bench) -> None:
+    bench.bars("RUT", "2024-03-07", [10.0, None, 12.0], lows=[9.0, None, 11.0])
+    bench.bars("SPX", "2024-03-07", [5.0, 5.0])
+    bench.build("intermediate.price_paths", as_of="2024-12-31")
+    assert bench.rows(
+        "select subject_id, subject_kind, calendar, session_number, session_date, price, low "
+        "from intermediate.price_paths order by subject_id, session_number"
+    ) == [
+        ("RUT", "instrument", "XNYS", 1, "2024-03-07", 10.0, 9.0),
+        ("RUT", "instrument", "XNYS", 2, "2024-03-11", 12.0, 11.0),
+        ("RUT/SPX", "pair", "XNYS", 1, "2024-03-07", 2.0, None),
+        ("SPX", "instrument", "XNYS", 1, "2024-03-07", 5.0, None),
+        ("SPX", "instrument", "XNYS", 2, "2024-03-08", 5.0, None),
+    ]
+
+
+def test_every_session_of_a_target_opens_a_window(bench: Bench) -> None:
+    """Three days on; the window of the last bars is not over by Tuesday."""
+    bench.bars("IWM", "2024-03-06", [100.0, 110.0, 121.0, 60.5, 60.5])
+    bench.bars("SPX", "2024-03-06", [1.0] * 5)  # no target
+    bench.build("intermediate.forward_windows", as_of="2024-03-12")
+    assert bench.rows(
+        "select target_id, entry_date, horizon_days, exit_date, forward_return, log_return, known_at "
+        "from intermediate.forward_windows order by entry_date"
+    ) == [
+        # Saturday and Sunday take Friday's close, Monday its own.
+        ("IWM", "2024-03-06", 3, "2024-03-08", 0.21, 0.19062036, "2024-03-10 00:00"),
+        ("IWM", "2024-03-07", 3, "2024-03-08", 0.1, 0.09531018, "2024-03-11 00:00"),
+        ("IWM", "2024-03-08", 3, "2024-03-11", -0.5, -0.693147181, "2024-03-12 00:00"),
+    ]
+
+
+def test_a_breakout_triggers_the_signals_of_its_subject_and_kind(bench: Bench) -> None:
+    bench.bars("RUT", FIRST, [*BASE, 102.0, 102.0, 102.0])
+    bench.bars("SPX", FIRST, BASE)  # nobody asked for its breakouts
+    bench.build("intermediate.triggers", as_of="2024-12-31", **SMALL)
+    assert bench.rows("select signal_id, event_id, trigger, trigger_at from intermediate.triggers order by all") == [
+        ("RUT:all_time_high:confirmed", EVENT, "confirmed", "2024-02-05 21:00"),
+        ("RUT:all_time_high:decided", EVENT, "decided", "2024-01-31 21:00"),
+    ]
+
+
+def test_a_warehouse_without_prices_gives_empty_tables(bench: Bench) -> None:
+    bench.build(*(model.full_name for model in all_models()), as_of="2024-12-31")
+    assert [
+        model.full_name for model in all_models() if bench.rows(f"select count(*) from {model.full_name}") != [(0,)]
+    ] == ["core.series", "core.sessions"]

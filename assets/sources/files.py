@@ -142,7 +142,7 @@ class FilesSource:
             names = _header(reader, path)
             missing = [name for name in ("group", "symbol", "valid_from", "valid_to") if name not in names]
             if missing:
-                raise _Unreadable(f"no column {', '.join(missing)}; the header reads {', '.join(names)}")
+                raise _Unreadable(f"no column {', '.join(missing)}; the header reads {_shown(names)}")
             _load(reader, [path], names)
             frame = reader.execute(
                 """
@@ -221,7 +221,7 @@ def _read_alike(
         missing = [] if path.stem in adjusted else [name for name in layout.columns if name not in names]
         notes = [f"no column {', '.join(missing)}, so it stays unknown"] if missing else []
         if not len(frame) and str(path) not in rejected:
-            notes.append("the file has no rows")
+            notes.append("no row in it has a value")
         deliveries[path] = Delivery(
             path.stem,
             _origin(path),
@@ -254,7 +254,7 @@ def _header(reader: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
         raise _Unreadable(f"not readable as {path.suffix[1:]} ({_first_line(error)})") from error
     clean = [name.strip().lower().replace(" ", "_") for name in names]
     if len(set(clean)) < len(clean) or not all(clean):
-        raise _Unreadable(f"the header has an empty or repeated name: {', '.join(clean)[:200]}")
+        raise _Unreadable(f"the header has an empty or repeated name: {_shown(clean)}")
     return clean
 
 
@@ -304,11 +304,10 @@ def _resolve_names(header: list[str], layout: _Layout, stem: str) -> dict[str, s
     if "value" in layout.columns and stem.lower() in header:  # FRED names the column after the series
         names["value"] = stem.lower()
     day = next((name for name in _DATE_NAMES if name in header), None)
-    shown = ", ".join(header)[:200]
     if day is None:
-        raise _Unreadable(f"no date column; the header reads {shown}")
+        raise _Unreadable(f"no date column; the header reads {_shown(header)}")
     if not any(name in names for name in layout.any_of):
-        raise _Unreadable(f"no column {' or '.join(layout.any_of)}; the header reads {shown}")
+        raise _Unreadable(f"no column {' or '.join(layout.any_of)}; the header reads {_shown(header)}")
     return {"date": day, **names}
 
 
@@ -405,6 +404,11 @@ def _unfit(reader: duckdb.DuckDBPyConnection) -> dict[str, list[Rejected]]:
         for file, line in lines:
             rejected.setdefault(file, []).append(Rejected(line, "the line does not fit the header"))
     return rejected
+
+
+def _shown(header: list[str]) -> str:
+    """Column names on one line, whatever is in them."""
+    return "".join(letter if letter.isprintable() else " " for letter in ", ".join(header)[:200])
 
 
 def _first_line(error: Exception) -> str:

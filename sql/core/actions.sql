@@ -26,14 +26,26 @@ sessions as (
     where calendar = 'XNYS'
 ),
 
+-- A split also divides the dividends before it; that tells nothing new about them.
+splits as (
+    select distinct
+        instrument_id,
+        captured_at,
+    from actions
+    where kind = 'split'
+),
+
 dated as (
     select
         actions.*,
         greatest(
             coalesce(sessions.closes_at, (actions.ex_date + 1)::timestamptz),
-            if(actions.version > 1, actions.captured_at, null)
+            if(actions.version > 1 and splits.captured_at is null, actions.captured_at, null)
         ) as known_at,
     from actions
+    left join splits
+        on splits.instrument_id = actions.instrument_id
+        and splits.captured_at = actions.captured_at
     left join sessions on sessions.session_date = actions.ex_date
 ),
 
@@ -42,6 +54,7 @@ visible_versions as (
     from dated
     cross join clock
     where dated.known_at <= clock.as_of_at
+        and (dated.version = 1 or dated.captured_at <= clock.as_of_at)
     qualify row_number() over (
         partition by dated.instrument_id, dated.ex_date, dated.kind
         order by dated.version desc

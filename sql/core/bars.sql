@@ -9,6 +9,7 @@ with clock as (
 listings as (
     select
         instrument_id,
+        asset_class,
         calendar,
         price_basis,
         has_vendor_adj_close,
@@ -27,6 +28,7 @@ sessions as (
 equity_bars as (
     select
         instrument_id,
+        'equity' as asset_class,
         session_date,
         open,
         high,
@@ -43,6 +45,7 @@ equity_bars as (
 crypto_bars as (
     select
         instrument_id,
+        'crypto' as asset_class,
         session_date,
         open,
         high,
@@ -77,7 +80,10 @@ timed_versions as (
         -- A bar that was captured before its session closed is not final.
         all_versions.captured_at >= sessions.closes_at as is_final,
     from all_versions
-    inner join listings on listings.instrument_id = all_versions.instrument_id
+    -- Should one id ever have bars in two classes, those of its listing count.
+    inner join listings
+        on listings.instrument_id = all_versions.instrument_id
+        and listings.asset_class = all_versions.asset_class
     inner join sessions
         on sessions.calendar = listings.calendar
         and sessions.session_date = all_versions.session_date
@@ -190,6 +196,7 @@ adjusted as (
         visible_versions.volume,
         visible_versions.source,
         visible_versions.is_final,
+        visible_versions.closes_at,
         visible_versions.known_at,
         visible_versions.captured_at,
         visible_versions.version,
@@ -224,7 +231,8 @@ final as (
         if(has_total_return, adj_close, close) as return_price, -- The price that returns are measured on: total return, for an index its level.
         source, -- Where the row came from: vendor and symbol, or file.
         is_final, -- Whether the session was over when the bar was captured; only final bars feed signals.
-        known_at, -- When the row could first be known, UTC.
+        closes_at, -- Instant at which the session ends, UTC.
+        known_at, -- When the row could first be known: the close, or when a correction of the price was captured, UTC.
         captured_at, -- When this version was first seen, UTC.
         version, -- 1 for the first value seen, one more for each change.
     from adjusted

@@ -1,7 +1,11 @@
 -- description: What dividends add to the total return, on the first session with a bar that trades without them.
 -- grain: instrument_id, session_date
 -- known_at: the run's clock
-with dividends as (
+with clock as (
+    select as_of_at from reference.clock
+),
+
+dividends as (
     select
         instrument_id,
         ex_date,
@@ -15,17 +19,20 @@ bars as (
         instrument_id,
         session_date,
         close,
+        captured_at,
         version,
     from raw.equity_bars
     where close is not null
 ),
 
--- The scale of the dividends is that of the last download, and so must be the closes that they are set against.
+-- The scale of the dividends is that of the last download that the clock may see, and so must be the closes that they are set against.
 last_bars as (
-    select *
+    select bars.*
     from bars
-    where instrument_id in (select dividends.instrument_id from dividends)
-    qualify row_number() over (partition by instrument_id, session_date order by version desc) = 1
+    cross join clock
+    where bars.instrument_id in (select dividends.instrument_id from dividends)
+        and (bars.version = 1 or bars.captured_at <= clock.as_of_at)
+    qualify row_number() over (partition by bars.instrument_id, bars.session_date order by bars.version desc) = 1
 ),
 
 previous_closes as (

@@ -27,7 +27,8 @@ entries as (
         prices.price as entry_price,
         horizons.horizon_days,
         prices.session_date + horizons.horizon_days as horizon_date,
-        (prices.session_date + horizons.horizon_days + 1)::timestamptz as known_at,
+        prices.known_at as entry_known_at,
+        (prices.session_date + horizons.horizon_days + 1)::timestamptz as horizon_at,
     from prices
     cross join horizons
     cross join clock
@@ -40,6 +41,7 @@ exits as (
         prices.session_date as exit_date,
         prices.session_number as exit_number,
         prices.price as exit_price,
+        prices.known_at as exit_known_at,
     from entries
     asof join prices
         on prices.target_id = entries.target_id
@@ -56,7 +58,7 @@ final as (
         exit_number, -- Position of the exit among the target's sessions.
         exit_price / nullif(entry_price, 0) - 1 as forward_return, -- Return from entry to exit [fraction], before costs.
         ln(exit_price / nullif(entry_price, 0)) as log_return, -- Its logarithm.
-        known_at, -- End of the UTC day on which the horizon is reached.
+        greatest(horizon_at, entry_known_at, exit_known_at) as known_at, -- End of the UTC day on which the horizon is reached, or when a price of it was corrected later.
     from exits
     -- A target that stopped trading before the horizon has no complete window.
     where exit_date >= horizon_date - $exit_tolerance_days

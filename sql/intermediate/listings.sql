@@ -52,7 +52,7 @@ universe as (
 first_bars as (
     select
         instrument_id,
-        any_value(asset_class) as asset_class,
+        min(asset_class) as asset_class,
         arg_min(close is not null, (session_date, version)) as has_close,
         arg_min(adj_close is not null, (session_date, version)) as has_vendor_adj_close,
     from bars
@@ -63,10 +63,10 @@ final as (
     select
         first_bars.instrument_id, -- Short name used everywhere, for instance RUT.
         coalesce(universe.name, first_bars.instrument_id) as name, -- Full name, where the universe file has one.
-        first_bars.asset_class, -- equity or crypto.
+        coalesce(universe.asset_class, first_bars.asset_class) as asset_class, -- equity or crypto.
         coalesce(universe.kind, if(first_bars.asset_class = 'crypto', 'coin', 'share')) as kind, -- index, fund, share or coin.
         coalesce(universe.role, 'other') as role, -- Place on the risk curve, other where it is unknown.
-        if(first_bars.asset_class = 'crypto', 'CRYPTO', 'XNYS') as calendar, -- Calendar of its sessions.
+        coalesce(universe.calendar, if(first_bars.asset_class = 'crypto', 'CRYPTO', 'XNYS')) as calendar, -- Calendar of its sessions.
         coalesce(universe.currency, 'USD') as currency, -- ISO code of the currency that prices are in.
         universe.volume_proxy, -- Instrument whose volume stands for this one's, if not its own.
         universe.tracks, -- Index that a fund follows.

@@ -10,6 +10,7 @@ bars as (
         instrument_id,
         session_date,
         return_price,
+        closes_at,
         known_at,
     from core.bars
     where is_final and return_price is not null
@@ -21,6 +22,7 @@ final as (
         row_number() over (partition by bars.instrument_id order by bars.session_date) as session_number, -- Position among the target's sessions, from 1.
         bars.session_date, -- The session.
         bars.return_price as price, -- Price that returns are measured on.
+        bars.closes_at, -- Instant at which the session ended, UTC.
         bars.known_at, -- When the row could first be known, UTC.
     from targets
     inner join bars on bars.instrument_id = targets.target_id

@@ -17,7 +17,7 @@ prices as (
         session_number,
         session_date,
         price,
-        known_at,
+        closes_at,
     from intermediate.target_prices
 ),
 
@@ -59,12 +59,12 @@ entries as (
         prices.session_number as entry_number,
         prices.session_date as entry_date,
         prices.price as entry_price,
-        prices.known_at as entry_at,
+        prices.closes_at as entry_at,
     from asked
     asof join prices
         on prices.target_id = asked.target_id
-        and prices.known_at > asked.trigger_at
-    where prices.known_at <= asked.trigger_at + to_days($entry_window_days)
+        and prices.closes_at > asked.trigger_at
+    where prices.closes_at <= asked.trigger_at + to_days($entry_window_days)
 ),
 
 outcomes as (

@@ -1,0 +1,477 @@
+"""The commands as a user types them: what they print, which files they leave, and their exit codes.
+
+Each way in which a run and somebody else can meet (another run, a program that holds the warehouse, readers, a power
+cut) is played through with real processes.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from folders import EQUITIES, LAST_DAY, SESSIONS, CascadeHome, MarketFolder, healthy_home, market_folder
+
+from pipelines.cli import main
+
+PAST_DAY = "2025-06-30"
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> CascadeHome:
+    return healthy_home(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture
+def home(healthy: CascadeHome, tmp_path: Path) -> CascadeHome:
+    """A home with the healthy market in it."""
+    return healthy.copy(tmp_path / "home")
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> CascadeHome:
+    """A home that nothing was ever run into."""
+    return CascadeHome(tmp_path / "empty")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> MarketFolder:
+    return market_folder(tmp_path / "market")
+
+
+@contextmanager
+def other_process(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Another program, which has said its first line. It is killed in the end."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+# Help and wrong usage
+
+
+@pytest.mark.parametrize("command", ["", "run", "status", "query", "ui"])
+def test_every_command_explains_itself(command: str) -> None:
+    result = CliRunner().invoke(main, [*command.split(), "--help"])
+
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert result.stdout.startswith("Usage: ")
+    options = {"run": ["--source", "--path", "--home", "--as-of", "Exit code: 0"], "query": ["--json", "--csv"]}
+    for option in options.get(command, []):
+        assert option in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ("run --source files", "the source files needs a folder; give --path DIR"),
+        ("run --source files --path {tmp}/nowhere", "{tmp}/nowhere is not a folder; give --path a folder that holds "),
+        ("run --source files --path {tmp}", "{tmp} has none of the folders equity, "),
+        ("run --as-of yesterday", "--as-of yesterday is no date; write it as YYYY-MM-DD"),
+        ("run --as-of 2025-02-30", "--as-of 2025-02-30 is no date; write it as YYYY-MM-DD"),
+        ("run --as-of 2999-01-01", "--as-of 2999-01-01 is not over yet; leave it out for the newest state"),
+        ("status --as-of 2025", "--as-of 2025 is no date; write it as YYYY-MM-DD"),
+        ("query --as-of now select", "--as-of now is no date; write it as YYYY-MM-DD"),
+    ],
+)
+def test_wrong_usage_is_told_in_one_line(arguments: str, reason: str, empty: CascadeHome, tmp_path: Path) -> None:
+    ended = empty.invoke(*arguments.replace("{tmp}", str(tmp_path)).split())
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(f"cascade: {reason.replace('{tmp}', str(tmp_path))}")
+    assert ended.err.count("\n") == 1
+    assert not empty.path.exists()
+
+
+@pytest.mark.parametrize("arguments", ["run --source nonsense", "nonsense", "run --nonsense", "query"])
+def test_what_no_command_knows_is_wrong_usage(arguments: str, empty: CascadeHome) -> None:
+    ended = empty.invoke(*arguments.split())
+
+    assert (ended.code, ended.out) == (2, "")
+    assert "Error: " in ended.err
+
+
+# A run, from the shell
+
+
+READER = """
+import sys
+import duckdb
+
+reader = duckdb.connect(sys.argv[1], read_only=True)
+count = "select count(*) from meta.runs"
+print("ready", flush=True)
+sys.stdin.readline()
+print(reader.execute(count).fetchall()[0][0], reader.execute("select count(*) from core.bars").fetchall()[0][0])
+"""
+
+
+def test_a_run_from_the_shell_beside_a_reader_that_stays(
+    healthy: CascadeHome, home: CascadeHome, folder: MarketFolder
+) -> None:
+    with other_process(READER, str(home.published)) as reader:
+        ended = home.call("run", "--source", "files", "--path", str(folder.path))
+        old, _ = reader.communicate("\n")
+
+    assert (ended.code, ended.err) == (0, "")
+    assert f"Published as of {LAST_DAY} in " in ended.out
+    assert str(home.published) in ended.out
+    assert "Stored: 0 new rows, 0 restated rows." in ended.out
+    # The reader has what it opened, whoever opens the path now has the new file.
+    (bars,) = healthy.ask("select count(*) from core.bars")[0]
+    assert old == f"1 {bars}\n"
+    assert home.ask("select count(*), count(distinct run_id) from meta.runs where status = 'published'") == [(2, 2)]
+    # A second run on the same input changes nothing, whichever process it is in.
+    assert home.stored() == healthy.stored()
+    assert home.derived() == healthy.derived()
+    assert not list(home.path.glob("*.tmp"))
+
+
+def test_the_published_file_can_be_asked_from_the_shell(healthy: CascadeHome) -> None:
+    ended = healthy.call("query", "select instrument_id from core.instruments where is_required order by all", "--csv")
+
+    assert (ended.code, ended.out, ended.err) == (0, "instrument_id\nBTC\nRUT\nSPX\n", "")
+
+
+# A look back
+
+
+def test_a_past_day_goes_into_a_file_of_its_own(home: CascadeHome, folder: MarketFolder) -> None:
+    published, warehouse = home.published.read_bytes(), home.warehouse.read_bytes()
+
+    ended = home.run(folder, "--as-of", PAST_DAY)
+
+    past = home.path / f"cascade-asof-{PAST_DAY}.duckdb"
+    assert (ended.code, ended.err) == (0, "")
+    assert f"Published as of {PAST_DAY} in " in ended.out
+    assert (home.published.read_bytes(), home.warehouse.read_bytes()) == (published, warehouse)
+    assert home.ask("select max(session_date)::varchar, max(known_at)::date::varchar from core.bars", path=past) == [
+        (PAST_DAY, "2025-07-01")
+    ]
+    assert {path.name for path in home.path.iterdir() if "asof" in path.name} == {past.name}
+    asked = home.invoke("query", "select max(as_of) as day from marts.rotation_summary", "--as-of", PAST_DAY, "--csv")
+    assert asked.out == f"day\n{PAST_DAY}\n"
+    assert f"As of {PAST_DAY}, published " in home.invoke("status", "--as-of", PAST_DAY).out
+
+
+@pytest.mark.slow
+def test_a_past_day_is_the_same_with_and_without_a_stored_history(
+    home: CascadeHome, empty: CascadeHome, folder: MarketFolder
+) -> None:
+    name = f"cascade-asof-{PAST_DAY}.duckdb"
+    for each in (home, empty):
+        assert each.run(folder, "--as-of", PAST_DAY).code == 0
+
+    assert empty.derived(empty.path / name) == home.derived(home.path / name)
+    assert not empty.published.exists()
+    assert not empty.warehouse.exists()
+
+
+# Status and query
+
+
+def test_status_tells_how_fresh_it_is(healthy: CascadeHome) -> None:
+    ended = healthy.invoke("status", "--source", "files")
+
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith(f"{healthy.published}\nAs of {LAST_DAY}, published ")
+    (equity,) = [line.split() for line in ended.out.splitlines() if line.strip().startswith("equity")]
+    assert equity == ["equity", str(len(EQUITIES) + 1), "0", "0", str(SESSIONS[0]), str(SESSIONS[-1]), "0"]
+    assert "SYNTHETIC" not in ended.out
+
+
+QUERY = """
+select
+    1.5 as decimal, null as nothing, true as yes, 'Ü, "x"' as text, date '2025-01-02' as day,
+    timestamptz '2025-01-02 21:00:00+00' as instant, [1, 2] as list, sum(bar_number)::hugeint as huge,
+from core.bars
+where instrument_id = 'RUT'
+"""
+
+
+def test_query_speaks_json(healthy: CascadeHome) -> None:
+    ended = healthy.invoke("query", QUERY, "--json")
+
+    (bars,) = [len(SESSIONS)]
+    assert (ended.code, ended.err) == (0, "")
+    assert [json.loads(line) for line in ended.out.splitlines()] == [
+        {
+            "decimal": 1.5,
+            "nothing": None,
+            "yes": True,
+            "text": 'Ü, "x"',
+            "day": "2025-01-02",
+            "instant": "2025-01-02T21:00:00+00:00",
+            "list": [1, 2],
+            "huge": bars * (bars + 1) // 2,
+        }
+    ]
+
+
+def test_query_turns_what_json_does_not_know_into_text(healthy: CascadeHome) -> None:
+    sql = "select [date '2025-01-02'] as days, {'at': time '10:30'} as struct, interval 1 day as span, 'a'::blob as b"
+
+    ended = healthy.invoke("query", sql, "--json")
+
+    assert ended.code == 0
+    assert json.loads(ended.out) == {
+        "days": ["2025-01-02"],
+        "struct": {"at": "10:30:00"},
+        "span": "1 day, 0:00:00",
+        "b": "b'a'",
+    }
+
+
+def test_query_speaks_csv(healthy: CascadeHome) -> None:
+    ended = healthy.invoke("query", QUERY, "--csv")
+
+    header, row = csv.reader(io.StringIO(ended.out))
+    values = dict(zip(header, row, strict=True))
+    assert (ended.code, ended.err) == (0, "")
+    assert values["text"] == 'Ü, "x"'
+    assert (values["decimal"], values["nothing"], values["day"]) == ("1.5", "", "2025-01-02")
+    assert values["instant"] == "2025-01-02T21:00:00+00:00"
+
+
+def test_query_draws_a_table(healthy: CascadeHome) -> None:
+    ended = healthy.invoke(
+        "query",
+        "select instrument_id, null as nothing, 1234567.8::double as n from core.instruments order by 1 limit 2",
+    )
+
+    lines = [line.split() for line in ended.out.splitlines() if line.strip()]
+    assert (ended.code, ended.err) == (0, "")
+    assert lines[0] == ["instrument_id", "nothing", "n"]
+    assert lines[2:] == [["ADA", "-", "1,234,568"], ["ALFA", "-", "1,234,568"]]
+
+
+def test_a_query_without_rows_is_none_the_worse(healthy: CascadeHome) -> None:
+    nothing = "select instrument_id, close from core.bars where false"
+
+    assert healthy.invoke("query", nothing, "--json").out == ""
+    assert healthy.invoke("query", nothing, "--csv").out == "instrument_id,close\n"
+    assert "instrument_id" in healthy.invoke("query", nothing).out
+
+
+@pytest.mark.parametrize(
+    ("sql", "code", "reason"),
+    [
+        ("selec 1", 1, 'Parser Error: syntax error at or near "selec"'),
+        ("from core.barz", 1, 'Catalog Error: Table with name barz does not exist! Did you mean "bars"?'),
+        ("select nonsense from core.bars", 1, 'Binder Error: Referenced column "nonsense" not found in FROM clause!'),
+        ("select 'x'::int", 1, "Conversion Error: Could not convert string 'x' to INT32"),
+        ("delete from core.bars", 1, 'Invalid Input Error: Cannot execute statement of type "DELETE" on database '),
+        ("", 2, "there is no SQL in the query"),
+    ],
+)
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_sql_that_cannot_be_run_is_told_in_one_line(
+    sql: str, code: int, reason: str, form: list[str], healthy: CascadeHome
+) -> None:
+    ended = healthy.invoke("query", sql, *form)
+
+    assert (ended.code, ended.out) == (code, "")
+    assert ended.err.startswith(f"cascade: {reason}")
+    assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cure"),
+    [
+        ("query from_marts", "cascade run makes it"),
+        ("query from_marts --source files", "cascade run --source files makes it"),
+        ("status", "cascade run makes it"),
+        ("status --source live --as-of 2025-06-30", "cascade run --source live --as-of 2025-06-30 makes it"),
+    ],
+)
+def test_before_any_run_the_cure_is_named(arguments: str, cure: str, empty: CascadeHome) -> None:
+    ended = empty.invoke(*arguments.split())
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith(f"cascade: {empty.path}/cascade")
+    assert ended.err.endswith(f".duckdb is not there yet; {cure}\n")
+    assert not empty.path.exists()
+
+
+@pytest.mark.parametrize("command", ["status", "query select"])
+def test_a_published_file_that_is_none_is_told_in_one_line(command: str, empty: CascadeHome) -> None:
+    empty.path.mkdir()
+    empty.published.write_bytes(b"not a database" * 1000)
+
+    ended = empty.invoke(*command.split())
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith(f"cascade: {empty.published} cannot be opened: ")
+    assert ended.err.count("\n") == 1
+
+
+# A home that cannot be used
+
+
+def test_a_home_that_cannot_be_made_is_told_in_one_line(tmp_path: Path, folder: MarketFolder) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file", encoding="utf-8")
+    home = CascadeHome(taken / "home")
+
+    # Without Dagster's folder, which the shell's run makes first, it is the warehouse that finds out.
+    ended = home.run(folder)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        f"cascade: not published: {home.path} cannot be created: Not a directory; choose another --home\n"
+    )
+
+    ended = home.call("run", "--source", "files", "--path", str(folder.path))
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == f"cascade: {home.path}/dagster cannot be written: Not a directory; choose another --home\n"
+
+
+def test_a_warehouse_that_is_none_is_told_in_one_line(home: CascadeHome, folder: MarketFolder) -> None:
+    published = home.published.read_bytes()
+    home.warehouse.write_bytes(b"not a database" * 1000)
+
+    ended = home.run(folder)
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith(f"cascade: not published: {home.warehouse} cannot be opened: ")
+    assert ended.err.count("\n") == 1
+    assert home.published.read_bytes() == published
+
+
+HOLDER = """
+import sys
+import duckdb
+
+connection = duckdb.connect(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_who_holds_the_warehouse_is_named(home: CascadeHome, folder: MarketFolder) -> None:
+    with other_process(HOLDER, str(home.warehouse)) as holder:
+        ended = home.run(folder)
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith(f"cascade: not published: {home.warehouse} is held by ")
+    assert f"(PID {holder.pid}); close it there" in ended.err
+    assert ended.err.count("\n") == 1
+
+
+# Two at once, and sudden ends
+
+
+def test_a_run_says_whom_it_waits_for(healthy: CascadeHome, home: CascadeHome, folder: MarketFolder) -> None:
+    with (home.path / "warehouse.lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write(json.dumps({"pid": 4711, "since": "2025-01-02 03:04"}))
+        lock.flush()
+        release = threading.Timer(1.0, fcntl.flock, (lock, fcntl.LOCK_UN))
+        release.start()
+        ended = home.run(folder)
+        release.join()
+
+    assert ended.code == 0
+    assert ended.err == (
+        f"cascade: waiting for another run (PID 4711, since 2025-01-02 03:04 UTC), which is writing to {home.path}\n"
+    )
+    assert home.stored() == healthy.stored()
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_both_publish(healthy: CascadeHome, empty: CascadeHome, folder: MarketFolder) -> None:
+    command = empty.command("run", "--source", "files", "--path", str(folder.path))
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [run.communicate() for run in runs]
+
+    assert [run.returncode for run in runs] == [0, 0]
+    assert not any("Traceback" in err for _, err in said)
+    assert sum(err.startswith("cascade: waiting for another run (PID ") for _, err in said) == 1
+    assert empty.ask("select status from meta.runs") == [("published",)] * 2
+    assert empty.stored() == healthy.stored()
+    assert empty.derived() == healthy.derived()
+
+
+# A run that stops for good in the middle of publishing, at the function that is named.
+STOPPING = """
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from assets import ledger, publish
+from assets.run import Run
+from assets.sources.files import FilesSource
+from assets.universe import load_universe
+from assets.warehouse import Home, writing
+
+folder, place, function = sys.argv[1:]
+home = Home(Path(place))
+
+def stop(*_):
+    print("ready", flush=True)
+    time.sleep(60)
+
+with writing(home, None, 0, print) as connection:
+    run = Run("killed", connection, home, FilesSource(Path(folder)), load_universe(), {}, None, datetime.now(UTC), "")
+    ledger.open_run(run)
+    setattr(publish, function, stop)
+    publish.publish(run, "published")
+"""
+
+
+def test_a_run_that_is_killed_while_it_publishes_leaves_the_old_file(
+    healthy: CascadeHome, home: CascadeHome, folder: MarketFolder
+) -> None:
+    published = home.published.read_bytes()
+    for function in ("finish", "_check", "_swap"):
+        with other_process(STOPPING, str(folder.path), str(home.path), function) as run:
+            run.send_signal(signal.SIGKILL)
+            run.wait()
+        assert (home.path / "cascade.duckdb.tmp").exists()
+        assert home.published.read_bytes() == published
+        assert home.ask("select status from meta.runs") == [("published",)]
+
+    assert home.run(folder).code == 0
+    assert not (home.path / "cascade.duckdb.tmp").exists()
+    assert home.stored() == healthy.stored()
+    assert home.derived() == healthy.derived()
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_at_any_moment_can_be_repeated(
+    healthy: CascadeHome, empty: CascadeHome, folder: MarketFolder
+) -> None:
+    command = empty.command("run", "--source", "files", "--path", str(folder.path))
+    for seconds in (2.0, 4.0, 5.0, 6.0, 7.0, 8.0):
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        ) as run:
+            time.sleep(seconds)
+            os.killpg(run.pid, signal.SIGKILL)
+        if empty.published.exists():
+            assert empty.derived() == healthy.derived()
+
+    assert empty.run(folder).code == 0
+    assert empty.stored() == healthy.stored()
+    assert empty.derived() == healthy.derived()
