@@ -40,7 +40,7 @@ lint: $(READY) ## Run the linters and the type checker
 	@$(BIN)/sqlfluff lint sql --processes 2 --nofail-on-warning --disable-progress-bar
 
 test: lint ## Run the linters, the type checker and the tests
-	@$(BIN)/python -m pytest -n 2 -q
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 docs: $(READY) ## Write docs/data-dictionary.md anew
 	@$(BIN)/python -m assets.dictionary > docs/data-dictionary.md

@@ -497,6 +497,7 @@ def test_what_cannot_be_done_without_stops_the_run_and_changes_nothing(
     ]
 
 
+@pytest.mark.slow
 def test_the_next_good_delivery_is_published_as_if_nothing_had_been(
     healthy: CascadeHome, home: CascadeHome, folder: MarketFolder, tmp_path: Path
 ) -> None:

@@ -440,6 +440,7 @@ with writing(home, None, 0, print) as connection:
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_while_it_publishes_leaves_the_old_file(
     healthy: CascadeHome, home: CascadeHome, folder: MarketFolder
 ) -> None:

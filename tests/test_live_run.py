@@ -98,6 +98,7 @@ def test_a_good_day_from_the_shell(
         assert home.ask(f"select count(*) > 0 from {table}") == [(True,)]
 
 
+@pytest.mark.slow
 def test_what_fails_is_named_and_the_rest_is_published(
     universe: Universe, standin: VendorStandin, home: CascadeHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
