@@ -167,6 +167,27 @@ class Ended:
         return self.err.splitlines()[-1] if self.err else ""
 
 
+def differences(one: Path, other: Path, *, may_add: bool = False) -> dict[str, list[tuple[Any, ...]]]:
+    """Where two published files disagree in core, the marts or the freshness: some rows of each such table.
+
+    `may_add`: the other file may have rows of its own.
+    """
+    with duckdb.connect() as reader:
+        for alias, path in (("one", one), ("other", other)):
+            reader.execute(f"attach '{path}' as {alias} (read_only)")
+        listed = reader.execute(
+            "select distinct schema_name || '.' || table_name from duckdb_tables() "
+            "where schema_name in ('core', 'marts') or table_name = 'freshness' order by all"
+        ).fetchall()
+        found = {}
+        for (name,) in listed:
+            rows = f"from one.{name} except all from other.{name}"
+            if not may_add:
+                rows = f"({rows}) union all (from other.{name} except all from one.{name})"
+            found[name] = reader.execute(f"{rows} limit 4").fetchall()
+    return {name: rows for name, rows in found.items() if rows}
+
+
 @dataclass(frozen=True)
 class CascadeHome:
     """A folder that runs write to, and what readers find in it."""
@@ -230,15 +251,6 @@ class CascadeHome:
     def ask_warehouse(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """What the writer's database holds."""
         return self.ask(sql, *values, path=self.warehouse)
-
-    def derived(self, path: Path | None = None) -> dict[str, list[tuple[Any, ...]]]:
-        """Every row of core, of the marts and of the freshness: what must not depend on how often one runs."""
-        found = self.ask(
-            "select schema_name || '.' || table_name from duckdb_tables() "
-            "where schema_name in ('core', 'marts') or table_name = 'freshness' order by all",
-            path=path,
-        )
-        return {name: self.ask(f"from {name} order by all", path=path) for (name,) in found}
 
     def stored(self) -> dict[str, int]:
         """How many rows each table holds that nothing is ever removed from."""
