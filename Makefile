@@ -37,7 +37,7 @@ lint: $(READY) ## Run the linters and the type checker
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/sqlfluff lint sql --processes 2 --disable-progress-bar
+	@$(BIN)/sqlfluff lint sql --disable-progress-bar
 
 test: lint ## Run the linters, the type checker and the tests
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -q

@@ -440,18 +440,32 @@ with writing(home, None, 0, print) as connection:
 """
 
 
-@pytest.mark.slow
+def kill_in(function: str, home: CascadeHome, folder: MarketFolder) -> None:
+    """Kill a run while it is in a function of the publisher."""
+    with other_process(STOPPING, str(folder.path), str(home.path), function) as run:
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+
+
+@pytest.mark.parametrize("function", ["finish", pytest.param("_check", marks=pytest.mark.slow), "_swap"])
 def test_a_run_that_is_killed_while_it_publishes_leaves_the_old_file(
-    healthy: CascadeHome, home: CascadeHome, folder: MarketFolder
+    function: str, home: CascadeHome, folder: MarketFolder
 ) -> None:
     published = home.published.read_bytes()
+
+    kill_in(function, home, folder)
+
+    assert (home.path / "cascade.duckdb.tmp").exists()
+    assert home.published.read_bytes() == published
+    assert home.ask("select status from meta.runs") == [("published",)]
+
+
+@pytest.mark.slow
+def test_the_run_after_a_killed_one_publishes_and_clears_up(
+    healthy: CascadeHome, home: CascadeHome, folder: MarketFolder
+) -> None:
     for function in ("finish", "_swap"):
-        with other_process(STOPPING, str(folder.path), str(home.path), function) as run:
-            run.send_signal(signal.SIGKILL)
-            run.wait()
-        assert (home.path / "cascade.duckdb.tmp").exists()
-        assert home.published.read_bytes() == published
-        assert home.ask("select status from meta.runs") == [("published",)]
+        kill_in(function, home, folder)
 
     assert home.run(folder).code == 0
     assert not (home.path / "cascade.duckdb.tmp").exists()
