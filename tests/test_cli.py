@@ -126,22 +126,29 @@ print(reader.execute(count).fetchall()[0][0], reader.execute("select count(*) fr
 """
 
 
-def test_a_run_from_the_shell_beside_a_reader_that_stays(
+def test_a_run_from_the_shell_with_a_failure_and_beside_a_reader_that_stays(
     healthy: CascadeHome, home: CascadeHome, folder: MarketFolder
 ) -> None:
+    folder.write("equity/IWM", "no bars at all\n")
+
     with other_process(READER, str(home.published)) as reader:
         ended = home.call("run", "--source", "files", "--path", str(folder.path))
         old, _ = reader.communicate("\n")
 
-    assert (ended.code, ended.err) == (0, "")
+    reason = "equity/IWM.csv: no date column; the header reads no_bars_at_all"
+    assert (ended.code, ended.err) == (3, f"cascade: IWM failed: {reason}\n")
+    assert f"Failed: IWM ({reason})" in ended.out
     assert f"Published as of {LAST_DAY} in " in ended.out
     assert str(home.published) in ended.out
     assert "Stored: 0 new rows, 0 restated rows." in ended.out
     # The reader has what it opened, whoever opens the path now has the new file.
     (bars,) = healthy.ask("select count(*) from core.bars")[0]
     assert old == f"1 {bars}\n"
-    assert home.ask("select count(*), count(distinct run_id) from meta.runs where status = 'published'") == [(2, 2)]
-    # A second run on the same input changes nothing, whichever process it is in.
+    assert home.ask("select status from meta.runs order by started_at") == [
+        ("published",),
+        ("published_with_failures",),
+    ]
+    # Nothing new arrived, so nothing else has changed, IWM's bars among it.
     assert home.stored() == healthy.stored()
     assert differences(healthy.published, home.published) == {}
     assert not list(home.path.glob("*.tmp"))
@@ -333,14 +340,14 @@ def test_a_home_that_cannot_be_made_is_told_in_one_line(tmp_path: Path, folder: 
     taken.write_text("a file", encoding="utf-8")
     home = CascadeHome(taken / "home")
 
-    # Without Dagster's folder, which the shell's run makes first, it is the warehouse that finds out.
     ended = home.run(folder)
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
         f"cascade: not published: {home.path} cannot be created: Not a directory; choose another --home\n"
     )
 
-    ended = home.call("run", "--source", "files", "--path", str(folder.path))
+    # With Dagster's history on disk, which this process does without, its folder is the first that cannot be made.
+    ended = home.invoke("ui")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == f"cascade: {home.path}/dagster cannot be written: Not a directory; choose another --home\n"
 
@@ -380,7 +387,9 @@ def test_who_holds_the_warehouse_is_named(home: CascadeHome, folder: MarketFolde
 # Two at once, and sudden ends
 
 
-def test_a_run_says_whom_it_waits_for(healthy: CascadeHome, home: CascadeHome, folder: MarketFolder) -> None:
+def test_a_run_says_whom_it_waits_for(home: CascadeHome, folder: MarketFolder) -> None:
+    folder.write("MANIFEST", "")  # what it waits for need not last long
+
     with (home.path / "warehouse.lock").open("r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.truncate(0)
@@ -391,11 +400,11 @@ def test_a_run_says_whom_it_waits_for(healthy: CascadeHome, home: CascadeHome, f
         ended = home.run(folder)
         release.join()
 
-    assert ended.code == 0
-    assert ended.err == (
-        f"cascade: waiting for another run (PID 4711, since 2025-01-02 03:04 UTC), which is writing to {home.path}\n"
+    waiting, failing = ended.err.splitlines()
+    assert waiting == (
+        f"cascade: waiting for another run (PID 4711, since 2025-01-02 03:04 UTC), which is writing to {home.path}"
     )
-    assert home.stored() == healthy.stored()
+    assert failing.startswith("cascade: not published: ")
 
 
 @pytest.mark.slow

@@ -60,6 +60,7 @@ def bars_per_instrument(home: CascadeHome) -> dict[str, int]:
     return dict(home.ask("select instrument_id, count(*) from core.bars where is_final group by all order by all"))
 
 
+@pytest.mark.slow
 def test_a_good_day_from_the_shell(
     universe: Universe, sessions: list[date], standin: VendorStandin, home: CascadeHome
 ) -> None:
@@ -134,19 +135,15 @@ def test_what_fails_is_named_and_the_rest_is_published(
     assert home.stored()["raw.crypto_bars"] == stored["raw.crypto_bars"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("faults", "reason"),
     [
         ({"^RUT": Fault("not_found_404")}, "equity_bars: RUT: 404: Yahoo does not know ^RUT"),
-        pytest.param(
-            {"BTC-USD": Fault("empty_window")},
-            "crypto_bars: BTC: ",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
+        ({"BTC-USD": Fault("empty_window")}, "crypto_bars: BTC: "),
+        (
             {"fred.stlouisfed.org": Fault("not_found_404")},
             "macro_observations: the source delivered nothing usable of the class macro",
-            marks=pytest.mark.slow,
         ),
     ],
 )
