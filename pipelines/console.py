@@ -16,6 +16,7 @@ from types import TracebackType
 import rich.box
 import rich.console
 import rich.table
+import rich.text
 from rich.status import Status
 
 
@@ -39,7 +40,7 @@ class Console:
             is_number = bool(values) and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
             table.add_column(name, justify="right" if is_number else "left", overflow="fold")
         for row in rows:
-            table.add_row(*map(shown, row))
+            table.add_row(*(rich.text.Text(shown(value)) for value in row))  # a cell is no markup
         self.rich.print(table)
 
 
