@@ -84,7 +84,7 @@ def at_least(larger: str, smaller: str) -> Rule:
     """One column never under another one, up to the vendor's rounding.
 
     The frame that Great Expectations sees carries `larger` a rounding step higher in a column of its own (see
-    `checks`), since its pair expectation knows no tolerance.
+    `validation`), since its pair expectation knows no tolerance.
     """
     return Rule(
         name=f"{larger}_is_at_least_{smaller}",
@@ -114,7 +114,7 @@ def one_of(column: str, values: tuple[str, ...]) -> Rule:
 
 
 def any_known(*columns: str) -> Rule:
-    """At least one of the columns has a value. The frame's `known_values` column counts them (see `checks`)."""
+    """At least one of the columns has a value. The frame's `known_values` column counts them (see `validation`)."""
     return Rule(
         name=f"{'_or_'.join(columns)}_is_known",
         reason=f"no value for {' or '.join(columns)}",

@@ -218,10 +218,7 @@ def _screen(connection: duckdb.DuckDBPyConnection, run: Run, table: Table) -> No
                     f"the id belongs to {other.removesuffix('_bars')}",
                 )
             )
-    values = {
-        "today": run.started_at.date(),
-        "calendar": _calendar(table),
-    }
+    values = {"today": run.started_at.date(), "calendar": _calendar(table)}
     conditions = ",\n".join(
         f"case when {condition} then '{reason.replace(chr(39), chr(39) * 2)}' end" for condition, reason in reasons
     )
@@ -366,7 +363,7 @@ def _name_the_lost(
     """An id of which a table accepted nothing of what was delivered has failed, whatever else arrived of it."""
     for table in tables:
         # Rows without a readable date never got as far as the staging table.
-        refused = {row.id: row.reason for row in unreadable if row.table_name == table.name}
+        refused = {row.id: row.reason for row in unreadable if row.table_name == table.full_name}
         for id_, rows, bad, reason in connection.execute(
             f"select coalesce({table.key[0]}, ''), count(*), count(refused_for), max(refused_for) "
             f"from {_staging(table)} group by all"

@@ -1,6 +1,6 @@
 """What one run works with: its connection, source, universe, parameters and clock, handed to every step.
 
-Here: the object and the two questions that every step asks of it (where to write, what to say). How a run is
+Here: the object, what follows from it alone, and the log that steps write to. How a run is
 configured and started is the business of `pipelines`.
 """
 

@@ -16,9 +16,11 @@ import zipfile
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from folders import (
     BAR_HEADER,
@@ -553,3 +555,67 @@ def test_a_manifest_that_may_not_be_read_stops_the_fetch(folder: MarketFolder) -
 
     with pytest.raises(SourceError, match="Permission denied"):
         list(FilesSource(folder.path).fetch("macro", {}))
+
+
+# What the rows alone do not show
+
+
+def test_a_file_whose_dates_nobody_can_read_has_failed(home: CascadeHome, folder: MarketFolder) -> None:
+    day_first = [line.replace("-", "/") + ",1,1,1,1,1,1" for line in ("13-01-2025", "14-01-2025")]
+    folder.write("equity/DAYFIRST", "\n".join([BAR_HEADER, *day_first, ""]))
+
+    ended = home.run(folder)
+
+    assert ended.code == 3
+    assert "Failed: DAYFIRST (every row for raw.equity_bars was refused: the date cannot be read)" in ended.out
+
+
+def test_an_id_belongs_to_one_class_and_the_home_recovers(
+    healthy: CascadeHome, home: CascadeHome, folder: MarketFolder
+) -> None:
+    folder.write("equity/ETH", folder.text("equity/ALFA"))
+    folder.write("crypto/BRAVO", folder.text("crypto/ADA"))
+
+    ended = home.run(folder)
+
+    assert ended.code == 3
+    assert dict(home.ask("select id, failure from meta.deliveries where failure is not null")) == {
+        "ETH": "every row for raw.equity_bars was refused: the id belongs to crypto",
+        "BRAVO": "every row for raw.crypto_bars was refused: the id belongs to equity",
+    }
+    assert differences(healthy.published, home.published) == {}
+
+
+def test_the_day_of_today_is_not_over(home: CascadeHome, folder: MarketFolder) -> None:
+    before = datetime.now(UTC)
+    folder.add("crypto/BTC", f"{before:%Y-%m-%d},900000,900000,900000,900000,900000,1")
+
+    ended = home.run(folder)
+
+    assert ended.code == 3  # all others have ended long before
+    bar = "select is_final, known_at, captured_at from core.bars where instrument_id = 'BTC' order by session_date desc"
+    is_final, known_at, captured_at = home.ask(f"{bar} limit 1")[0]
+    assert not is_final
+    assert before <= known_at == captured_at <= datetime.now(UTC)
+    assert home.ask("select count(*) from marts.breakouts where decided_at >= ?", before) == [(0,)]
+
+
+def test_two_sources_never_share_a_home(home: CascadeHome) -> None:
+    before = home.published.read_bytes(), home.stored()
+
+    ended = home.invoke("run", "--source", "demo")
+
+    assert (ended.code, ended.err) == (
+        1,
+        f"cascade: not published: {home.path} holds data of the source files; give demo another --home\n",
+    )
+    assert (home.published.read_bytes(), home.stored()) == before
+
+
+def test_a_run_that_was_killed_does_not_run_for_ever(home: CascadeHome, folder: MarketFolder) -> None:
+    with duckdb.connect(str(home.warehouse)) as writer:
+        writer.execute("update meta.runs set status = 'running', finished_at = null")
+
+    assert home.run(folder).code == 0
+
+    assert home.ask("select status from meta.runs order by started_at") == [("not_published",), ("published",)]

@@ -10,15 +10,16 @@ import csv
 import fcntl
 import io
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 from click.testing import CliRunner
@@ -387,6 +388,17 @@ def test_who_holds_the_warehouse_is_named(home: CascadeHome, folder: MarketFolde
 # Two at once, and sudden ends
 
 
+class Release(logging.Handler):
+    """Gives a lock back as soon as a run says something."""
+
+    def __init__(self, lock: IO[str]) -> None:
+        super().__init__()
+        self._lock = lock
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+
 def test_a_run_says_whom_it_waits_for(home: CascadeHome, folder: MarketFolder) -> None:
     folder.write("MANIFEST", "")  # what it waits for need not last long
 
@@ -395,10 +407,13 @@ def test_a_run_says_whom_it_waits_for(home: CascadeHome, folder: MarketFolder) -
         lock.truncate(0)
         lock.write(json.dumps({"pid": 4711, "since": "2025-01-02 03:04"}))
         lock.flush()
-        release = threading.Timer(1.0, fcntl.flock, (lock, fcntl.LOCK_UN))
-        release.start()
-        ended = home.run(folder)
-        release.join()
+        # The lock is given back when the run has said that it waits, however long it takes to get there.
+        release = Release(lock)
+        logging.getLogger("cascade").addHandler(release)
+        try:
+            ended = home.run(folder)
+        finally:
+            logging.getLogger("cascade").removeHandler(release)
 
     waiting, failing = ended.err.splitlines()
     assert waiting == (

@@ -98,6 +98,18 @@ def test_a_good_day_from_the_shell(
     for table in ("marts.breakouts", "marts.rotation_responses", "marts.rotation_summary"):
         assert home.ask(f"select count(*) > 0 from {table}") == [(True,)]
 
+    # A past day is rebuilt from what is stored: nobody is asked, and what is stored stays.
+    asked, stored = len(standin.requests), home.stored()
+    day = sessions[-5]
+    past = home.invoke("run", "--source", "live", "--as-of", str(day))
+    assert (past.code, past.err) == (0, "")
+    assert len(standin.requests) == asked
+    assert home.stored() == stored
+    assert home.ask(
+        "select max(session_date) from core.bars where instrument_id = 'RUT'",
+        path=home.path / f"cascade-asof-{day}.duckdb",
+    ) == [(day,)]
+
 
 @pytest.mark.slow
 def test_what_fails_is_named_and_the_rest_is_published(

@@ -309,7 +309,7 @@ def test_no_answer_is_not_waited_for_longer_than_allowed(standin: VendorStandin,
     standin.faults["IWM"] = Fault("timeout")
     started = perf_counter()
 
-    delivery = Yahoo(tmp_path, timeout=0.1).fetch(IWM, None, time.patience())
+    delivery = Yahoo(tmp_path, timeout=0.7).fetch(IWM, None, time.patience())
 
     assert delivery.failure == "timeout: Yahoo did not answer for IWM"
     assert len(time.sleeps) == 3
@@ -482,7 +482,7 @@ def test_a_fault_of_fred_that_stays_is_named_and_retried_if_it_may_pass(
 ) -> None:
     standin.faults["RATE"] = Fault(kind)
 
-    delivery = Fred(timeout=0.1 if kind == "timeout" else 5.0).fetch(RATE, None, time.patience())
+    delivery = Fred(timeout=0.7 if kind == "timeout" else 5.0).fetch(RATE, None, time.patience())
 
     assert (delivery.failure, dict(delivery.tables)) == (failure, {})
     assert time.sleeps == [2.0, 4.0, 8.0][: tries - 1]
