@@ -39,9 +39,7 @@ highs as (
         rules.all_time_high_quiet,
         rules.year_high_quiet,
         max(paths.price) over ever as high_ever,
-        max(paths.price) over before as high_before,
-        max(paths.price) over year_before as year_high_before,
-        max(paths.price) over until_quiet as high_until_quiet,
+        max(paths.price) over level_reach as high_of_reach,
     from paths
     inner join rules on rules.calendar = paths.calendar
     window
@@ -50,54 +48,52 @@ highs as (
             order by paths.session_number
             rows between unbounded preceding and current row
         ),
-        before as (
-            partition by paths.subject_id
-            order by paths.session_number
-            rows between unbounded preceding and 1 preceding
-        ),
-        year_before as (
-            partition by paths.subject_id
-            order by paths.session_number
-            rows between rules.year preceding and 1 preceding
-        ),
-        -- Read from the session at which the quiet time began, this is the level of a year high.
-        until_quiet as (
+        -- As long as the stretch that a year high's level is looked for in, which is longer than the quiet time.
+        level_reach as (
             partition by paths.subject_id
             order by paths.session_number
             rows between rules.level_reach preceding and current row
         )
 ),
 
--- "Nothing in the quiet time above the level" is the same as "nothing in the whole reach above it", because the level
--- is the highest of what lies before the quiet time; so one maximum over the reach serves.
-broken as (
+kinds as (
     select
-        highs.*,
+        *,
         'all_time_high' as kind,
-        highs.all_time_high_quiet as quiet,
+        all_time_high_quiet as quiet,
         null::integer as reach,
-        quiet_starts.high_ever as level,
+        high_ever as high,
     from highs
-    inner join highs as quiet_starts
-        on quiet_starts.subject_id = highs.subject_id
-        and quiet_starts.session_number = highs.session_number - highs.all_time_high_quiet
-    where highs.session_number > highs.year
-        and highs.price > quiet_starts.high_ever * (1 + $breakout_margin)
-        and highs.high_before <= quiet_starts.high_ever * (1 + $breakout_margin)
     union all
     select
-        highs.*,
+        *,
         'year_high' as kind,
-        highs.year_high_quiet as quiet,
-        highs.year as reach,
-        quiet_starts.high_until_quiet as level,
+        year_high_quiet as quiet,
+        year as reach,
+        high_of_reach as high,
     from highs
-    inner join highs as quiet_starts
-        on quiet_starts.subject_id = highs.subject_id
-        and quiet_starts.session_number = highs.session_number - highs.year_high_quiet
-    where highs.session_number > highs.year
-        and highs.price > quiet_starts.high_until_quiet * (1 + $breakout_margin)
-        and highs.year_high_before <= quiet_starts.high_until_quiet * (1 + $breakout_margin)
+),
+
+-- Read from the session at which the quiet time began, the high is the level; read from the session before, it is the
+-- highest of the quiet time (and of some of what lies before it, which changes nothing). A breakout is itself the high
+-- of its day, which leaves few rows to join.
+broken as (
+    select
+        kinds.*,
+        quiet_starts.high as level,
+    from kinds
+    inner join kinds as quiet_starts
+        on quiet_starts.subject_id = kinds.subject_id
+        and quiet_starts.kind = kinds.kind
+        and quiet_starts.session_number = kinds.session_number - kinds.quiet
+    inner join kinds as yesterdays
+        on yesterdays.subject_id = kinds.subject_id
+        and yesterdays.kind = kinds.kind
+        and yesterdays.session_number = kinds.session_number - 1
+    where kinds.price = kinds.high
+        and kinds.session_number > kinds.year
+        and kinds.price > quiet_starts.high * (1 + $breakout_margin)
+        and yesterdays.high <= quiet_starts.high * (1 + $breakout_margin)
 ),
 
 -- The latest session that stood at the level.
