@@ -11,7 +11,7 @@ import duckdb
 import pandas as pd
 
 from assets import calendars
-from assets.contracts import RAW_TABLE, STORED_TABLES, TABLES_OF_CLASS
+from assets.contracts import RAW_TABLE, RAW_TABLES, STORED_TABLES
 from assets.run import Run
 from assets.universe import Universe
 from assets.warehouse import transaction
@@ -55,14 +55,17 @@ def write_clock(run: Run) -> date:
     """Set the instant as of which everything derived is true, and return its day.
 
     It is --as-of if given, else now for a live source, else the end of the last session that was delivered.
-    Raises ClockError when nothing was ever delivered.
+    Raises ClockError when nothing was ever delivered, or nothing is as old as the day that was asked for.
     """
     if run.as_of is not None:
+        first, _ = _first_and_last_session(run.connection)
+        if run.as_of < first:
+            raise ClockError(f"nothing was known on {run.as_of}: the first price is of {first}")
         as_of, as_of_at = run.as_of, calendars.end_of_day(run.as_of)
     elif run.source.has_clock:
         as_of, as_of_at = run.started_at.date(), run.started_at
     else:
-        as_of = last_session(run.connection)
+        _, as_of = _first_and_last_session(run.connection)
         as_of_at = min(calendars.end_of_day(as_of), run.started_at)
     frame = pd.DataFrame({"as_of": [pd.Timestamp(as_of)], "as_of_at": [pd.Timestamp(as_of_at)]})
     with transaction(run.connection):
@@ -70,19 +73,15 @@ def write_clock(run: Run) -> date:
     return as_of
 
 
-def last_session(connection: duckdb.DuckDBPyConnection) -> date:
-    """The last day that any stored bar is about. Raises ClockError when there is none."""
-    bars = [
-        f"select max(session_date) as last_session from raw.{table}"
-        for tables in TABLES_OF_CLASS.values()
-        for table in tables
-        if table.endswith("_bars")
-    ]
-    row = connection.execute(f"select max(last_session) from ({' union all '.join(bars)})").fetchone()
+def _first_and_last_session(connection: duckdb.DuckDBPyConnection) -> tuple[date, date]:
+    """The days that the stored bars begin and end with. Raises ClockError when there are none."""
+    bars = [f"select session_date from {table.full_name}" for table in RAW_TABLES if table.name.endswith("_bars")]
+    row = connection.execute(
+        f"select min(session_date), max(session_date) from ({' union all '.join(bars)})"
+    ).fetchone()
     if row is None or row[0] is None:
         raise ClockError("no price was ever stored, so there is no day to work as of; look at the source")
-    last: date = row[0]
-    return last
+    return row[0], row[1]
 
 
 def write_releases(run: Run) -> int:

@@ -619,3 +619,21 @@ def test_a_run_that_was_killed_does_not_run_for_ever(home: CascadeHome, folder: 
     assert home.run(folder).code == 0
 
     assert home.ask("select status from meta.runs order by started_at") == [("not_published",), ("published",)]
+
+
+def test_a_day_before_all_data_is_refused(home: CascadeHome, folder: MarketFolder) -> None:
+    ended = home.run(folder, "--as-of", "1990-01-01")
+
+    assert (ended.code, ended.err) == (
+        1,
+        "cascade: not published: clock: nothing was known on 1990-01-01: the first price is of 2024-05-01\n",
+    )
+    assert not list(home.path.glob("cascade-asof-*"))
+
+
+def test_the_ending_of_a_file_may_be_in_capitals(healthy: CascadeHome, home: CascadeHome, folder: MarketFolder) -> None:
+    folder.file("equity/IWM").rename(folder.path / "equity" / "IWM.CSV")
+
+    assert home.run(folder).code == 0
+    assert home.ask("select origin from meta.deliveries where id = 'IWM'") == [("equity/IWM.CSV",)]
+    assert differences(healthy.published, home.published) == {}

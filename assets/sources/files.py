@@ -119,7 +119,7 @@ class FilesSource:
     def _files(self, folder: str) -> list[Path]:
         """Everything that is named like a file of data; what is none fails later, with its name."""
         paths = (self._folder / folder).glob("*")
-        return sorted(p for p in paths if p.suffix in _SUFFIXES and not p.name.startswith("."))
+        return sorted(p for p in paths if p.suffix.lower() in _SUFFIXES and not p.name.startswith("."))
 
     def _adjusted_closes(self) -> set[str]:
         path = self._folder / "MANIFEST.csv"
@@ -190,7 +190,7 @@ def _read_batch(
             continue
         if path.stem in adjusted:
             resolved = {name: column for name, column in resolved.items() if name in ("date", "adj_close", "volume")}
-        alike.setdefault(_Look(tuple(header), tuple(resolved.items()), path.suffix), []).append(path)
+        alike.setdefault(_Look(tuple(header), tuple(resolved.items()), path.suffix.lower()), []).append(path)
     for look, same in alike.items():
         deliveries.update(_read_alike(reader, same, look, layout, adjusted))
     yield from (deliveries[path] for path in paths)
@@ -243,7 +243,7 @@ def _header(reader: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
     try:
         if path.stat().st_size == 0:
             raise _Unreadable("the file is empty")
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             described = reader.execute("describe select * from read_parquet(?)", [_literal(path)])
             names = [row[0] for row in described.fetchall()]
         else:
@@ -272,7 +272,7 @@ def _load(reader: duckdb.DuckDBPyConnection, paths: list[Path], header: list[str
     CSV lines that do not fit the header end up in reject_errors. Raises _Unreadable when one of them cannot be read.
     """
     titles = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"' for name in header)
-    if paths[0].suffix == ".parquet":
+    if paths[0].suffix.lower() == ".parquet":
         rows = "read_parquet($paths, filename = true)"
     else:
         # Types are not guessed: guessing takes longer than reading, and one odd row would change a column's type.
