@@ -57,15 +57,17 @@ def write_clock(run: Run) -> date:
     It is --as-of if given, else now for a live source, else the end of the last session that was delivered.
     Raises ClockError when nothing was ever delivered, or nothing is as old as the day that was asked for.
     """
+    span = _span_of_bars(run.connection)
     if run.as_of is not None:
-        first, _ = _first_and_last_session(run.connection)
-        if run.as_of < first:
-            raise ClockError(f"nothing was known on {run.as_of}: the first price is of {first}")
+        if span is not None and run.as_of < span[0]:
+            raise ClockError(f"nothing was known on {run.as_of}: the first price is of {span[0]}")
         as_of, as_of_at = run.as_of, calendars.end_of_day(run.as_of)
     elif run.source.has_clock:
         as_of, as_of_at = run.started_at.date(), run.started_at
     else:
-        _, as_of = _first_and_last_session(run.connection)
+        if span is None:
+            raise ClockError("no price was ever stored, so there is no day to work as of; look at the source")
+        as_of = span[1]
         as_of_at = min(calendars.end_of_day(as_of), run.started_at)
     frame = pd.DataFrame({"as_of": [pd.Timestamp(as_of)], "as_of_at": [pd.Timestamp(as_of_at)]})
     with transaction(run.connection):
@@ -73,15 +75,13 @@ def write_clock(run: Run) -> date:
     return as_of
 
 
-def _first_and_last_session(connection: duckdb.DuckDBPyConnection) -> tuple[date, date]:
-    """The days that the stored bars begin and end with. Raises ClockError when there are none."""
+def _span_of_bars(connection: duckdb.DuckDBPyConnection) -> tuple[date, date] | None:
+    """The days that the stored bars begin and end with; None when there are none."""
     bars = [f"select session_date from {table.full_name}" for table in RAW_TABLES if table.name.endswith("_bars")]
     row = connection.execute(
         f"select min(session_date), max(session_date) from ({' union all '.join(bars)})"
     ).fetchone()
-    if row is None or row[0] is None:
-        raise ClockError("no price was ever stored, so there is no day to work as of; look at the source")
-    return row[0], row[1]
+    return (row[0], row[1]) if row and row[0] else None
 
 
 def write_releases(run: Run) -> int:
