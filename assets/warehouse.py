@@ -75,7 +75,7 @@ def writing(
         home.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WarehouseError(f"{home.folder} cannot be created: {error.strerror}; choose another --home") from error
-    with _locked(home.lock, wait_seconds, tell):
+    with locked(home.lock, wait_seconds, tell):
         if as_of is None:
             with _connected(home.warehouse) as connection:
                 yield connection
@@ -150,8 +150,11 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(path: Path, wait_seconds: float, tell: Callable[[str], None]) -> Iterator[None]:
-    """Hold the file lock. The kernel frees it when the process ends, however it ends."""
+def locked(path: Path, wait_seconds: float, tell: Callable[[str], None]) -> Iterator[None]:
+    """Hold the file lock. The kernel frees it when the process ends, however it ends.
+
+    Raises WarehouseError when the folder cannot be written or the lock is not free within `wait_seconds`.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:

@@ -22,12 +22,15 @@ from assets import validation
 from assets.parameters import ParametersError
 from assets.sources.base import SourceError
 from assets.universe import UniverseError
-from assets.warehouse import Home, WarehouseError
+from assets.warehouse import Home, WarehouseError, locked
 from pipelines.console import Console, Progress
 from pipelines.settings import ROOT, SOURCES, SettingsError, build_source, home_folder, parse_as_of
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, ExecuteInProcessResult, SerializableErrorInfo
+
+# Creating the databases of a new history takes about a second.
+HISTORY_SECONDS = 60.0
 
 PUBLISHED, NOT_PUBLISHED, WRONG_USAGE, PUBLISHED_WITH_FAILURES = 0, 1, 2, 3
 
@@ -211,8 +214,11 @@ def _instance(where: Home) -> DagsterInstance:
     from pipelines.history import write_history_without_waiting
 
     write_history_without_waiting()
-    os.environ["DAGSTER_HOME"] = str(_dagster_home(where))
-    return DagsterInstance.get()
+    folder = _dagster_home(where)
+    os.environ["DAGSTER_HOME"] = str(folder)
+    # Two runs that begin at once on a new home must not both create the databases of the history.
+    with locked(folder / "history.lock", HISTORY_SECONDS, lambda _: None):
+        return DagsterInstance.get()
 
 
 def _dagster_home(where: Home) -> Path:
@@ -221,9 +227,10 @@ def _dagster_home(where: Home) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         link = folder / "dagster.yaml"
-        if not link.exists():
-            link.unlink(missing_ok=True)
-            link.symlink_to(ROOT / "dagster.yaml")
+        with locked(folder / "history.lock", HISTORY_SECONDS, lambda _: None):
+            if not link.exists():
+                link.unlink(missing_ok=True)
+                link.symlink_to(ROOT / "dagster.yaml")
     except OSError as error:
         _fail(f"{folder} cannot be written: {error.strerror}; choose another --home", NOT_PUBLISHED)
     return folder
