@@ -126,6 +126,17 @@ class ReleaseRule:
         return local.dt.tz_localize(NEW_YORK).dt.tz_convert("UTC")
 
 
+def observations_due(frequency: str, last: date, until: date) -> pd.Series:
+    """The dates after `last` up to `until` that a daily, weekly or monthly series should have an observation of."""
+    if frequency == "daily":
+        days = pd.bdate_range(last, until, inclusive="right", freq="C", holidays=list(_business_days().holidays))
+    elif frequency == "weekly":
+        days = pd.date_range(last, until, freq="7D")[1:]
+    else:
+        days = pd.date_range(last, until, freq="MS")
+    return pd.Series(days[days > pd.Timestamp(last)], dtype="datetime64[ns]")
+
+
 def _weekday_from(days: np.ndarray, weekday: str) -> np.ndarray:
     """The first such weekday on or after each day."""
     # 1970-01-01, day 0 of datetime64, was a Thursday.

@@ -127,7 +127,7 @@ def any_known(*columns: str) -> Rule:
 class Table:
     """A stored table: its columns, the key that a row has at most once (per version), and the rules of its rows.
 
-    `known_columns` are those that `any_known` counts.
+    `known_columns` are those that `any_known` counts; `calendar` is the one whose sessions a table of bars is about.
     """
 
     schema: str
@@ -137,6 +137,12 @@ class Table:
     key: tuple[str, ...]
     rules: tuple[Rule, ...] = ()
     known_columns: tuple[str, ...] = ()
+    calendar: str | None = None
+
+    @property
+    def is_bars(self) -> bool:
+        """Whether its rows are bars of sessions."""
+        return self.calendar is not None
 
     @property
     def full_name(self) -> str:
@@ -180,7 +186,7 @@ _BOOK_KEEPING_COLUMNS = (
 _PRICES = ("open", "high", "low", "close", "adj_close")
 
 
-def _bars(name: str, description: str, day: str) -> Table:
+def _bars(name: str, calendar: str, description: str, day: str) -> Table:
     return Table(
         schema="raw",
         name=name,
@@ -213,12 +219,14 @@ def _bars(name: str, description: str, day: str) -> Table:
             at_least("close", "low"),
         ),
         known_columns=("close", "adj_close"),
+        calendar=calendar,
     )
 
 
 RAW_TABLES: tuple[Table, ...] = (
     _bars(
         "equity_bars",
+        "XNYS",
         "Every version of every daily bar of indices, funds and shares.",
         "Exchange-local date of the session.",
     ),
@@ -249,7 +257,7 @@ RAW_TABLES: tuple[Table, ...] = (
         ),
         key=("group_id", "instrument_id", "valid_from"),
     ),
-    _bars("crypto_bars", "Every version of every daily bar of coins, in US dollars.", "The UTC day."),
+    _bars("crypto_bars", "CRYPTO", "Every version of every daily bar of coins, in US dollars.", "The UTC day."),
     Table(
         schema="raw",
         name="crypto_market_caps",
@@ -363,7 +371,7 @@ REFERENCE_TABLES: tuple[Table, ...] = (
     ),
     _universe_table(
         "releases",
-        "When each stored macro observation became public by its series' release rule.",
+        "When each macro observation became public by its series' release rule, stored or due since the last one.",
         ("series_id", "observation_date"),
         Column("series_id", "varchar", "The series."),
         Column("observation_date", "date", "The day or the first day of the period that the value is about."),
@@ -439,6 +447,30 @@ META_TABLES: tuple[Table, ...] = (
             Column("failure", "varchar", "Why nothing, or not everything, arrived; null when all went well.", True),
         ),
         ("asset_class", "id"),
+    ),
+    Table(
+        "meta",
+        "vanished",
+        "Stored rows that a later delivery no longer had, though it covered their day. They stay stored.",
+        (
+            Column("table_name", "varchar", "The raw table that holds the row."),
+            Column("id", "varchar", "The instrument or series."),
+            Column("session_date", "date", "The day of the row."),
+            Column("captured_at", "timestamptz", "When it was first missed, UTC."),
+        ),
+        ("table_name", "id", "session_date"),
+    ),
+    Table(
+        "meta",
+        "source_states",
+        "The state that each origin was in when it was last stored; what is still in it is not read again.",
+        (
+            Column("asset_class", "varchar", "equity, crypto or macro."),
+            Column("origin", "varchar", "Where the rows came from, for instance a file."),
+            Column("state", "varchar", "What the source says of the state, for instance size and hash."),
+            Column("rules", "varchar", "Hash of what judged the rows: code, universe, parameters and calendar."),
+        ),
+        ("asset_class", "origin"),
     ),
     Table(
         "meta",

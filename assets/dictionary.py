@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import duckdb
 
-from assets.models import read_models, run_model
+from assets.models import describe, read_models, run_model
 from assets.parameters import load_parameters
 from assets.publish import PUBLISHED_SCHEMAS
 from assets.warehouse import prepare
@@ -50,6 +50,12 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
                 [schema, table],
             ).fetchall():
                 yield f"| {name} | {type_} | {meaning} |"
+            yield ""
+    for model in read_models():
+        if model.form == "macro":
+            yield f"## {model.full_name}(as_of_at)\n\n{model.description}\n\n| column | type | meaning |\n|---|---|---|"
+            for column in describe(connection, model):
+                yield f"| {column.name} | {column.type} | {column.description} |"
             yield ""
 
 

@@ -6,6 +6,8 @@ becomes an asset because its file is there. Nothing here decides when anything r
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from time import perf_counter
 
 import dagster as dg
 
@@ -31,6 +33,13 @@ NAMED = 10
 UNIVERSE = "reference.universe"
 _UNIVERSE_TABLES = ("instruments", "pairs", "signals", "targets", "horizons", "series")
 _CLOCK_TABLES = ("reference.clock", "reference.releases")
+# By when a class should have been asked for again, on the wall clock: some hours after its schedule. Whether what came
+# is as new as it should be is another question, which meta.freshness answers.
+_FRESHNESS = {
+    "equity": dg.FreshnessPolicy.cron("0 22 * * 1-5", timedelta(hours=6), timezone="America/New_York"),
+    "crypto": dg.FreshnessPolicy.cron("0 4 * * *", timedelta(hours=6), timezone="UTC"),
+    "macro": dg.FreshnessPolicy.cron("0 22 * * 1-5", timedelta(hours=16), timezone="America/New_York"),
+}
 _RAW_GROUP = {"equity": "equities", "crypto": "crypto", "macro": "macro"}
 
 
@@ -179,6 +188,11 @@ def _check_specs(asset_class: AssetClass) -> list[dg.AssetCheckSpec]:
             description="Every instrument or series that was asked for arrived whole.",
         ),
         dg.AssetCheckSpec(
+            "nothing_vanished",
+            asset=key(first.full_name),
+            description="No stored row was missing from a delivery that covers its day. What is stored stays.",
+        ),
+        dg.AssetCheckSpec(
             "class_delivered",
             asset=key(first.full_name),
             blocking=True,
@@ -242,6 +256,18 @@ def _ingest_checks(run: Run, result: Ingested) -> list[Check]:
             "; ".join(failures[:NAMED]) or None,
         )
     )
+    vanished = [f"{id_} {day}" for id_, day in result.vanished]
+    checks.append(
+        Check(
+            "nothing_vanished",
+            first.full_name,
+            not vanished,
+            "WARN",
+            delivered,
+            len(vanished),
+            ", ".join(vanished[:NAMED]) or None,
+        )
+    )
     # A class that never was there (a folder with prices only) is not lost; one that fails or was there before is.
     is_lost = not result.usable and (bool(result.rows_delivered) or _rows(run, first.full_name) > 0)
     checks.append(
@@ -271,7 +297,9 @@ def _ingest_asset(asset_class: AssetClass) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=_RAW_GROUP[asset_class],
         specs=[
-            _stored_spec(RAW_TABLE[name], "raw", {"python", "duckdb"}, [UNIVERSE, "reference.sessions"])
+            _stored_spec(
+                RAW_TABLE[name], "raw", {"python", "duckdb"}, [UNIVERSE, "reference.sessions"]
+            ).replace_attributes(freshness_policy=_FRESHNESS[asset_class])
             for name in tables
         ],
         check_specs=_check_specs(asset_class),
@@ -280,7 +308,7 @@ def _ingest_asset(asset_class: AssetClass) -> dg.AssetsDefinition:
     def ingest_class(run: dg.ResourceParam[Run]) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         log.info("%s: fetching", asset_class)
         try:
-            result = ingest(run, asset_class, since={}) if run.may_fetch else already_stored(run, asset_class)
+            result = ingest(run, asset_class) if run.may_fetch else already_stored(run, asset_class)
         except SourceError as error:
             raise dg.Failure(str(error)) from error
         except ContractBroken as error:
@@ -307,66 +335,133 @@ def _ingest_asset(asset_class: AssetClass) -> dg.AssetsDefinition:
 # --- models -------------------------------------------------------------------------------------------------------
 
 
-def _model_asset(model: Model) -> dg.AssetsDefinition:
-    # A step in between is checked as well, but has no check of its own in the UI: it fails when it does not hold.
-    is_published = model.schema in PUBLISHED_SCHEMAS
+def _model_spec(model: Model) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key(model.full_name),
+        deps=sorted({key(name) for name in model.upstream}),
+        description=model.description,
+        group_name=model.schema,
+        kinds={"sql", "duckdb"},
+        owners=OWNERS,
+        metadata={
+            "grain": ", ".join(model.grain),
+            "known_at": model.known_at or "as of the run's clock",
+            "sql": dg.MetadataValue.md(f"`{model.sql_path}`\n```sql\n{model.text}\n```"),
+            "dagster/table_name": model.full_name,
+        },
+        skippable=True,
+    )
+
+
+def _has_check(model: Model) -> bool:
+    """A step in between is checked as well, but has no check of its own in the UI: it fails when it does not hold."""
+    return model.form == "table" and model.schema in PUBLISHED_SCHEMAS
+
+
+def _model_check_spec(model: Model) -> dg.AssetCheckSpec:
     sound = f"{', '.join(model.grain)} tell rows apart; an unknown number is null, never NaN"
     if model.known_at:
         sound += "; no row was known only after the run's clock"
-    asset_key = key(model.full_name)
+    return dg.AssetCheckSpec(SOUND, asset=key(model.full_name), blocking=True, description=f"{sound}.")
+
+
+def _models_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
+    """Every model is an asset of its own, and all are one step: Dagster takes a tenth of a second for each step."""
 
     @dg.multi_asset(
-        name=f"{model.schema}__{model.name}",
-        specs=[
-            dg.AssetSpec(
-                asset_key,
-                deps=sorted({key(name) for name in model.upstream}),
-                description=model.description,
-                group_name=model.schema,
-                kinds={"sql", "duckdb"},
-                owners=OWNERS,
-                metadata={
-                    "grain": ", ".join(model.grain),
-                    "known_at": model.known_at or "as of the run's clock",
-                    "sql": dg.MetadataValue.md(f"`{model.sql_path}`\n```sql\n{model.text}\n```"),
-                    "dagster/table_name": model.full_name,
-                },
-            )
-        ],
-        check_specs=[dg.AssetCheckSpec(SOUND, asset=asset_key, blocking=True, description=f"{sound}.")]
-        if is_published
-        else [],
+        name="models",
+        specs=[_model_spec(model) for model in models],
+        check_specs=[*(_model_check_spec(model) for model in models if _has_check(model)), *_data_check_specs()],
+        can_subset=True,
+        description="Build the tables that the files below sql/ define, each after those that it reads.",
     )
-    def build(run: dg.ResourceParam[Run]) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        log.info("%s", model.full_name)
-        rows, columns = run_model(run.connection, model, run.parameters)
-        verdicts = [
-            Check(
-                check.name,
-                model.full_name,
-                check.rows_failed == 0,
-                "ERROR",
-                check.rows_checked,
-                check.rows_failed,
-                None if check.rows_failed == 0 else f"{check.rows_failed} rows: not so that {check.description}",
-            )
-            for check in check_model(run.connection, model, columns)
-        ]
-        ledger.note_checks(run, verdicts)
-        yield dg.MaterializeResult(
-            asset_key=asset_key,
-            metadata={
-                "dagster/row_count": rows,
-                "dagster/column_schema": _schema(columns),
-                "source": _source(run),
-            },
-        )
-        if is_published:
-            yield _together(SOUND, model.full_name, verdicts)
-        elif broken := [verdict.detail for verdict in verdicts if not verdict.passed]:
-            raise dg.Failure("; ".join(map(str, broken)))
+    def build(
+        context: dg.AssetExecutionContext, run: dg.ResourceParam[Run]
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        for model in models:
+            if key(model.full_name) in context.selected_asset_keys:
+                yield from _built(run, model)
 
     return build
+
+
+def _built(run: Run, model: Model) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    log.info("%s", model.full_name)
+    started = perf_counter()
+    rows, columns = run_model(run.connection, model, run.parameters)
+    verdicts = [
+        Check(
+            check.name,
+            model.full_name,
+            check.rows_failed == 0,
+            "ERROR",
+            check.rows_checked,
+            check.rows_failed,
+            None if check.rows_failed == 0 else f"{check.rows_failed} rows: not so that {check.description}",
+        )
+        for check in check_model(run.connection, model, columns)
+    ]
+    if verdicts:
+        ledger.note_checks(run, verdicts)
+    yield dg.MaterializeResult(
+        asset_key=key(model.full_name),
+        metadata={
+            **({} if rows is None else {"dagster/row_count": rows}),
+            "dagster/column_schema": _schema(columns),
+            "seconds": round(perf_counter() - started, 3),
+            "source": _source(run),
+        },
+    )
+    if _has_check(model):
+        yield _together(SOUND, model.full_name, verdicts)
+    for check in _data_checks(run, model.full_name):
+        ledger.note_checks(run, [check])
+        yield _result(check)
+    if broken := [verdict.detail for verdict in verdicts if not verdict.passed]:
+        # Those that read this table are built in the same step, so a blocking check alone would not stop them.
+        raise dg.Failure(f"{model.full_name}: {'; '.join(map(str, broken))}")
+
+
+# Facts about the data that a person should see and that stop nothing: per table the name of the check, what it asks,
+# rows looked at, and the guilty ones as text.
+_DATA_CHECKS = {
+    "meta.freshness": [
+        (
+            f"{asset_class}_is_fresh",
+            f"No {what} is older than its calendar expects: a weekend or a holiday makes nothing stale.",
+            f"select count(*) from meta.freshness where asset_class = '{asset_class}'",
+            "select id || ': last value of ' || last_session || ', expected ' || expected_session from meta.freshness "
+            f"where status = 'stale' and asset_class = '{asset_class}' order by last_session, id",
+        )
+        for asset_class, what in (("equity", "index or fund"), ("crypto", "coin"), ("macro", "series"))
+    ],
+    "meta.gaps": [
+        (
+            "no_recent_gap",
+            "No session of the last year is missing between two others. Gaps are asked for again, and stay gaps until "
+            "a source fills them.",
+            "select count(*) from core.bars",
+            "select instrument_id || ' ' || session_date from meta.gaps cross join reference.clock "
+            "where session_date > as_of - 366 order by session_date desc, instrument_id",
+        )
+    ],
+}
+
+
+def _data_check_specs() -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(name, asset=key(table), description=description)
+        for table, checks in _DATA_CHECKS.items()
+        for name, description, _, _ in checks
+    ]
+
+
+def _data_checks(run: Run, table: str) -> Iterator[Check]:
+    for name, _, counted, guilty in _DATA_CHECKS.get(table, ()):
+        rows = run.connection.execute(counted).fetchall()[0][0]
+        named = [text for (text,) in run.connection.execute(guilty).fetchall()]
+        more = f"; and {len(named) - NAMED} more" if len(named) > NAMED else ""
+        yield Check(name, table, not named, "WARN", rows, len(named), "; ".join(named[:NAMED]) + more or None)
 
 
 # --- publish ------------------------------------------------------------------------------------------------------
@@ -424,7 +519,7 @@ def build_assets() -> list[dg.AssetsDefinition]:
         sessions,
         *(_ingest_asset(asset_class) for asset_class in ASSET_CLASSES),
         clock,
-        *(_model_asset(model) for model in models),
+        _models_asset(models),
         _publish_asset(models),
     ]
 

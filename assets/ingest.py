@@ -1,24 +1,26 @@
-"""From a source into the raw tables: stage, screen, validate, and store what changed.
+"""From a source into the raw tables: ask, stage, screen, compare, validate, and store what changed.
 
 Here: one asset class at a time, inside one transaction. A row is refused (to meta.quarantine, with its reason), or it
 is the same as what is stored (nothing happens), or it becomes a new version. Nothing stored is changed or removed.
-How a vendor is asked is the source's business, what a row must satisfy the contracts'.
+What is asked for is `refresh`'s business, how a vendor is asked the source's, what a row must satisfy the contracts',
+and what a delivery means beside what is stored `comparison`'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import NamedTuple
 
 import duckdb
 import pandas as pd
 
-from assets import calendars
+from assets import calendars, comparison, refresh
 from assets.contracts import RAW_TABLE, TABLES_OF_CLASS, Table
 from assets.run import Run, log
-from assets.sources.base import AssetClass, Delivery
+from assets.screening import closes_at, screen, staging, stored
+from assets.sources.base import AssetClass, Delivery, Question
 from assets.validation import RuleOutcome, validate
 from assets.warehouse import transaction
 
@@ -48,23 +50,40 @@ class _Unreadable(NamedTuple):
 class Ingested:
     """What became of one asset class.
 
-    `rows_delivered` and `rows_refused` per id; `failures` per id; `usable`, the ids of which the class's first table
-    accepted at least one row; `rows_new` (first versions) and `rows_restated` (later versions) per raw table;
-    `refusals` as (table, id, date, reason), first of all those the database knows.
+    `rows_delivered` and `rows_refused` per id; `continued` per raw table, the ids whose source still is what it was,
+    with or without more at the end; `failures` per id; `usable`, the ids of which the class's first table has at least
+    one good row; `rows_new` (first versions) and `rows_restated` (later versions) per raw table; `refusals` as (table,
+    id, date, reason), first of all those the database knows; `vanished`, the stored (id, day) that a delivery lacked
+    for the first time.
     """
 
     asset_class: AssetClass
     rows_delivered: dict[str, int] = field(default_factory=dict)
     rows_refused: dict[str, int] = field(default_factory=dict)
+    continued: dict[str, set[str]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     usable: list[str] = field(default_factory=list)
     rows_new: dict[str, int] = field(default_factory=dict)
     rows_restated: dict[str, int] = field(default_factory=dict)
     refusals: list[tuple[str, str, date | None, str]] = field(default_factory=list)
+    vanished: list[tuple[str, str]] = field(default_factory=list)
     outcomes: list[RuleOutcome] = field(default_factory=list)
 
+    def fail(self, id_: str, reason: str) -> None:
+        """Note why an id has nothing, or not everything, to show for this run."""
+        self.failures[id_] = _joined(self.failures.get(id_), reason)
 
-def ingest(run: Run, asset_class: AssetClass, since: Mapping[str, date]) -> Ingested:
+
+@dataclass
+class _Staged:
+    """What the deliveries said beside their rows: each id's origin, what nobody could read, and the states to note."""
+
+    origins: dict[str, str] = field(default_factory=dict)
+    unreadable: list[_Unreadable] = field(default_factory=list)
+    states: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+def ingest(run: Run, asset_class: AssetClass) -> Ingested:
     """Fetch one asset class and store what changed.
 
     Raises SourceError when the source cannot be read at all and ContractBroken when validation finds what the screen
@@ -73,28 +92,36 @@ def ingest(run: Run, asset_class: AssetClass, since: Mapping[str, date]) -> Inge
     result = Ingested(asset_class)
     tables = [RAW_TABLE[name] for name in TABLES_OF_CLASS[asset_class]]
     connection = run.connection
+    question = refresh.question(run, asset_class)
     with transaction(connection):
         for table in tables:
             connection.execute(_staging_ddl(table))
-        origins, unreadable = _stage(run, result, tables, since)
+        connection.execute("create or replace temp table covered (table_name varchar, id varchar, first_day date)")
+        staged = _Staged()
+        _stage(run, question, result, staged)
         captured_at = run.started_at if run.source.has_clock else _last_day(connection, run, tables)
         for table in tables:
-            _screen(connection, run, table)
-        result.usable = _accepted_ids(connection, tables[0])
+            screen(run, table)
+        _compare(run, question, tables, captured_at, result, staged)
         verdicts = [validate(_changed_rows(connection, table, captured_at), table) for table in tables]
         for table in tables:
             _store(connection, table, captured_at, result)
             _quarantine(connection, table, captured_at, result)
-        _quarantine_unreadable(connection, unreadable, captured_at, result)
-        _name_the_lost(connection, tables, unreadable, result)
-        _remember_deliveries(connection, result, origins)
+        _quarantine_unreadable(connection, staged.unreadable, captured_at, result)
+        result.usable = _usable_ids(connection, tables[0], result)
+        _name_the_lost(connection, tables, staged.unreadable, result)
+        _name_the_missing(run, question, tables, result, staged)
+        _remember_deliveries(connection, result, staged.origins)
+        _remember_states(run, result, staged.states)
         for table in tables:
-            connection.execute(f"drop table {_staging(table)}")
-            connection.execute(f"drop table {_changes(table)}")
+            for leftover in (staging(table), stored(table), _changes(table)):
+                connection.execute(f"drop table {leftover}")
+        connection.execute("drop table covered")
         # The verdicts come from another process; until they are in, nothing is committed.
         result.outcomes = [outcome for verdict in verdicts for outcome in verdict()]
         if any(outcome.rows_failed for outcome in result.outcomes):
             raise ContractBroken(result.outcomes)
+    run.source.stored(asset_class)
     return result
 
 
@@ -113,10 +140,6 @@ def already_stored(run: Run, asset_class: AssetClass) -> Ingested:
     return result
 
 
-def _staging(table: Table) -> str:
-    return f"temp.staged_{table.name}"
-
-
 def _changes(table: Table) -> str:
     return f"temp.changed_{table.name}"
 
@@ -127,34 +150,41 @@ def _staging_ddl(table: Table) -> str:
     return f"create or replace temp table staged_{table.name} ({columns}, source varchar, refused_for varchar)"
 
 
-def _stage(
-    run: Run, result: Ingested, tables: list[Table], since: Mapping[str, date]
-) -> tuple[dict[str, str], list[_Unreadable]]:
+def _stage(run: Run, question: Question, result: Ingested, staged: _Staged) -> None:
     """Put every delivery into the staging tables, with a row for each delivery in `result`.
 
-    An id may be delivered more than once, say its prices and its market values. Returns each id's origin, and the
-    unreadable rows.
+    An id may be delivered more than once, say its prices and its market values.
     """
-    origins: dict[str, str] = {}
-    unreadable: list[_Unreadable] = []
-    waiting: dict[str, list[pd.DataFrame]] = {table.name: [] for table in tables}
-    for delivery in _counted(run.source.fetch(result.asset_class, since), result.asset_class):
-        origins[delivery.id] = _joined(origins.get(delivery.id), delivery.origin)
-        table_name = RAW_TABLE[next(iter(delivery.tables), tables[0].name)].full_name
-        unreadable += [_Unreadable(table_name, delivery.id, r.payload, r.reason) for r in delivery.rejected]
+    names = TABLES_OF_CLASS[result.asset_class]
+    waiting: dict[str, list[pd.DataFrame]] = {name: [] for name in names}
+    covered: list[tuple[str, str, date | None]] = []
+    for delivery in _counted(run.source.fetch(question), result.asset_class):
+        id_ = delivery.id
+        staged.origins[id_] = _joined(staged.origins.get(id_), delivery.origin)
+        if delivery.is_continuation:
+            for name in delivery.tables:
+                result.continued.setdefault(name, set()).add(id_)
+            if not any(map(len, delivery.tables.values())) and not delivery.rejected and not delivery.failure:
+                continue
+        if delivery.state is not None and delivery.failure is None:
+            staged.states[delivery.origin] = (id_, delivery.state)
+        table_name = RAW_TABLE[next(iter(delivery.tables), names[0])].full_name
+        staged.unreadable += [_Unreadable(table_name, id_, r.payload, r.reason) for r in delivery.rejected]
         rows = len(delivery.rejected)
         for name, frame in delivery.tables.items():
+            covered.append((name, id_, delivery.since or question.since.get(id_)))
             waiting[name].append(frame.assign(source=delivery.origin))
             rows += len(frame)
             if sum(map(len, waiting[name])) >= BATCH_ROWS:
                 _append(run.connection, RAW_TABLE[name], waiting[name])
-        result.rows_delivered[delivery.id] = result.rows_delivered.get(delivery.id, 0) + rows
+        result.rows_delivered[id_] = result.rows_delivered.get(id_, 0) + rows
         if delivery.failure:
-            result.failures[delivery.id] = _joined(result.failures.get(delivery.id), delivery.failure)
-            log.warning("%s failed: %s", delivery.id, delivery.failure)
+            result.fail(id_, delivery.failure)
+            log.warning("%s failed: %s", id_, delivery.failure)
     for name, frames in waiting.items():
         _append(run.connection, RAW_TABLE[name], frames)
-    return origins, unreadable
+    if covered:
+        run.connection.executemany("insert into temp.covered values (?, ?, ?)", covered)
 
 
 def _joined(before: str | None, more: str) -> str:
@@ -172,7 +202,7 @@ def _append(connection: duckdb.DuckDBPyConnection, table: Table, frames: list[pd
         return
     connection.register("batch", pd.concat(frames, ignore_index=True))
     columns = ", ".join((*table.own_columns, "source"))
-    connection.execute(f"insert into {_staging(table)} by name select {columns} from batch")
+    connection.execute(f"insert into {staging(table)} by name select {columns} from batch")
     connection.unregister("batch")
     frames.clear()
 
@@ -181,82 +211,89 @@ def _last_day(connection: duckdb.DuckDBPyConnection, run: Run, tables: list[Tabl
     """When a delivery without a clock was complete: at the end of the last day it could honestly be about."""
     table = tables[0]
     row = connection.execute(
-        f"select max({table.date_column}) from {_staging(table)} where {table.date_column} <= ?",
+        f"select max({table.date_column}) from {staging(table)} where {table.date_column} <= ?",
         [run.started_at.date()],
     ).fetchone()
     # The day of today is not over: what is delivered of it was seen now.
     return min(calendars.end_of_day(row[0]), run.started_at) if row and row[0] else run.started_at
 
 
-def _screen(connection: duckdb.DuckDBPyConnection, run: Run, table: Table) -> None:
-    """Write into each staged row why it is refused: the rules that it breaks, and what only its neighbours tell."""
-    staging = _staging(table)
-    # NaN sorts above every number, so it is taken out before anything is compared. pandas means null by it.
-    doubles = [c.name for c in table.columns if c.type == "double" and c.name in table.own_columns]
-    if doubles:
-        emptied = ", ".join(f"{name} = case when isnan({name}) then null else {name} end" for name in doubles)
-        connection.execute(f"update {staging} set {emptied} where {' or '.join(f'isnan({name})' for name in doubles)}")
-    reasons = [(rule.broken_when, rule.reason) for rule in table.rules]
-    for column in table.columns:
-        if column.name in table.own_columns and not column.is_nullable:
-            reasons.append((f"{column.name} is null", f"{column.name} is missing"))
-    if table.date_column:
-        reasons.append((f"{table.date_column} > $today", "the date lies in the future"))
-    if table.name.endswith("_bars"):
-        reasons.append(
-            (
-                f"{table.date_column} <= $today and {table.date_column} not in "
-                "(select session_date from reference.sessions where calendar = $calendar)",
-                "the date is no session of the calendar",
-            )
-        )
-        for other in (name for name in RAW_TABLE if name.endswith("_bars") and name != table.name):
-            reasons.append(
-                (
-                    f"instrument_id in (select instrument_id from {RAW_TABLE[other].full_name}) or instrument_id in "
-                    "(select instrument_id from reference.instruments where calendar <> $calendar)",
-                    f"the id belongs to {other.removesuffix('_bars')}",
-                )
-            )
-    values = {"today": run.started_at.date(), "calendar": _calendar(table)}
-    conditions = ",\n".join(
-        f"case when {condition} then '{reason.replace(chr(39), chr(39) * 2)}' end" for condition, reason in reasons
-    )
-    statement = f"update {staging} set refused_for = nullif(concat_ws('; ', {conditions}), '')"
-    connection.execute(statement, {name: value for name, value in values.items() if f"${name}" in statement})
-    _screen_duplicates(connection, table)
+def _compare(
+    run: Run, question: Question, tables: list[Table], captured_at: datetime, result: Ingested, staged: _Staged
+) -> None:
+    """Refuse the symbols whose delivery would spoil what is stored, and note what has vanished from the others."""
+    connection, parameters = run.connection, run.parameters
+    refused: dict[str, str] = {}
+    if tables[0].is_bars:
+        refused |= _compare_prices(run, question, tables, result, staged)
+    for table in tables:
+        if table.date_column and table.name != "equity_actions":
+            refused |= comparison.fragments(connection, table, parameters)
+    if run.is_accepting:
+        refused = {}
+    for id_, reason in refused.items():
+        result.fail(id_, f"refused, and what is stored stays: {reason}")
+        log.warning("%s refused: %s", id_, reason)
+    comparison.refuse_whole(connection, tables, refused)
+    for table in tables:
+        if table.date_column:
+            result.vanished += comparison.note_vanished(connection, table, captured_at, list(refused))
 
 
-def _screen_duplicates(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Refuse what is there twice: the copies of equal rows, and all of those that contradict one another."""
-    staging = _staging(table)
-    key = ", ".join(table.key)
-    values = ", ".join(table.value_columns) or "1"
-    connection.execute(
-        f"""
-        with numbered as (
-            select
-                rowid as row_number_in_table,
-                row_number() over (partition by {key} order by rowid) as copy,
-                count(*) over (partition by {key}) as copies,
-                min(hash({values})) over (partition by {key}) = max(hash({values})) over (partition by {key}) as is_same
-            from {staging}
-            where refused_for is null
-        )
-        update {staging} set refused_for = case
-            when numbered.is_same then 'the same row is there more than once'
-            else 'different rows for the same key'
-        end
-        from numbered
-        where rowid = numbered.row_number_in_table and copies > 1 and (copy > 1 or not is_same)
-        """
-    )
+def _compare_prices(
+    run: Run, question: Question, tables: list[Table], result: Ingested, staged: _Staged
+) -> dict[str, str]:
+    """The instruments whose prices do not follow on those stored, each with the reason.
+
+    Where a split put the prices on a new scale, the whole history is asked for: prices on both sides never meet.
+    """
+    connection, parameters, bars = run.connection, run.parameters, tables[0]
+    overlaps = comparison.overlaps(connection, bars, parameters)
+    parts = frozenset(id_ for id_, o in overlaps.items() if o.is_rescaled(parameters) and id_ in question.since)
+    lost: dict[str, str] = {}
+    if parts:
+        log.info("%s: asking for the whole history, as the prices are on a new scale", ", ".join(sorted(parts)))
+        _take_back(connection, tables, parts, result)
+        _stage(run, replace(question, since={}, only=parts, seen={}), result, staged)
+        for table in tables:
+            screen(run, table)
+        factors = {id_: overlaps[id_].middle for id_ in parts}
+        overlaps = comparison.overlaps(connection, bars, parameters)
+        lost = {
+            id_: f"the prices are {factor:.4g} times those stored, and the whole history on that scale did not come"
+            for id_, factor in factors.items()
+            if id_ not in overlaps or not overlaps[id_].is_rescaled(parameters)
+        }
+    rescaled = {id_: overlap.middle for id_, overlap in overlaps.items() if overlap.is_rescaled(parameters)}
+    splits = next((table for table in tables if table.name == "equity_actions"), None)
+    doubts = {id_: overlap.doubt(parameters) for id_, overlap in overlaps.items()}
+    return {
+        **comparison.unexplained(connection, rescaled, splits, parameters),
+        **{id_: doubt for id_, doubt in doubts.items() if doubt is not None},
+        **lost,
+    }
 
 
-def _accepted_ids(connection: duckdb.DuckDBPyConnection, table: Table) -> list[str]:
+def _take_back(
+    connection: duckdb.DuckDBPyConnection, tables: list[Table], ids: frozenset[str], result: Ingested
+) -> None:
+    """Forget what was delivered of some ids, since more of it is to come."""
+    for id_ in ids:
+        for table in tables:
+            connection.execute(f"delete from {staging(table)} where {table.key[0]} = ?", [id_])
+        connection.execute("delete from temp.covered where id = ?", [id_])
+        result.rows_delivered.pop(id_, None)
+
+
+def _usable_ids(connection: duckdb.DuckDBPyConnection, table: Table, result: Ingested) -> list[str]:
+    """The ids that the class has good data of: delivered now, or stored and still in the source."""
     key = table.key[0]
-    accepted = f"select distinct {key} from {_staging(table)} where refused_for is null order by {key}"
-    return [id_ for (id_,) in connection.execute(accepted).fetchall()]
+    accepted = connection.execute(f"select distinct {key} from {staging(table)} where refused_for is null").fetchall()
+    continued = connection.execute(
+        f"select distinct {key} from {table.full_name} where list_contains(?, {key})",
+        [sorted(result.continued.get(table.name, ()))],
+    ).fetchall()
+    return sorted({id_ for (id_,) in accepted + continued})
 
 
 def _changed_rows(
@@ -265,40 +302,29 @@ def _changed_rows(
     """The accepted rows that differ from the last stored version, each with the version it would become.
 
     A bar that was stored before its session was over becomes a new version when it is seen again afterwards, even with
-    the same values: that is what makes it final.
+    the same values: that is what makes it final. A row that merely knows less than the stored one is no change.
     """
-    staging = _staging(table)
     same_key = " and ".join(f"staged.{name} is not distinct from stored.{name}" for name in table.key)
-    differs = " or ".join(f"staged.{name} is distinct from stored.{name}" for name in table.value_columns) or "false"
-    closing = ""
-    if table.name.endswith("_bars"):
-        differs += " or (stored.captured_at < sessions.closes_at and $captured_at >= sessions.closes_at)"
-        closing = (
-            "left join reference.sessions as sessions "
-            f"on sessions.calendar = '{_calendar(table)}' and sessions.session_date = stored.session_date"
+    differs = " or ".join(
+        f"(staged.{name} is not null and staged.{name} is distinct from stored.{name})"
+        if table.is_bars
+        else f"staged.{name} is distinct from stored.{name}"
+        for name in table.value_columns
+    )
+    if table.is_bars:
+        differs += (
+            f" or (stored.captured_at < {closes_at(table, 'stored')} and $captured_at >= {closes_at(table, 'stored')})"
         )
     statement = f"""
         create or replace temp table changed_{table.name} as
-        with stored as (
-            select *
-            from {table.full_name}
-            where {table.key[0]} in (select {table.key[0]} from {staging})
-            qualify row_number() over (partition by {", ".join(table.key)} order by version desc) = 1
-        )
         select staged.* exclude (refused_for), coalesce(stored.version, 0) + 1 as version
-        from {staging} as staged
-        left join stored on {same_key}
-        {closing}
-        where staged.refused_for is null and (stored.version is null or {differs})
+        from {staging(table)} as staged
+        left join {stored(table)} as stored on {same_key}
+        where staged.refused_for is null and (stored.version is null or {differs or "false"})
         order by {", ".join(f"staged.{name}" for name in table.key)}
         """
-    connection.execute(statement, {"captured_at": captured_at} if closing else None)
+    connection.execute(statement, {"captured_at": captured_at} if table.is_bars else None)
     return connection.table(_changes(table))
-
-
-def _calendar(table: Table) -> str:
-    """The calendar that a table of bars follows."""
-    return calendars.CRYPTO_CALENDAR if table.name.startswith("crypto") else calendars.EQUITY_CALENDAR
 
 
 def _store(connection: duckdb.DuckDBPyConnection, table: Table, captured_at: datetime, result: Ingested) -> None:
@@ -323,11 +349,11 @@ def _quarantine(connection: duckdb.DuckDBPyConnection, table: Table, captured_at
             {day} as session_date,
             refused_for as reason,
             to_json(struct_pack({payload}))::varchar as payload
-        from {_staging(table)}
+        from {staging(table)}
         where refused_for is not null
     """
     for id_, rows in connection.execute(
-        f"select coalesce({table.key[0]}, ''), count(*) from {_staging(table)} where refused_for is not null group by 1"
+        f"select coalesce({table.key[0]}, ''), count(*) from {staging(table)} where refused_for is not null group by 1"
     ).fetchall():
         result.rows_refused[id_] = result.rows_refused.get(id_, 0) + rows
     result.refusals += connection.execute(
@@ -366,14 +392,30 @@ def _name_the_lost(
         refused = {row.id: row.reason for row in unreadable if row.table_name == table.full_name}
         for id_, rows, bad, reason in connection.execute(
             f"select coalesce({table.key[0]}, ''), count(*), count(refused_for), max(refused_for) "
-            f"from {_staging(table)} group by all"
+            f"from {staging(table)} group by all"
         ).fetchall():
             refused.pop(id_, None)
             if rows == bad:
                 refused[id_] = reason
         for id_, reason in sorted(refused.items()):
-            why = f"every row for {table.full_name} was refused: {reason}"
-            result.failures[id_] = "; ".join(filter(None, (result.failures.get(id_), why)))
+            if reason not in result.failures.get(id_, ""):
+                result.fail(id_, f"every row for {table.full_name} was refused: {reason}")
+
+
+def _name_the_missing(run: Run, question: Question, tables: list[Table], result: Ingested, staged: _Staged) -> None:
+    """An id that used to be delivered and is not any more has failed, unless it ended or nobody wants it."""
+    if question.only is not None:
+        return
+    listed = {item.id for item in run.universe.instruments} | {s.id for s in run.universe.series}
+    ended = {item.id for item in run.universe.instruments if item.valid_to is not None}
+    for id_, origin in run.connection.execute(
+        "select id, origin from meta.deliveries where asset_class = ? order by id", [result.asset_class]
+    ).fetchall():
+        is_wanted = id_ in listed or not run.source.has_clock
+        if id_ not in staged.origins and is_wanted and id_ not in ended:
+            staged.origins[id_] = origin
+            result.rows_delivered[id_] = 0
+            result.fail(id_, "not delivered any more; what is stored stays")
 
 
 def _add_to_quarantine(connection: duckdb.DuckDBPyConnection, refused: str, captured_at: datetime) -> None:
@@ -410,7 +452,24 @@ def _remember_deliveries(connection: duckdb.DuckDBPyConnection, result: Ingested
         ],
         columns=["asset_class", "id", "origin", "rows_delivered", "rows_quarantined", "failure"],
     )
-    connection.execute("delete from meta.deliveries where asset_class = ?", [result.asset_class])
+    # What has nothing new, or was not asked for, keeps its row.
     connection.register("deliveries", frame.astype({"failure": "object"}))
+    connection.execute(
+        "delete from meta.deliveries where asset_class = ? and id in (select id from deliveries)", [result.asset_class]
+    )
     connection.execute("insert into meta.deliveries by name select * from deliveries")
     connection.unregister("deliveries")
+
+
+def _remember_states(run: Run, result: Ingested, states: Mapping[str, tuple[str, str]]) -> None:
+    """Note the states of the origins of which everything good is stored now, so that they are not read again."""
+    judged_by = refresh.rules(run)
+    for origin, (id_, state) in states.items():
+        run.connection.execute(
+            "delete from meta.source_states where asset_class = ? and origin = ?", [result.asset_class, origin]
+        )
+        if id_ not in result.failures:
+            run.connection.execute(
+                "insert into meta.source_states by name select ? as asset_class, ? as origin, ? as state, ? as rules",
+                [result.asset_class, origin, state, judged_by],
+            )

@@ -3,8 +3,8 @@
     sql/<schema>/<table>.sql     one select; the header says what the table is, comments say what the columns are
 
 Here: everything about the files as files. What a table means stands in its file and nowhere else. A header line is
-`-- key: value` with the keys of `Model`; a column is described by the comment behind it in the CTE named final;
-`$name` is a number from parameters.yaml.
+`-- key: value` with the keys of `Model` (`form` where it is not a table); a column is described by the comment behind
+it in the CTE named final; `$name` is a number from parameters.yaml.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 
@@ -31,6 +32,10 @@ _DESCRIBED_COLUMN = re.compile(r"(\w+),?\s+-- (.+)$")
 _FINAL = re.compile(r"^(?:with )?final as \(\n(.*?)^    from", re.MULTILINE | re.DOTALL)
 
 
+Form = Literal["table", "view", "macro"]
+FORMS: tuple[Form, ...] = ("table", "view", "macro")
+
+
 class ModelError(Exception):
     """A model file does not fit. The message names the file and what is wrong with it."""
 
@@ -40,7 +45,8 @@ class Model:
     """One SQL file.
 
     `grain` are the columns that tell rows apart; `known_at` is the column with the instant at which a row could first
-    be known, or None where the whole table is true as of the run's clock.
+    be known, or None where the whole table is true as of the run's clock. `form` is table, view (a query under a name,
+    for what several models need and nobody else) or macro (a question to the published file, asked with `as_of_at`).
     """
 
     schema: str
@@ -49,6 +55,7 @@ class Model:
     description: str
     grain: tuple[str, ...]
     known_at: str | None
+    form: Form
     column_descriptions: Mapping[str, str]
 
     @property
@@ -104,6 +111,9 @@ def read_model(path: Path) -> Model:
     for key in ("description", "grain", "known_at"):
         if not header.get(key):
             raise ModelError(f"sql/{name}: the header has no line '-- {key}: ...'")
+    form = next((form for form in FORMS if form == header.get("form", "table")), None)
+    if form is None:
+        raise ModelError(f"sql/{name}: the form is none of {', '.join(FORMS)}")
     final = _FINAL.search(text)
     if final is None:
         raise ModelError(f"sql/{name}: there is no CTE named final")
@@ -119,6 +129,7 @@ def read_model(path: Path) -> Model:
         known_at=None
         if header["known_at"].startswith("the run's clock")
         else header["known_at"].split()[0].rstrip(","),
+        form=form,
         column_descriptions=columns,
     )
 
@@ -138,24 +149,32 @@ def read_models(folder: Path = SQL_FOLDER) -> tuple[Model, ...]:
 
 def run_model(
     connection: duckdb.DuckDBPyConnection, model: Model, parameters: Mapping[str, Parameter]
-) -> tuple[int, list[Column]]:
-    """Build the table anew. Returns its number of rows and its columns.
+) -> tuple[int | None, list[Column]]:
+    """Build the table anew. Returns its number of rows (None unless it is one) and its columns.
 
     Raises ModelError when the columns and the comments that describe them are not the same.
     """
+    name, query = model.full_name, model.sql(parameters)
     with transaction(connection):
-        connection.execute(f"create or replace table {model.full_name} as {model.sql(parameters)}")
+        if model.form == "macro":
+            connection.execute(f"create or replace macro {name}(as_of_at) as table {query}")
+            connection.execute(f"comment on macro table {name} is {_literal(model.description)}")
+            return None, describe(connection, model)
+        connection.execute(f"create or replace {model.form} {name} as {query}")
         columns = describe(connection, model)
-        connection.execute(f"comment on table {model.full_name} is {_literal(model.description)}")
+        connection.execute(f"comment on {model.form} {name} is {_literal(model.description)}")
         for column in columns:
-            connection.execute(f"comment on column {model.full_name}.{column.name} is {_literal(column.description)}")
+            connection.execute(f"comment on column {name}.{column.name} is {_literal(column.description)}")
+    if model.form == "view":
+        return None, columns
     rows = connection.execute(f"select count(*) from {model.full_name}").fetchall()[0][0]
     return int(rows), columns
 
 
 def describe(connection: duckdb.DuckDBPyConnection, model: Model) -> list[Column]:
     """The columns of the built table with their descriptions. Raises ModelError as `run_model` does."""
-    types = {row[0]: row[1].lower() for row in connection.execute(f"describe {model.full_name}").fetchall()}
+    rows = f"{model.full_name}('2000-01-01')" if model.form == "macro" else model.full_name
+    types = {row[0]: row[1].lower() for row in connection.execute(f"describe from {rows}").fetchall()}
     undescribed = [name for name in types if name not in model.column_descriptions]
     if undescribed:
         raise ModelError(f"{model.sql_path}: no comment describes {', '.join(undescribed)}")
@@ -177,7 +196,12 @@ class ModelCheck:
 
 
 def check_model(connection: duckdb.DuckDBPyConnection, model: Model, columns: Iterable[Column]) -> list[ModelCheck]:
-    """The checks that every model must pass: its grain is unique, no value is NaN, nothing comes from the future."""
+    """The checks that every table must pass: its grain is unique, no value is NaN, nothing comes from the future.
+
+    What is no table has none: what is wrong in a view shows in the tables that read it.
+    """
+    if model.form != "table":
+        return []
     checks = {
         "grain_is_unique": (
             f"{', '.join(model.grain)} tell rows apart",

@@ -7,7 +7,9 @@ path gets the old or the new file, never a part of one.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -40,13 +42,18 @@ class Published:
 def publish(run: Run, status: str) -> Published:
     """Write the published file of the run, with the run itself marked as `status` in it.
 
-    Raises PublishError when the new file does not hold what the warehouse holds.
+    Raises PublishError when the new file does not hold what the warehouse holds. Whatever is raised, nothing of the
+    new file stays: a disk that is full must not be fuller afterwards.
     """
     new = run.published.with_name(run.published.name + ".tmp")
     _remove(new)
-    counts = _build(run, new, status)
-    _check(new, counts)
-    _swap(new, run.published)
+    try:
+        counts = _build(run, new, status)
+        _check(new, counts)
+        _swap(new, run.published)
+    except BaseException:
+        _remove(new)
+        raise
     finish(run.connection, run.id, status)
     return Published(run.published, len(counts), sum(counts.values()), run.published.stat().st_size)
 
@@ -55,6 +62,24 @@ def finish(connection: duckdb.DuckDBPyConnection, run_id: str, status: str, data
     """Mark a run as ended."""
     table = "meta.runs" if database is None else f"{database}.meta.runs"
     connection.execute(f"update {table} set status = ?, finished_at = now() where run_id = ?", [status, run_id])
+
+
+def settle(run: Run) -> None:
+    """Mark as published those runs that ended between swapping in their file and saying so in the warehouse.
+
+    The file that readers have tells of them.
+    """
+    running = run.connection.execute("select list(run_id) from meta.runs where status = 'running'").fetchall()[0][0]
+    if not running or not run.published.exists():
+        return
+    told: list[tuple[str, datetime, str]] = []
+    # A file that cannot be read tells nothing, and this run will replace it.
+    with suppress(duckdb.Error), duckdb.connect(str(run.published), read_only=True) as reader:
+        told = reader.execute(
+            "select status, finished_at, run_id from meta.runs where list_contains(?, run_id)", [running]
+        ).fetchall()
+    for row in told:
+        run.connection.execute("update meta.runs set status = ?, finished_at = ? where run_id = ?", row)
 
 
 def _build(run: Run, path: Path, status: str) -> dict[str, int]:
@@ -69,6 +94,11 @@ def _build(run: Run, path: Path, status: str) -> dict[str, int]:
         f"select schema_name, table_name, column_name, comment from duckdb_columns() "
         f"where database_name = current_database() and schema_name in ({listed}) and comment is not null"
     ).fetchall()
+    macros = connection.execute(
+        f"select schema_name, function_name, macro_definition, comment from duckdb_functions() "
+        f"where function_type = 'table_macro' and not internal and database_name = current_database() "
+        f"and schema_name in ({listed}) order by all"
+    ).fetchall()
     connection.execute(f"attach '{_quoted(str(path))}' as snapshot (storage_version '{STORAGE_VERSION}')")
     try:
         counts: dict[str, int] = {}
@@ -80,11 +110,21 @@ def _build(run: Run, path: Path, status: str) -> dict[str, int]:
                 connection.execute(f"create table snapshot.{name} as from {name}")
                 connection.execute(f"comment on table snapshot.{name} is '{_quoted(comment or '')}'")
                 counts[name] = connection.execute(f"select count(*) from {name}").fetchall()[0][0]
+            for schema, macro, definition, comment in macros:
+                name = f"snapshot.{schema}.{macro}"
+                connection.execute(f"create macro {name}(as_of_at) as table {definition}")
+                connection.execute(f"comment on macro table {name} is '{_quoted(comment or '')}'")
             for schema, table, column, comment in columns:
                 connection.execute(f"comment on column snapshot.{schema}.{table}.{column} is '{_quoted(comment)}'")
             finish(connection, run.id, status, "snapshot")
-    finally:
-        connection.execute("detach snapshot")
+        # Detaching would do it as well, but would not say why it could not.
+        connection.execute("checkpoint snapshot")
+    except BaseException:
+        # Where writing failed, detaching tries again and fails as well; the first reason is the one to tell.
+        with suppress(duckdb.Error):
+            connection.execute("detach snapshot")
+        raise
+    connection.execute("detach snapshot")
     return counts
 
 

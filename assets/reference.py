@@ -77,7 +77,7 @@ def write_clock(run: Run) -> date:
 
 def _span_of_bars(connection: duckdb.DuckDBPyConnection) -> tuple[date, date] | None:
     """The days that the stored bars begin and end with; None when there are none."""
-    bars = [f"select session_date from {table.full_name}" for table in RAW_TABLES if table.name.endswith("_bars")]
+    bars = [f"select session_date from {table.full_name}" for table in RAW_TABLES if table.is_bars]
     row = connection.execute(
         f"select min(session_date), max(session_date) from ({' union all '.join(bars)})"
     ).fetchone()
@@ -85,20 +85,27 @@ def _span_of_bars(connection: duckdb.DuckDBPyConnection) -> tuple[date, date] | 
 
 
 def write_releases(run: Run) -> int:
-    """Work out when each stored macro observation became public. Returns the number of observations.
+    """Work out when each macro observation became public, stored or due since. Returns the number of observations.
 
-    A series without a rule (it is not in the universe) gets the most cautious one for a daily series: the next
-    business day at noon.
+    Due are those that the frequency of a series leads to expect after its last one, up to the day of the run. A series
+    without a rule (it is not in the universe) gets the most cautious one for a daily series: the next business day at
+    noon.
     """
     observed = run.connection.execute(
         f"select distinct series_id, observation_date from {RAW_TABLE['macro_observations'].full_name}"
     ).df()
-    rules = {series.id: calendars.ReleaseRule(series.release) for series in run.universe.series}
-    unknown = calendars.ReleaseRule("next business day 12:00")
-    parts = [
-        rows.assign(released_at=rules.get(str(series_id), unknown).released_at(rows["observation_date"]))
-        for series_id, rows in observed.groupby("series_id", sort=True)
-    ]
+    listed = {series.id: series for series in run.universe.series}
+    parts = []
+    for series_id, rows in observed.groupby("series_id", sort=True):
+        series = listed.get(str(series_id))
+        days = rows["observation_date"]
+        if series is not None:
+            due = calendars.observations_due(series.frequency, days.max().date(), run.started_at.date())
+            days = pd.concat([days.astype(due.dtype), due], ignore_index=True) if len(due) else days
+        rule = calendars.ReleaseRule(series.release if series else "next business day 12:00")
+        parts.append(
+            pd.DataFrame({"series_id": series_id, "observation_date": days, "released_at": rule.released_at(days)})
+        )
     frame = pd.concat(parts) if parts else pd.DataFrame(columns=["series_id", "observation_date", "released_at"])
     with transaction(run.connection):
         _replace(run.connection, "reference.releases", frame)

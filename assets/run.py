@@ -25,7 +25,11 @@ log = logging.getLogger("cascade")
 
 @dataclass(frozen=True)
 class Run:
-    """One run. `as_of` is set when a past state is asked for; `started_at` is the wall clock, read once."""
+    """One run. `as_of` is set when a past state is asked for; `started_at` is the wall clock, read once.
+
+    With `is_full` everything is asked for anew; `symbols` names the only ones asked for (none: all). With
+    `is_accepting` what contradicts the stored history is stored all the same, as new versions.
+    """
 
     id: str
     connection: duckdb.DuckDBPyConnection
@@ -36,6 +40,9 @@ class Run:
     as_of: date | None
     started_at: datetime
     code_version: str
+    is_full: bool = False
+    is_accepting: bool = False
+    symbols: tuple[str, ...] = ()
 
     @property
     def published(self) -> Path:

@@ -27,6 +27,13 @@ SCHEMAS = ("raw", "reference", "core", "intermediate", "marts", "meta")
 # How often a waiting run looks whether the lock is free.
 LOCK_POLL_SECONDS = 0.2
 
+# What the operating system, DuckDB and SQLite say when there is no room for more, and when there never was any.
+_NO_ROOM = re.compile("no space left on device|file too large|quota exceeded|disk is full|disk i/o error", re.I)
+_NO_WRITING = re.compile(
+    "read-only file system|readonly database|permission denied|operation not permitted|unable to open database file",
+    re.I,
+)
+
 
 class WarehouseError(Exception):
     """The warehouse cannot be used. The message is one line: what is wrong, and the cure."""
@@ -61,6 +68,15 @@ class Home:
         return self.folder / f".warehouse-asof-{as_of}.duckdb"
 
 
+def unwritable(folder: Path, said: str) -> str | None:
+    """The line for a person when what was said means that the folder cannot be written, with the cure. Else None."""
+    if words := _NO_ROOM.search(said):
+        return f"{folder} cannot be written: {words[0]}; make room on its disk or choose another --home, and run again"
+    if words := _NO_WRITING.search(said):
+        return f"{folder} cannot be written: {words[0]}; choose another --home"
+    return None
+
+
 @contextmanager
 def writing(
     home: Home, as_of: date | None, wait_seconds: float, tell: Callable[[str], None]
@@ -76,15 +92,15 @@ def writing(
     except OSError as error:
         raise WarehouseError(f"{home.folder} cannot be created: {error.strerror}; choose another --home") from error
     with locked(home.lock, wait_seconds, tell):
+        _clear(home)
         if as_of is None:
             with _connected(home.warehouse) as connection:
                 yield connection
             return
         scratch = home.scratch(as_of)
-        _remove(scratch)
-        if home.warehouse.exists():
-            _copy_closed(home.warehouse, scratch)
         try:
+            if home.warehouse.exists():
+                _copy_closed(home.warehouse, scratch)
             with _connected(scratch) as connection:
                 yield connection
         finally:
@@ -94,6 +110,8 @@ def writing(
 @contextmanager
 def _connected(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = _connect(path)
+    # What a killed run had to put aside. Only now is it sure that no other program has the database open.
+    shutil.rmtree(f"{path}.tmp", ignore_errors=True)
     try:
         prepare(connection)
         yield connection
@@ -116,7 +134,8 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
             raise WarehouseError(
                 f"{path} is held by {holder[1]} (PID {holder[2]}); close it there, and read the published file instead"
             ) from error
-        raise WarehouseError(f"{path} cannot be opened: {_first_line(error)}") from error
+        said = _first_line(error)
+        raise WarehouseError(unwritable(path.parent, said) or f"{path} cannot be opened: {said}") from error
     connection.execute("set timezone = 'UTC'")
     return connection
 
@@ -158,7 +177,10 @@ def locked(path: Path, wait_seconds: float, tell: Callable[[str], None]) -> Iter
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise WarehouseError(f"{path.parent} cannot be written: {error.strerror}; choose another --home") from error
+        said = error.strerror or str(error)
+        raise WarehouseError(
+            unwritable(path.parent, said) or f"{path.parent} cannot be written: {said}; choose another --home"
+        ) from error
     try:
         deadline = time.monotonic() + wait_seconds
         told = False
@@ -201,6 +223,12 @@ def _copy_closed(source: Path, target: Path) -> None:
     if source.with_name(source.name + ".wal").exists():
         _connect(source).close()
     shutil.copyfile(source, target)
+
+
+def _clear(home: Home) -> None:
+    """Remove what killed runs left: copies for a past day, and files that were to be published."""
+    for leftover in (*home.folder.glob(".warehouse-asof-*.duckdb"), *home.folder.glob("cascade*.duckdb.tmp")):
+        _remove(leftover)
 
 
 def _remove(path: Path) -> None:

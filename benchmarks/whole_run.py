@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 
 
-def timed_run(home: str, source: str, path: str) -> float:
+def timed_run(home: str, source: str, path: str, *more: str) -> float:
     """Wall seconds of one run. Exits when the run does not publish."""
-    command = [str(Path(sys.executable).with_name("cascade")), "run", "--source", source, "--home", home]
+    command = [str(Path(sys.executable).with_name("cascade")), "run", "--source", source, "--home", home, *more]
     if path:
         command += ["--path", path]
     begin = time.perf_counter()

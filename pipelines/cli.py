@@ -11,10 +11,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+from uuid import uuid4
 
 import click
 
@@ -22,7 +25,7 @@ from assets import validation
 from assets.parameters import ParametersError
 from assets.sources.base import SourceError
 from assets.universe import UniverseError
-from assets.warehouse import Home, WarehouseError, locked
+from assets.warehouse import Home, WarehouseError, locked, unwritable
 from pipelines.console import Console, Progress
 from pipelines.settings import ROOT, SOURCES, SettingsError, build_source, home_folder, parse_as_of
 
@@ -59,8 +62,14 @@ def main() -> None:
 @click.option("--path", default="", envvar="CASCADE_PATH", metavar="DIR", help="The folder of --source files.")
 @_home
 @_as_of
-def run(source: str, path: str, home: str, as_of: str) -> None:
+@click.option("--full", is_flag=True, help="Ask for whole histories instead of what may have changed.")
+@click.option("--symbol", "symbols", multiple=True, metavar="ID", help="Ask for this one only, whole; may be repeated.")
+@click.option("--accept", is_flag=True, help="With --symbol: store what comes even if it contradicts what is stored.")
+def run(source: str, path: str, home: str, as_of: str, full: bool, symbols: tuple[str, ...], accept: bool) -> None:
     """Fetch, check, derive and publish.
+
+    A refresh asks for the last thirty sessions of each symbol and for sessions that are missing; everything older stays
+    as it is stored.
 
     With --as-of nothing stored is changed: what was known at that day's end (UTC) goes into a file of its own,
     cascade-asof-DATE.duckdb.
@@ -76,21 +85,29 @@ def run(source: str, path: str, home: str, as_of: str) -> None:
         _fail(str(error), WRONG_USAGE)
     except (UniverseError, ParametersError) as error:
         _fail(str(error), NOT_PUBLISHED)
+    if accept and not symbols:
+        _fail("--accept needs --symbol: only what you name is taken on your word", WRONG_USAGE)
     if as_of and source == "live" and not where.warehouse.exists():
         _fail("nothing live is stored yet to look back on; run once without --as-of", NOT_PUBLISHED)
     validation.warm_up()
-    settings = {"source": source, "path": path, "home": str(where.folder), "as_of": as_of}
-    try:
-        with _instance(where) as instance, Progress(console):
-            result = _execute(instance, settings)
-    except WarehouseError as error:
-        _fail(str(error), NOT_PUBLISHED)
-    if not result.success:
-        _fail(f"not published: {_reason(result)}", NOT_PUBLISHED)
+    settings = {
+        "source": source,
+        "path": path,
+        "home": str(where.folder),
+        "as_of": as_of,
+        "full": full,
+        "symbols": list(symbols),
+        "accept": accept,
+    }
+    run_id = str(uuid4())
+    if failure := _run(where, console, run_id, settings):
+        if not _is_published(where.published(day), run_id):
+            _fail(f"not published: {failure}", NOT_PUBLISHED)
+        click.echo(f"cascade: published, but what came after it failed: {failure}", err=True)
     from pipelines import summary
 
     with _open(where, source, day) as reader:
-        has_troubles = summary.show_run(console, reader, result.run_id, where.published(day), source)
+        has_troubles = summary.show_run(console, reader, run_id, where.published(day), source)
     sys.exit(PUBLISHED_WITH_FAILURES if has_troubles else PUBLISHED)
 
 
@@ -153,9 +170,15 @@ def query(sql: str, source: str, home: str, as_of: str, as_json: bool, as_csv: b
 def ui(source: str, path: str, home: str, port: int) -> None:
     """Open the Dagster UI, with the daemon that runs schedules, on 127.0.0.1."""
     where = Home(home_folder(source, home))
+    try:
+        folder = _dagster_home(where)
+        with _history(where):
+            pass
+    except WarehouseError as error:
+        _fail(str(error), NOT_PUBLISHED)
     environment = {
         **os.environ,
-        "DAGSTER_HOME": str(_dagster_home(where)),
+        "DAGSTER_HOME": str(folder),
         "CASCADE_SOURCE": source,
         "CASCADE_PATH": str(Path(path).resolve()) if path else os.environ.get("CASCADE_PATH", ""),
         "CASCADE_HOME": str(where.folder),
@@ -168,11 +191,71 @@ def ui(source: str, path: str, home: str, port: int) -> None:
         sys.exit(0)
 
 
-def _execute(instance: DagsterInstance, settings: dict[str, str]) -> ExecuteInProcessResult:
+def _run(where: Home, console: Console, run_id: str, settings: dict[str, object]) -> str | None:
+    """Run everything. Returns why it failed, in one line, or None."""
+    try:
+        with Progress(console), _without_asides(), _history(where) as instance:
+            result = _execute(instance, run_id, settings)
+            return None if result.success else _reason(result, where)
+    except WarehouseError as error:
+        return str(error)
+
+
+@contextmanager
+def _history(where: Home) -> Iterator[DagsterInstance]:
+    """Dagster's own history, with the runs in it that were killed marked as failed.
+
+    Raises WarehouseError when it cannot be written. That comes from no step, so no step's result would tell of it.
+    """
+    import sqlite3
+
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from pipelines.resources import close_dead_runs
+
+    try:
+        with _instance(where) as instance:
+            close_dead_runs(instance)
+            yield instance
+    except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+        raise WarehouseError(_for_a_person(f"{type(error).__name__}: {error}", where)) from error
+
+
+@contextmanager
+def _without_asides() -> Iterator[None]:
+    """Keep off the terminal what Dagster writes to standard error about failures that it raises as well."""
+    sys.stderr.flush()
+    descriptor = sys.stderr.fileno()
+    kept = os.dup(descriptor)
+    try:
+        with Path(os.devnull).open("w") as nothing:
+            os.dup2(nothing.fileno(), descriptor)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, descriptor)
+        os.close(kept)
+
+
+def _is_published(path: Path, run_id: str) -> bool:
+    """Whether the file that readers open is the one of this run."""
+    import duckdb
+
+    try:
+        with duckdb.connect(str(path), read_only=True) as reader:
+            return bool(reader.execute("select 1 from meta.runs where run_id = ?", [run_id]).fetchall())
+    except duckdb.Error:
+        return False
+
+
+def _execute(instance: DagsterInstance, run_id: str, settings: dict[str, object]) -> ExecuteInProcessResult:
     from pipelines.definitions import defs
+    from pipelines.resources import PROCESS_TAG
 
     return defs.resolve_job_def("everything").execute_in_process(
         instance=instance,
+        run_id=run_id,
+        tags={PROCESS_TAG: str(os.getpid())},
         run_config={
             "resources": {"run": {"config": settings}},
             # What steps say is shown by Progress; Dagster's own event stream stays in its database.
@@ -182,7 +265,7 @@ def _execute(instance: DagsterInstance, settings: dict[str, str]) -> ExecuteInPr
     )
 
 
-def _reason(result: ExecuteInProcessResult) -> str:
+def _reason(result: ExecuteInProcessResult, where: Home) -> str:
     """Why a run did not publish, in one line."""
     reasons = [
         f"{check.asset_key.path[-1]}: {check.description or check.check_name}"
@@ -191,10 +274,17 @@ def _reason(result: ExecuteInProcessResult) -> str:
     ]
     for event in result.all_events:
         if event.is_step_failure and not reasons:
-            reasons.append(f"{event.step_key}: {_raised(event.step_failure_data.error)}")
+            raised = _raised(event.step_failure_data.error)
+            reasons.append(unwritable(where.folder, raised) or f"{event.step_key}: {raised}")
         elif event.is_job_failure and not reasons:  # no step was to blame: the run could not even begin
-            reasons.append(_raised(event.job_failure_data.error))
+            reasons.append(_for_a_person(_raised(event.job_failure_data.error), where))
     return "; ".join(dict.fromkeys(reasons))
+
+
+def _for_a_person(said: str, where: Home) -> str:
+    """The first line of what was raised, with the cure where it is known."""
+    line = said.strip().splitlines()[0]
+    return unwritable(where.folder, line) or line
 
 
 def _raised(error: SerializableErrorInfo | None) -> str:
@@ -209,6 +299,7 @@ def _raised(error: SerializableErrorInfo | None) -> str:
 
 
 def _instance(where: Home) -> DagsterInstance:
+    """The instance whose history lies in the home."""
     from dagster import DagsterInstance
 
     from pipelines.history import write_history_without_waiting
@@ -232,7 +323,10 @@ def _dagster_home(where: Home) -> Path:
                 link.unlink(missing_ok=True)
                 link.symlink_to(ROOT / "dagster.yaml")
     except OSError as error:
-        _fail(f"{folder} cannot be written: {error.strerror}; choose another --home", NOT_PUBLISHED)
+        said = error.strerror or str(error)
+        raise WarehouseError(
+            unwritable(folder, said) or f"{folder} cannot be written: {said}; choose another --home"
+        ) from error
     return folder
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import pandas as pd
@@ -21,7 +22,7 @@ from assets.models import Model, check_model, read_models, run_model
 from assets.parameters import Parameter, load_parameters
 from assets.reference import write_clock, write_releases, write_universe
 from assets.run import Run
-from assets.sources.base import AssetClass, Delivery
+from assets.sources.base import AssetClass, Delivery, Question
 from assets.universe import Instrument, Pair, Series, Signal, Targets, Universe
 from assets.warehouse import Home, prepare
 
@@ -52,12 +53,14 @@ def _coin(id_: str, role: str, **more: str) -> Instrument:
     )
 
 
-def _series(id_: str, release: str, stale_after_days: int) -> Series:
+def _series(
+    id_: str, release: str, stale_after_days: int, frequency: Literal["daily", "weekly", "monthly"] = "daily"
+) -> Series:
     return Series(
         id=id_,
         name=f"Series {id_}",
         unit="percent",
-        frequency="daily",
+        frequency=frequency,
         release=release,
         stale_after_days=stale_after_days,
     )
@@ -94,11 +97,11 @@ UNIVERSE = Universe(
     ),
     targets=Targets(instruments=("BTC", "IWM"), horizons_days=(3, 7, 30)),
     series=(
-        _series("WALCL", "next thursday 16:30", 10),
+        _series("WALCL", "next thursday 16:30", 10, "weekly"),
         _series("RRPONTSYD", "same day 13:15", 5),
         _series("SOFR", "next business day 09:00", 5),
-        _series("M2SL", "4th tuesday of next month 13:00", 90),
-        _series("CPIAUCSL", "day 13 of next month 08:30", 80),
+        _series("M2SL", "4th tuesday of next month 13:00", 90, "monthly"),
+        _series("CPIAUCSL", "day 13 of next month 08:30", 80, "monthly"),
     ),
 )
 CALENDAR = {instrument.id: instrument.calendar for instrument in UNIVERSE.instruments}
@@ -112,7 +115,10 @@ class NoSource:
     name: str = "bench"
     is_synthetic: bool = True
 
-    def fetch(self, asset_class: AssetClass, since: Mapping[str, date]) -> Iterator[Delivery]:
+    def fetch(self, question: Question) -> Iterator[Delivery]:
+        raise NotImplementedError
+
+    def stored(self, asset_class: AssetClass) -> None:
         raise NotImplementedError
 
 
@@ -285,7 +291,7 @@ class Bench:
 
     def rows(self, query: str) -> list[Row]:
         """The rows of a query."""
-        return [tuple(map(_cell, row)) for row in self.connection.execute(query).fetchall()]
+        return [tuple(map(cell, row)) for row in self.connection.execute(query).fetchall()]
 
     def _set_clock(self, as_of: str) -> None:
         run = self._run(as_of)
@@ -315,7 +321,7 @@ class Bench:
         )
 
 
-def _cell(value: object) -> Cell:
+def cell(value: object) -> Cell:
     if isinstance(value, datetime):
         instant = value.astimezone(UTC)
         return f"{instant:%Y-%m-%d %H:%M}" if instant.second == 0 else f"{instant:%Y-%m-%d %H:%M:%S}"

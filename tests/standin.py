@@ -22,9 +22,10 @@ import threading
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
+from email.utils import format_datetime
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -73,7 +74,10 @@ FaultKind = Literal[
     "wrong_currency",
     "missing_session",
     "weekend_row",
-    # FRED: the same.
+    "descending",
+    "shorter",
+    "last_row_unfinished",
+    # FRED: the same; "shorter" is known to both.
     "empty_body",
     "wrong_heading",
     "old_format",
@@ -85,15 +89,18 @@ FaultKind = Literal[
 class Fault:
     """What goes wrong with a symbol, a series or a host, `times` requests long (None: until it is taken away).
 
-    A refusal (4xx, 5xx) makes yfinance ask a second time on its own, so `times=2` spoils one try of the project's.
-    `retry_after` goes out with 429 and 500. `seconds` is what "latency" adds; `day` is what "missing_session" removes.
+    A refusal (4xx, 5xx) makes yfinance ask a second time on its own, so `times=2` spoils one try of the project's;
+    with 429, or with `retry_after`, the project does not let it. `retry_after` goes out with 429 and 500, as seconds or
+    as a date. `seconds` is what "latency" adds, `day` what "missing_session" removes, `rows` what "shorter" leaves: the
+    last so many of all that is sold.
     """
 
     kind: FaultKind
     times: int | None = None
-    retry_after: float | None = None
+    retry_after: float | datetime | None = None
     seconds: float = 0.0
     day: date = date.min
+    rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -156,6 +163,27 @@ class StandinMarket:
                 series_id: _small_series(series_id, calendars[(frequencies or {}).get(series_id, "daily")])
                 for series_id in series_ids
             },
+        )
+
+    def split(self, symbol: str, day: date, numerator: int, denominator: int) -> None:
+        """Let a split take effect on `day`: `numerator` new shares for `denominator` old ones.
+
+        As Yahoo does, all before that day is stated in new shares from now on: prices, dividends and volume. What was
+        traded from that day on is left alone, as it was traded in new shares.
+        """
+        known = self.symbols[symbol]
+        ratio = numerator / denominator
+        is_before = known.bars["date"].dt.date < day
+        bars = known.bars.copy()
+        bars.loc[is_before, list(PRICES)] = (
+            (bars.loc[is_before, list(PRICES)] / ratio).astype("float32").astype("float64")
+        )
+        bars.loc[is_before, "volume"] = np.round(bars.loc[is_before, "volume"] * ratio)
+        self.symbols[symbol] = replace(
+            known,
+            bars=bars,
+            dividends={paid: sum_ / ratio if paid < day else sum_ for paid, sum_ in known.dividends.items()},
+            splits={**known.splits, day: (numerator, denominator)},
         )
 
 
@@ -383,7 +411,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _refusal(fault: Fault) -> _Answer | None:
-    wait = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}
+    wait = {} if fault.retry_after is None else {"Retry-After": _retry_after(fault.retry_after)}
     match fault.kind:
         case "not_found_404":
             return _chart_error(404, "Not Found", "No data found, symbol may be delisted")
@@ -403,6 +431,10 @@ def _refusal(fault: Fault) -> _Answer | None:
     return None
 
 
+def _retry_after(wait: float | datetime) -> str:
+    return format_datetime(wait, usegmt=True) if isinstance(wait, datetime) else f"{wait:g}"
+
+
 def _chart_error(status: int, code: str, description: str) -> _Answer:
     body = {"chart": {"result": None, "error": {"code": code, "description": description}}}
     return _Answer(status, json.dumps(body).encode())
@@ -414,7 +446,9 @@ def _chart(market: StandinMarket, name: str, query: dict[str, str], fault: Fault
     if symbol is None:
         return _chart_error(404, "Not Found", "No data found, symbol may be delisted")
     bars = _spoiled(symbol.bars, fault) if fault is not None else symbol.bars
-    bars = bars.assign(at=_seconds(bars["date"], symbol))
+    bars = bars.assign(
+        at=_seconds(bars["date"], symbol), adjclose=bars["close"] * _dividend_factor(bars, symbol.dividends)
+    )
     if fault is not None and fault.kind == "duplicate_last_row":
         # While or after a session Yahoo appends the last trade as a row of its own, at the time of that trade.
         live = bars.iloc[[-1]]
@@ -432,16 +466,17 @@ def _chart(market: StandinMarket, name: str, query: dict[str, str], fault: Fault
     else:
         bars = bars.tail(1)
         start, end = int(bars["at"].iloc[0]), int(bars["at"].iloc[-1])
+    if fault is not None and fault.kind == "descending":
+        bars = bars[::-1]
     if bars.empty or (fault is not None and fault.kind == "empty_window"):
         result: dict[str, Any] = {"meta": meta, "indicators": {"quote": [{}], "adjclose": [{}]}}
     else:
         quote = {name: _with_nulls(bars[name]) for name in (*PRICES, "volume")}
-        adjclose = _with_nulls(bars["close"] * _dividend_factor(bars, symbol))
         result = {
             "meta": meta,
             "timestamp": [int(second) for second in bars["at"]],
             **_events(symbol, query.get("events", ""), start, end),
-            "indicators": {"quote": [quote], "adjclose": [{"adjclose": adjclose}]},
+            "indicators": {"quote": [quote], "adjclose": [{"adjclose": _with_nulls(bars["adjclose"])}]},
         }
     return _Answer(200, json.dumps({"chart": {"result": [result], "error": None}}).encode())
 
@@ -459,9 +494,9 @@ def _with_nulls(values: pd.Series) -> list[float | int | None]:
     return [None if np.isnan(value) else float(value) for value in values]
 
 
-def _dividend_factor(bars: pd.DataFrame, symbol: StandinSymbol) -> pd.Series:
+def _dividend_factor(bars: pd.DataFrame, dividends: Mapping[date, float]) -> pd.Series:
     """What the close is multiplied by for the adjusted close: 1 - D / previous close for each later ex-date."""
-    dividend = bars["date"].dt.date.map(symbol.dividends).fillna(0.0)
+    dividend = bars["date"].dt.date.map(dividends).fillna(0.0)
     factor = 1 - (dividend / bars["close"].shift()).fillna(0.0)
     later: pd.Series = factor[::-1].cumprod()[::-1].shift(-1, fill_value=1.0)
     return later
@@ -555,6 +590,13 @@ def _spoiled(bars: pd.DataFrame, fault: Fault) -> pd.DataFrame:
             friday = bars[bars["date"].dt.weekday == 4].iloc[[-1]]
             saturday = friday.assign(date=friday["date"] + pd.Timedelta(days=1))
             bars = pd.concat([bars, saturday]).sort_values("date")
+        case "shorter":
+            bars = bars.tail(fault.rows)
+        case "last_row_unfinished":
+            # The session is an hour old: its price has hardly moved, and little has been traded.
+            opening = bars.loc[last, "open"]
+            bars.loc[last, prices] = [opening, opening * 1.002, opening * 0.999, opening * 1.001]
+            bars.loc[last, "volume"] = bars.loc[last, "volume"] // 6
     return bars.reset_index(drop=True)
 
 
@@ -565,11 +607,12 @@ def _observations(market: StandinMarket, query: dict[str, str], fault: Fault | N
     if series_id not in market.series or kind == "not_found_404":
         return _Answer(404, b"<!DOCTYPE html><html><body>Not found</body></html>", "text/html")
     start = date.fromisoformat(query.get("cosd", "0001-01-01"))
+    sold = market.series[series_id]
+    if fault is not None and kind == "shorter":
+        sold = sold[len(sold) - fault.rows :]
     is_old = kind == "old_format"
     lines = [
-        f"{day},{('.' if is_old else '') if value is None else f'{value:g}'}"
-        for day, value in market.series[series_id]
-        if day >= start
+        f"{day},{('.' if is_old else '') if value is None else f'{value:g}'}" for day, value in sold if day >= start
     ]
     if kind == "garbled_rows":
         lines += ["2026-13-45,1.5", "2026-01-05,n/a", "2026-01-06"]

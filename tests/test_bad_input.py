@@ -33,7 +33,7 @@ from folders import (
     market_folder,
 )
 
-from assets.sources.base import SourceError
+from assets.sources.base import Question, SourceError
 from assets.sources.files import FilesSource
 
 # A Friday of which the defects are made, the day that their bars begin on, and days without a session.
@@ -541,7 +541,7 @@ def test_a_file_that_may_not_be_read_fails_alone(folder: MarketFolder) -> None:
     for name in ("equity/IWM", "groups"):
         make_unreadable(folder.file(name))
 
-    deliveries = {delivery.id: delivery for delivery in FilesSource(folder.path).fetch("equity", {})}
+    deliveries = {delivery.id: delivery for delivery in FilesSource(folder.path).fetch(Question("equity"))}
 
     failures = {id_: delivery.failure for id_, delivery in deliveries.items() if delivery.failure}
     assert set(failures) == {"IWM", "groups"}
@@ -554,7 +554,7 @@ def test_a_manifest_that_may_not_be_read_stops_the_fetch(folder: MarketFolder) -
     make_unreadable(folder.file("MANIFEST"))
 
     with pytest.raises(SourceError, match="Permission denied"):
-        list(FilesSource(folder.path).fetch("macro", {}))
+        list(FilesSource(folder.path).fetch(Question("macro")))
 
 
 # What the rows alone do not show
@@ -588,7 +588,7 @@ def test_an_id_belongs_to_one_class_and_the_home_recovers(
 
 def test_the_day_of_today_is_not_over(home: CascadeHome, folder: MarketFolder) -> None:
     before = datetime.now(UTC)
-    folder.add("crypto/BTC", f"{before:%Y-%m-%d},900000,900000,900000,900000,900000,1")
+    folder.add("crypto/BTC", f"{before:%Y-%m-%d},300,300,300,300,300,1")
 
     ended = home.run(folder)
 

@@ -11,11 +11,8 @@ import fcntl
 import io
 import json
 import logging
-import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,6 +88,7 @@ def test_every_command_explains_itself(command: str) -> None:
         ("run --as-of yesterday", "--as-of yesterday is no date; write it as YYYY-MM-DD"),
         ("run --as-of 2025-02-30", "--as-of 2025-02-30 is no date; write it as YYYY-MM-DD"),
         ("run --as-of 2999-01-01", "--as-of 2999-01-01 is not over yet; leave it out for the newest state"),
+        ("run --accept", "--accept needs --symbol: only what you name is taken on your word"),
         ("status --as-of 2025", "--as-of 2025 is no date; write it as YYYY-MM-DD"),
         ("query --as-of now select", "--as-of now is no date; write it as YYYY-MM-DD"),
     ],
@@ -385,7 +383,7 @@ def test_who_holds_the_warehouse_is_named(home: CascadeHome, folder: MarketFolde
     assert ended.err.count("\n") == 1
 
 
-# Two at once, and sudden ends
+# Two at once
 
 
 class Release(logging.Handler):
@@ -432,85 +430,5 @@ def test_two_runs_at_once_both_publish(healthy: CascadeHome, empty: CascadeHome,
     assert not any("Traceback" in err for _, err in said)
     assert sum(err.startswith("cascade: waiting for another run (PID ") for _, err in said) == 1
     assert empty.ask("select status from meta.runs") == [("published",)] * 2
-    assert empty.stored() == healthy.stored()
-    assert differences(healthy.published, empty.published) == {}
-
-
-# A run that stops for good in the middle of publishing, at the function that is named.
-STOPPING = """
-import sys
-import time
-from datetime import UTC, datetime
-from pathlib import Path
-
-from assets import ledger, publish
-from assets.run import Run
-from assets.sources.files import FilesSource
-from assets.universe import load_universe
-from assets.warehouse import Home, writing
-
-folder, place, function = sys.argv[1:]
-home = Home(Path(place))
-
-def stop(*_):
-    print("ready", flush=True)
-    time.sleep(60)
-
-with writing(home, None, 0, print) as connection:
-    run = Run("killed", connection, home, FilesSource(Path(folder)), load_universe(), {}, None, datetime.now(UTC), "")
-    ledger.open_run(run)
-    setattr(publish, function, stop)
-    publish.publish(run, "published")
-"""
-
-
-def kill_in(function: str, home: CascadeHome, folder: MarketFolder) -> None:
-    """Kill a run while it is in a function of the publisher."""
-    with other_process(STOPPING, str(folder.path), str(home.path), function) as run:
-        run.send_signal(signal.SIGKILL)
-        run.wait()
-
-
-@pytest.mark.parametrize("function", ["finish", pytest.param("_check", marks=pytest.mark.slow), "_swap"])
-def test_a_run_that_is_killed_while_it_publishes_leaves_the_old_file(
-    function: str, home: CascadeHome, folder: MarketFolder
-) -> None:
-    published = home.published.read_bytes()
-
-    kill_in(function, home, folder)
-
-    assert (home.path / "cascade.duckdb.tmp").exists()
-    assert home.published.read_bytes() == published
-    assert home.ask("select status from meta.runs") == [("published",)]
-
-
-@pytest.mark.slow
-def test_the_run_after_a_killed_one_publishes_and_clears_up(
-    healthy: CascadeHome, home: CascadeHome, folder: MarketFolder
-) -> None:
-    for function in ("finish", "_swap"):
-        kill_in(function, home, folder)
-
-    assert home.run(folder).code == 0
-    assert not (home.path / "cascade.duckdb.tmp").exists()
-    assert home.stored() == healthy.stored()
-    assert differences(healthy.published, home.published) == {}
-
-
-@pytest.mark.slow
-def test_a_run_that_is_killed_at_any_moment_can_be_repeated(
-    healthy: CascadeHome, empty: CascadeHome, folder: MarketFolder
-) -> None:
-    command = empty.command("run", "--source", "files", "--path", str(folder.path))
-    for seconds in (2.0, 4.0, 5.0, 6.0, 7.0, 8.0):
-        with subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        ) as run:
-            time.sleep(seconds)
-            os.killpg(run.pid, signal.SIGKILL)
-        if empty.published.exists():
-            assert differences(healthy.published, empty.published) == {}
-
-    assert empty.run(folder).code == 0
     assert empty.stored() == healthy.stored()
     assert differences(healthy.published, empty.published) == {}

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from assets.contracts import RAW_TABLES, Table
-from assets.sources.base import ASSET_CLASSES, Delivery, Source, SourceError
+from assets.sources.base import ASSET_CLASSES, Delivery, Question, Source, SourceError
 from assets.sources.demo import (
     ANSWERS,
     FIRST_DAY,
@@ -50,7 +50,7 @@ def universe() -> Universe:
 
 
 def _fetch(source: Source) -> Market:
-    return {asset_class: {d.id: d for d in source.fetch(asset_class, {})} for asset_class in ASSET_CLASSES}
+    return {asset_class: {d.id: d for d in source.fetch(Question(asset_class))} for asset_class in ASSET_CLASSES}
 
 
 @pytest.fixture(scope="session")
@@ -205,7 +205,7 @@ def test_groups(market: Market) -> None:
 
 def test_since_is_honoured(source: Source, market: Market) -> None:
     day = date(2025, 6, 2)
-    equities = {d.id: d for d in source.fetch("equity", {"IWM": day})}
+    equities = {d.id: d for d in source.fetch(Question("equity", {"IWM": day}))}
     bars, actions = equities["IWM"].tables["equity_bars"], equities["IWM"].tables["equity_actions"]
     assert bars["session_date"].iloc[0] == pd.Timestamp(day)
     assert (actions["ex_date"] >= pd.Timestamp(day)).all()
@@ -214,13 +214,13 @@ def test_since_is_honoured(source: Source, market: Market) -> None:
 
 
 def test_what_a_reader_changes_stays_with_the_reader(source: Source) -> None:
-    next(source.fetch("equity", {})).tables["equity_bars"]["close"] = 0.0
-    assert (next(source.fetch("equity", {})).tables["equity_bars"]["close"] > 0).all()
+    next(source.fetch(Question("equity"))).tables["equity_bars"]["close"] = 0.0
+    assert (next(source.fetch(Question("equity"))).tables["equity_bars"]["close"] > 0).all()
 
 
 def test_a_calendar_that_is_too_short_is_refused(universe: Universe, sessions: pd.DatetimeIndex) -> None:
     with pytest.raises(SourceError, match="needs the equity sessions from 2010-01-04 to 2025-12-31"):
-        list(DemoSource(universe, sessions[:100]).fetch("macro", {}))
+        list(DemoSource(universe, sessions[:100]).fetch(Question("macro")))
 
 
 # --- breakouts, by the definition, session by session -----------------------------------------------------------

@@ -38,6 +38,7 @@ PROMISED = {
     "baseline_mean baseline_median excess_mean evidence as_of",
     "meta.runs": "run_id source started_at finished_at as_of status rows_new rows_restated code_version",
     "meta.parameters": "name value unit reason",
+    "meta.restatements": "id session_date captured_at field old_value new_value kind",
     "meta.freshness": "id asset_class last_session expected_session age_sessions status",
     "meta.checks": "run_id check_name table_name passed severity rows_checked rows_failed detail",
     "meta.quarantine": "id session_date captured_at reason payload",
@@ -92,3 +93,20 @@ def test_the_targets_of_the_readme_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"`make ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8")):
         assert re.search(rf"(?m)^{target}:", makefile), target
+
+
+def test_the_table_of_faults_names_tests_that_there_are() -> None:
+    text = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    named: dict[str, set[str]] = {}
+    for row in re.findall(r"^\|.*\| (tests/.*) \|$", text, re.MULTILINE):
+        path = ""
+        for word in re.split(r",? ", row):
+            if word.startswith("tests/"):
+                path = word
+                named.setdefault(path, set())
+            else:
+                named[path].add(word)
+    assert all((ROOT / path).is_file() for path in named)
+    faults = (ROOT / "tests" / "test_vendor_faults.py").read_text(encoding="utf-8")
+    cases = set(re.findall(r'Case\(\s*"(\w+)"', faults))
+    assert named["tests/test_vendor_faults.py"] == cases | {"RENAMED", "DEAD"}

@@ -6,13 +6,20 @@ For every fault that a vendor was seen to have, a test says what is delivered: r
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
-from datetime import date, timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
@@ -31,10 +38,12 @@ from standin import (
 )
 
 from assets.contracts import RAW_TABLES
-from assets.sources.base import Delivery, SourceError
+from assets.sources import kept_answers
+from assets.sources.base import AssetClass, Delivery, Question, SourceError
 from assets.sources.fred import Fred
-from assets.sources.live import LiveSource
-from assets.sources.retry import Patience, VendorFault
+from assets.sources.kept_answers import KeptAnswers, Request
+from assets.sources.live import YAHOO_WORKERS, LiveSource
+from assets.sources.retry import Pace, Patience, VendorFault, seconds_to_wait
 from assets.sources.yahoo import Yahoo
 from assets.universe import Instrument, Series, SymbolSpan, Universe, load_universe
 
@@ -63,13 +72,21 @@ class Time:
     def __init__(self) -> None:
         self.now = 1000.0
         self.sleeps: list[float] = []
+        self._lock = threading.Lock()
 
     def sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
-        self.now += seconds
+        with self._lock:
+            self.sleeps.append(seconds)
+            self.now += seconds
 
-    def patience(self, spacing: float = 0.0) -> Patience:
-        return Patience(spacing, sleep=self.sleep, clock=lambda: self.now, jitter=lambda: 1.0)
+    def clock(self) -> float:
+        return self.now
+
+    def pace(self, *limits: tuple[int, float]) -> Pace:
+        return Pace(*limits, sleep=self.sleep, clock=self.clock)
+
+    def patience(self) -> Patience:
+        return Patience(self.pace(), jitter=lambda: 1.0)
 
 
 @pytest.fixture
@@ -138,6 +155,7 @@ def test_since_limits_what_is_asked_and_what_is_delivered(yahoo: Yahoo, standin:
 
     delivery = yahoo.fetch(IWM, since, time.patience())
 
+    assert delivery.since == since
     assert days_of(bars_of(delivery)) == [day for day in SESSIONS if day >= since]
     assert days_of(delivery.tables["equity_actions"], "ex_date") == [SPLIT_DAY]
     asked_from = pd.Timestamp(int(standin.asked("IWM")[-1].query["period1"]), unit="s", tz="UTC")
@@ -275,6 +293,44 @@ def test_a_weekend_row_is_delivered_as_sent(yahoo: Yahoo, standin: VendorStandin
     assert days_of(bars) == [*SESSIONS, SESSIONS[-1] + timedelta(days=1)]
 
 
+def test_rows_in_descending_order_are_delivered_as_sent(yahoo: Yahoo, standin: VendorStandin, time: Time) -> None:
+    assert days_of(bars_of(fetch_with("descending", yahoo, standin, time))) == SESSIONS[::-1]
+
+
+def test_a_shorter_history_is_delivered_as_sent(yahoo: Yahoo, standin: VendorStandin, time: Time) -> None:
+    delivery = fetch_with("shorter", yahoo, standin, time, rows=10)
+    assert days_of(bars_of(delivery)) == SESSIONS[-10:]
+
+    standin.faults["RATE"] = Fault("shorter", rows=10)
+    observations = Fred().fetch(RATE, None, time.patience()).tables["macro_observations"]
+    assert days_of(observations, "observation_date") == SESSIONS[-10:]
+
+
+def test_the_bar_of_a_session_under_way_is_delivered_as_sent(yahoo: Yahoo, standin: VendorStandin, time: Time) -> None:
+    bars = bars_of(fetch_with("last_row_unfinished", yahoo, standin, time))
+
+    sold = standin.market.symbols["IWM"].bars
+    assert list(bars["close"] == list(sold["close"])) == [True] * (len(sold) - 1) + [False]
+    assert 0 < bars["volume"].iloc[-1] < sold["volume"].iloc[-1] / 5
+
+
+def test_after_a_split_all_before_it_is_in_new_shares(yahoo: Yahoo, standin: VendorStandin, time: Time) -> None:
+    before = yahoo.fetch(IWM, None, time.patience())
+    standin.market.split("IWM", SESSIONS[-5], 4, 1)
+
+    after = yahoo.fetch(IWM, None, time.patience())
+
+    ratio = bars_of(before)["close"] / bars_of(after)["close"]
+    np.testing.assert_allclose(ratio, [4.0] * (len(SESSIONS) - 5) + [1.0] * 5, rtol=1e-6)
+    assert bars_of(after)["volume"].iloc[0] == 4 * bars_of(before)["volume"].iloc[0]
+    actions = after.tables["equity_actions"]
+    assert list(zip(days_of(actions, "ex_date"), actions["kind"], actions["value"], strict=True)) == [
+        (DIVIDEND_DAY, "dividend", 0.105),
+        (SPLIT_DAY, "split", 1.5),
+        (SESSIONS[-5], "split", 4.0),
+    ]
+
+
 # Yahoo: no proper answer
 
 
@@ -288,7 +344,7 @@ def test_a_weekend_row_is_delivered_as_sent(yahoo: Yahoo, standin: VendorStandin
         ("reset", "connection lost: Yahoo broke off while answering for IWM", 4),
         ("truncated_json", "not JSON: Yahoo's answer for IWM cannot be read", 4),
         ("html", "not JSON: Yahoo's answer for IWM cannot be read", 4),
-        ("odd_shape", "not a chart: Yahoo's answer for IWM has another shape ('exchangeTimezoneName')", 4),
+        ("odd_shape", "not a chart: Yahoo's answer for IWM has another shape ('indicators')", 4),
         ("empty_window", "no sessions: Yahoo knows IWM but sent none of the days asked for", 1),
         ("wrong_symbol", "wrong symbol: Yahoo's answer for IWM says IWM2 instead of IWM", 1),
         ("wrong_currency", "wrong currency: Yahoo's answer for IWM says GBp instead of USD", 1),
@@ -320,9 +376,9 @@ def test_no_answer_is_not_waited_for_longer_than_allowed(standin: VendorStandin,
 @pytest.mark.parametrize(
     ("kind", "times"),
     [
-        # yfinance itself asks twice when it is refused.
+        # yfinance itself asks twice when it is refused, but is not let to when there were too many requests.
         ("invalid_crumb_401", 2),
-        ("too_many_429", 2),
+        ("too_many_429", 1),
         ("server_error_500", 2),
         ("reset", 1),
         ("truncated_json", 1),
@@ -352,10 +408,22 @@ def test_a_broken_answer_about_the_past_is_asked_for_again(yahoo: Yahoo, standin
 
 
 def test_the_wait_that_yahoo_asks_for_is_honoured(yahoo: Yahoo, standin: VendorStandin, time: Time) -> None:
-    standin.faults["IWM"] = Fault("too_many_429", times=2, retry_after=30)
+    standin.faults["IWM"] = Fault("too_many_429", times=1, retry_after=30)
 
     assert yahoo.fetch(IWM, None, time.patience()).failure is None
     assert time.sleeps == [30.0]
+
+
+@pytest.mark.parametrize("kind", ["too_many_429", "server_error_500"])
+def test_a_wait_may_be_asked_for_as_a_date_and_nobody_asks_before(
+    kind: FaultKind, yahoo: Yahoo, standin: VendorStandin, time: Time
+) -> None:
+    standin.faults["IWM"] = Fault(kind, times=1, retry_after=datetime.now(UTC) + timedelta(seconds=30))
+
+    assert yahoo.fetch(IWM, None, time.patience()).failure is None
+    assert 20 < sum(time.sleeps) <= 30
+    # Refused once and answered once: yfinance itself would have asked again at once.
+    assert len(standin.asked("IWM")) == 2
 
 
 def test_a_wait_too_long_for_a_run_is_not_waited(yahoo: Yahoo, standin: VendorStandin, time: Time) -> None:
@@ -420,6 +488,7 @@ def test_a_series_arrives_without_the_days_that_have_no_value(fred: Fred, standi
 def test_fred_is_asked_from_since_on(fred: Fred, standin: VendorStandin, time: Time) -> None:
     delivery = fred.fetch(RATE, date(2025, 12, 1), time.patience())
 
+    assert delivery.since == date(2025, 12, 1)
     assert standin.asked("RATE")[-1].query["cosd"] == "2025-12-01"
     assert days_of(delivery.tables["macro_observations"], "observation_date")[0] == date(2025, 12, 1)
 
@@ -499,13 +568,103 @@ def test_a_fault_of_fred_that_passes_costs_one_more_try(fred: Fred, standin: Ven
 # Patience
 
 
-def test_tries_start_no_closer_than_the_spacing(time: Time) -> None:
-    patience = time.patience(spacing=1.0)
+def test_requests_start_no_closer_than_the_spacing_and_no_more_in_a_window_than_may(time: Time) -> None:
+    pace = time.pace((1, 1.0), (3, 10.0))
     starts = []
-    for _ in range(3):
-        patience.call(lambda: starts.append(time.now))
+    for _ in range(7):
+        pace.wait_for_turn()
+        starts.append(time.now)
 
-    assert starts == [1000.0, 1001.0, 1002.0]
+    assert starts == [1000.0, 1001.0, 1002.0, 1010.0, 1011.0, 1012.0, 1020.0]
+
+
+def test_the_limits_hold_over_all_threads() -> None:
+    # What each thread read last on the clock is when its turn was.
+    read = threading.local()
+
+    def clock() -> float:
+        read.last = perf_counter()
+        return float(read.last)
+
+    pace = Pace((1, 0.002), (10, 0.1), clock=clock)
+
+    def start(_: int) -> float:
+        pace.wait_for_turn()
+        return float(read.last)
+
+    with ThreadPoolExecutor(8) as pool:
+        starts = sorted(pool.map(start, range(35)))
+
+    assert min(later - earlier for earlier, later in pairwise(starts)) >= 0.002
+    assert min(later - earlier for earlier, later in zip(starts, starts[10:], strict=False)) >= 0.1
+
+
+def test_a_refusal_of_everybody_stops_everybody(time: Time) -> None:
+    pace = time.pace()
+    busy = iter([VendorFault("busy", is_passing=True, retry_after=30)])
+
+    def refuse_once() -> None:
+        pace.wait_for_turn()
+        for fault in busy:
+            # Others who come while the refused one waits come after the wait.
+            raise fault
+
+    Patience(pace).call(refuse_once)
+    assert time.now == 1030.0
+    pace.pause(20, "busy")
+    Patience(pace).call(pace.wait_for_turn)
+    assert time.now == 1050.0
+
+
+def test_a_fault_of_one_symbol_stops_nobody_else(time: Time) -> None:
+    pace = time.pace()
+    faults = iter([VendorFault("not JSON", is_passing=True)])
+    others = []
+
+    def fail_once() -> None:
+        for fault in faults:
+            raise fault
+
+    def sleep(seconds: float) -> None:
+        # While this one waits, another asks.
+        pace.sleep = time.sleep
+        pace.wait_for_turn()
+        others.append(time.now)
+        time.sleep(seconds)
+
+    pace.sleep = sleep
+    Patience(pace, jitter=lambda: 1.0).call(fail_once)
+
+    assert (others, time.now) == ([1000.0], 1002.0)
+
+
+def test_a_pause_too_long_for_a_run_is_told_and_not_waited(time: Time) -> None:
+    pace = time.pace()
+    pace.pause(3600, "429: busy")
+
+    with pytest.raises(VendorFault, match="429: busy"):
+        Patience(pace).call(pace.wait_for_turn)
+    assert time.sleeps == []
+
+    time.now += 3590
+    Patience(pace).call(pace.wait_for_turn)
+    assert time.sleeps == [10.0]
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120.0),
+        ("Fri, 12 Dec 2025 15:01:30 GMT", 90.0),
+        ("Fri, 12 Dec 2025 15:01:30 -0000", 90.0),
+        ("Fri, 12 Dec 2025 14:00:00 GMT", 0.0),
+        ("soon", None),
+        ("-1", None),
+        ("", None),
+    ],
+)
+def test_a_wait_is_a_number_of_seconds_or_a_date(header: str, seconds: float | None) -> None:
+    assert seconds_to_wait(header, datetime(2025, 12, 12, 15, 0, tzinfo=UTC)) == seconds
 
 
 def test_chance_shortens_a_wait_by_up_to_half(time: Time) -> None:
@@ -513,7 +672,7 @@ def test_chance_shortens_a_wait_by_up_to_half(time: Time) -> None:
         raise VendorFault("busy", is_passing=True)
 
     with pytest.raises(VendorFault, match="busy"):
-        Patience(0, sleep=time.sleep, clock=lambda: time.now, jitter=lambda: 0.0).call(fail)
+        Patience(time.pace(), jitter=lambda: 0.0).call(fail)
 
     assert time.sleeps == [1.0, 2.0, 4.0]
 
@@ -543,8 +702,11 @@ def test_only_general_faults_in_a_row_end_it_for_the_rest(time: Time) -> None:
 # The live source as a whole
 
 
-def live(universe: Universe, tmp_path: Path, time: Time, timeout: float = 5.0) -> LiveSource:
-    return LiveSource(universe, tmp_path / "cache", sleep=time.sleep, timeout=timeout)
+NOON = datetime(2025, 12, 12, 17, 0, tzinfo=UTC)  # in New York
+
+
+def live(universe: Universe, tmp_path: Path, time: Time, now: datetime = NOON) -> LiveSource:
+    return LiveSource(universe, tmp_path / "cache", sleep=time.sleep, clock=time.clock, now=lambda: now, timeout=5.0)
 
 
 @pytest.fixture
@@ -565,13 +727,14 @@ def test_the_whole_universe_arrives_in_its_order(
     source = live(universe, tmp_path, time)
 
     assert (source.name, source.is_synthetic, source.has_clock) == ("live", False, True)
-    for asset_class in ("equity", "crypto"):
-        deliveries = list(source.fetch(asset_class, {}))
+    prices: tuple[AssetClass, ...] = ("equity", "crypto")
+    for asset_class in prices:
+        deliveries = list(source.fetch(Question(asset_class)))
         wanted = [i.id for i in universe.instruments if i.asset_class == asset_class and i.yahoo_spans]
         assert [d.id for d in deliveries] == wanted
         assert [d.failure for d in deliveries] == [None] * len(wanted)
         assert all(not bars_of(d).empty for d in deliveries)
-    series = list(source.fetch("macro", {}))
+    series = list(source.fetch(Question("macro")))
     assert [d.id for d in series] == [s.id for s in universe.series if s.fred_id]
     assert [d.failure for d in series] == [None] * len(series)
     assert "TGA_DTS" not in {d.id for d in series}
@@ -580,10 +743,10 @@ def test_the_whole_universe_arrives_in_its_order(
 def test_since_is_per_instrument(whole: VendorStandin, universe: Universe, tmp_path: Path, time: Time) -> None:
     source = live(universe, tmp_path, time)
 
-    firsts = {d.id: days_of(bars_of(d))[0] for d in source.fetch("equity", {"SPY": date(2025, 12, 1)})}
+    firsts = {d.id: days_of(bars_of(d))[0] for d in source.fetch(Question("equity", since={"SPY": date(2025, 12, 1)}))}
     observed = {
         d.id: days_of(d.tables["macro_observations"], "observation_date")[0]
-        for d in source.fetch("macro", {"DGS10": date(2025, 12, 1)})
+        for d in source.fetch(Question("macro", since={"DGS10": date(2025, 12, 1)}))
     }
 
     assert (firsts["SPY"], firsts["IWM"]) == (date(2025, 12, 1), SESSIONS[0])
@@ -602,28 +765,72 @@ def test_one_that_fails_does_not_stop_the_others(
     }
     source = live(universe, tmp_path, time)
 
-    failed = [d.id for d in source.fetch("equity", {}) if d.failure]
-    failed_series = [d.id for d in source.fetch("macro", {}) if d.failure]
+    failed = [d.id for d in source.fetch(Question("equity")) if d.failure]
+    failed_series = [d.id for d in source.fetch(Question("macro")) if d.failure]
 
     assert failed == ["RUT", "SPY", "QQQ", "XBI"]
     assert failed_series == ["DFF"]
 
 
-def test_the_first_goes_alone_and_the_rest_go_together(
+@pytest.mark.parametrize("kept", [set(), {"BTC"}])
+def test_the_first_that_is_asked_for_goes_alone_and_the_rest_go_together(
+    kept: set[str], whole: VendorStandin, universe: Universe, tmp_path: Path, time: Time
+) -> None:
+    source = live(universe, tmp_path, time)
+    list(source.fetch(Question("crypto", only=frozenset(kept))))
+    whole.requests.clear()
+    for host in CHART_HOSTS:
+        whole.faults[host] = Fault("latency", seconds=0.3)
+
+    deliveries = list(source.fetch(Question("crypto")))
+
+    first, *others = [r for r in whole.requests if "/chart/" in r.path]
+    assert all(d.failure is None for d in deliveries)
+    assert first.path.endswith("/ETH-USD" if kept else "/BTC-USD")
+    assert others[0].at - first.at >= 0.3
+    # One at a time, these five would take four times as long as an answer.
+    assert others[4].at - others[0].at < 4 * 0.3
+    # A symbol takes one request.
+    assert 1 + len(others) == len(deliveries) - len(kept)
+
+
+def test_only_what_is_wanted_is_asked_for(whole: VendorStandin, universe: Universe, tmp_path: Path, time: Time) -> None:
+    source = live(universe, tmp_path, time)
+
+    funds = source.fetch(Question("equity", only=frozenset({"SPY", "IWM", "BTC"})))
+    assert {d.id for d in funds} == {"SPY", "IWM"}
+    assert [d.id for d in source.fetch(Question("macro", only=frozenset({"DGS2"})))] == ["DGS2"]
+
+
+def test_a_refusal_stops_every_thread_until_yahoo_can_be_asked_again(
+    whole: VendorStandin, universe: Universe, tmp_path: Path
+) -> None:
+    whole.faults["SPY"] = Fault("too_many_429", times=1, retry_after=1)
+
+    deliveries = list(LiveSource(universe, tmp_path).fetch(Question("equity")))
+
+    assert [d.failure for d in deliveries] == [None] * len(deliveries)
+    refused = whole.asked("SPY")[0].at
+    # What was under way when the refusal came may still arrive; otherwise it would be all that there is.
+    assert len([r for r in whole.requests if refused < r.at < refused + 1.0]) < YAHOO_WORKERS
+    assert len([r for r in whole.requests if r.at >= refused + 1.0]) > 5
+
+
+def test_what_yahoo_refuses_for_shares_it_is_not_asked_for_coins(
     whole: VendorStandin, universe: Universe, tmp_path: Path, time: Time
 ) -> None:
-    for host in CHART_HOSTS:
-        whole.faults[host] = Fault("latency", seconds=0.1)
+    whole.faults["^RUT"] = Fault("too_many_429", retry_after=3600)
+    source = live(universe, tmp_path, time)
 
-    deliveries = list(live(universe, tmp_path, time).fetch("crypto", {}))
+    shares = list(source.fetch(Question("equity")))
+    asked = len(whole.requests)
+    coins = list(source.fetch(Question("crypto")))
 
-    charts = [r for r in whole.requests if "/chart/" in r.path]
-    others = [r for r in charts if not r.path.endswith("/BTC-USD")]
-    assert all(d.failure is None for d in deliveries)
-    assert [r.path for r in charts[:2]] == ["/v8/finance/chart/BTC-USD"] * 2
-    assert others[0].at - charts[1].at >= 0.1
-    # Each symbol takes two questions: one at a time, eight questions would be about four symbols.
-    assert len({r.path for r in others[:8]}) > 5
+    assert {d.failure for d in shares[1:] + coins} == {"429: Yahoo refuses because of too many requests"}
+    # Only the spacing between requests was waited for.
+    assert len(whole.requests) == asked and max(time.sleeps) < 1
+    time.now += 3600
+    assert {d.failure for d in source.fetch(Question("crypto"))} == {None}
 
 
 def test_three_symbols_without_a_connection_fail_the_rest_at_once(
@@ -634,7 +841,7 @@ def test_three_symbols_without_a_connection_fail_the_rest_at_once(
         for name in ("HTTPS_PROXY", "https_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{closed.getsockname()[1]}")
         source = live(universe, tmp_path, time)
-        prices, series = list(source.fetch("equity", {})), list(source.fetch("macro", {}))
+        prices, series = list(source.fetch(Question("equity"))), list(source.fetch(Question("macro")))
 
     assert len(prices) > 30 and len(series) == 20
     assert all(str(d.failure).startswith("no connection: Yahoo cannot be reached (") for d in prices)
@@ -644,7 +851,7 @@ def test_three_symbols_without_a_connection_fail_the_rest_at_once(
 
     for name in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, whole.environment[name])
-    assert [d.failure for d in source.fetch("macro", {})] == [None] * 20
+    assert [d.failure for d in source.fetch(Question("macro"))] == [None] * 20
 
 
 def test_a_vendor_that_refuses_three_in_a_row_is_left_alone(
@@ -652,7 +859,7 @@ def test_a_vendor_that_refuses_three_in_a_row_is_left_alone(
 ) -> None:
     whole.faults[FRED_HOST] = Fault("too_many_429")
 
-    deliveries = list(live(universe, tmp_path, time).fetch("macro", {}))
+    deliveries = list(live(universe, tmp_path, time).fetch(Question("macro")))
 
     assert {d.failure for d in deliveries} == {"429: FRED refuses because of too many requests"}
     assert len([r for r in whole.requests if r.host == FRED_HOST]) == 3 * 4
@@ -665,7 +872,7 @@ def test_a_certificate_that_nobody_vouches_for_is_no_connection(
         monkeypatch.delenv(name)
     source = live(universe, tmp_path, time)
 
-    price, series = next(source.fetch("equity", {})), next(source.fetch("macro", {}))
+    price, series = next(source.fetch(Question("equity"))), next(source.fetch(Question("macro")))
 
     assert str(price.failure).startswith("no connection: Yahoo cannot be reached (")
     assert str(series.failure).startswith("no connection: FRED cannot be reached (")
@@ -675,14 +882,207 @@ def test_a_certificate_that_nobody_vouches_for_is_no_connection(
 def test_fred_is_asked_once_a_second_unless_the_environment_says_otherwise(
     whole: VendorStandin, universe: Universe, tmp_path: Path, time: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    list(live(universe, tmp_path, time).fetch("macro", {}))
-    assert 0.5 < time.sleeps[0] <= 1.0
+    list(live(universe, tmp_path, time).fetch(Question("macro")))
+    assert time.sleeps == [1.0] * 19
 
     time.sleeps.clear()
     monkeypatch.setenv("CASCADE_FRED_DELAY_SECONDS", "0")
-    list(live(universe, tmp_path, time).fetch("macro", {}))
-    assert time.sleeps == []
+    list(live(universe, tmp_path / "another", time).fetch(Question("macro")))
+    assert time.sleeps == [] and len(whole.requests) == 40
 
     monkeypatch.setenv("CASCADE_FRED_DELAY_SECONDS", "soon")
     with pytest.raises(SourceError, match="CASCADE_FRED_DELAY_SECONDS is 'soon'"):
         live(universe, tmp_path, time)
+
+
+# What a run that was cut short leaves to the next one
+
+HUNDRED = 100
+
+
+def many(count: int = HUNDRED) -> Universe:
+    """A universe of so many funds and nothing else."""
+    funds = tuple(IWM.model_copy(update={"id": f"F{n:03}", "yahoo": f"F{n:03}"}) for n in range(count))
+    return load_universe().model_copy(update={"instruments": funds, "series": (RATE,)})
+
+
+@pytest.fixture
+def hundred(standin: VendorStandin) -> VendorStandin:
+    """The stand-in with a hundred funds and one series."""
+    standin.market = StandinMarket.for_universe(many(), sessions=SESSIONS)
+    return standin
+
+
+def asked_for(standin: VendorStandin, since: int = 0) -> list[str]:
+    """The names of the Yahoo symbols that charts were asked of, from the request of that number on, in order."""
+    charts = (r.path.rpartition("/")[2] for r in standin.requests[since:] if "/chart/" in r.path)
+    return list(dict.fromkeys(charts))
+
+
+def assert_same(delivery: Delivery, other: Delivery) -> None:
+    assert vars(delivery) | {"tables": {}} == vars(other) | {"tables": {}}
+    assert delivery.tables.keys() == other.tables.keys()
+    for name, frame in delivery.tables.items():
+        pd.testing.assert_frame_equal(frame, other.tables[name])
+
+
+# A shell that runs the tests in the background would have Ctrl-C ignored.
+FETCH_ALL = """
+import signal, sys
+from pathlib import Path
+from test_live_sources import many
+from assets.sources.base import Question
+from assets.sources.live import LiveSource
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for delivery in LiveSource(many(), Path(sys.argv[1])).fetch(Question("equity")):
+    assert delivery.failure is None, delivery
+"""
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_what_came_before_a_process_died_is_not_asked_for_again(
+    end: signal.Signals, hundred: VendorStandin, tmp_path: Path, time: Time
+) -> None:
+    for host in CHART_HOSTS:
+        hundred.faults[host] = Fault("latency", seconds=0.05)
+    paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])
+    process = subprocess.Popen(
+        [sys.executable, "-c", FETCH_ALL, str(tmp_path / "cache")],
+        env={**os.environ, "PYTHONPATH": paths},
+        stderr=subprocess.DEVNULL,
+    )
+    while len(asked_for(hundred)) < HUNDRED // 2 and process.poll() is None:
+        sleep(0.01)
+    process.send_signal(end)
+    assert process.wait(timeout=20) != 0
+    before, answered = len(hundred.requests), set(asked_for(hundred))
+    assert HUNDRED // 2 <= len(answered) < HUNDRED
+    hundred.faults = {}
+
+    today = datetime.now(UTC)
+    deliveries = list(live(many(), tmp_path, time, today).fetch(Question("equity")))
+
+    # Of the symbols that the process had asked for, only those that were under way are asked for once more.
+    again = answered & set(asked_for(hundred, before))
+    assert len(again) <= YAHOO_WORKERS
+    assert answered | set(asked_for(hundred, before)) == {d.id for d in deliveries}
+    assert [d.id for d in deliveries] == [i.id for i in many().instruments]
+    for delivery in deliveries:
+        assert delivery.failure is None
+        np.testing.assert_array_equal(bars_of(delivery)["close"], hundred.market.symbols[delivery.id].bars["close"])
+
+
+def test_what_is_kept_is_what_came_until_it_is_stored(standin: VendorStandin, tmp_path: Path, time: Time) -> None:
+    universe = load_universe().model_copy(update={"instruments": (IWM, BTC), "series": (RATE,)})
+    standin.faults["IWM"] = Fault("null_rows")
+    questions = [
+        Question("equity", since={"IWM": date(2025, 9, 20)}), Question("crypto"), Question("macro")
+    ]  # fmt: skip
+    first = [d for question in questions for d in live(universe, tmp_path, time).fetch(question)]
+    assert [(d.id, d.failure) for d in first] == [("IWM", None), ("BTC", None), ("RATE", None)]
+    assert first[0].rejected
+    standin.market.symbols.clear()
+    standin.market.series.clear()
+    asked = len(standin.requests)
+
+    source = live(universe, tmp_path, time, NOON + timedelta(minutes=50))
+    for was, now in zip(first, (d for question in questions for d in source.fetch(question)), strict=True):
+        assert_same(now, was)
+    assert len(standin.requests) == asked
+
+    source.stored("equity")
+    assert [d.failure for question in questions for d in source.fetch(question)] == [
+        "404: Yahoo does not know IWM", None, None
+    ]  # fmt: skip
+
+
+def test_what_failed_is_asked_for_again(hundred: VendorStandin, tmp_path: Path, time: Time) -> None:
+    hundred.faults["F007"] = Fault("not_found_404")
+    wanted = Question("equity", only=frozenset({"F006", "F007", "F008"}))
+    assert len([d for d in live(many(), tmp_path, time).fetch(wanted) if d.failure]) == 1
+    hundred.faults, before = {}, len(hundred.requests)
+
+    assert [d.failure for d in live(many(), tmp_path, time).fetch(wanted)] == [None] * 3
+    assert asked_for(hundred, before) == ["F007"]
+
+
+def test_another_request_is_not_answered_with_what_was_kept(hundred: VendorStandin, tmp_path: Path, time: Time) -> None:
+    first, second, third = many(3).instruments
+    list(live(many(3), tmp_path, time).fetch(Question("equity")))
+    before = len(hundred.requests)
+    # One has another symbol since, of one more is wanted.
+    renamed = many(3).model_copy(update={"instruments": (first.model_copy(update={"yahoo": "F050"}), second, third)})
+
+    deliveries = list(live(renamed, tmp_path, time).fetch(Question("equity", since={third.id: SESSIONS[-5]})))
+
+    assert asked_for(hundred, before) == ["F050", "F002"]
+    assert [len(bars_of(d)) for d in deliveries] == [len(SESSIONS), len(SESSIONS), 5]
+
+
+ANSWER = Delivery("IWM", "yahoo:IWM", {"equity_bars": pd.DataFrame({"close": [1.0]})})
+
+
+@pytest.mark.parametrize(
+    ("about", "asked_at", "now", "is_good"),
+    [
+        # Twelve to four in New York, and across the closes of half days and of whole ones.
+        (IWM, "2025-12-12 18:00", "2025-12-12 20:59", True),
+        (IWM, "2025-12-12 20:59", "2025-12-12 21:00", False),
+        (IWM, "2025-12-12 17:59", "2025-12-12 18:00", False),
+        # In summer New York closes an hour earlier by this clock.
+        (IWM, "2025-07-11 19:59", "2025-07-11 20:00", False),
+        (IWM, "2025-07-11 20:00", "2025-07-11 23:59", True),
+        # The same side of the close, but of another one.
+        (IWM, "2025-12-12 00:30", "2025-12-12 21:30", False),
+        # No longer than six hours; not from the future, as after a clock that was set back.
+        (IWM, "2025-12-12 06:00", "2025-12-12 11:59", True),
+        (IWM, "2025-12-12 06:00", "2025-12-12 12:00", False),
+        (IWM, "2025-12-12 10:01", "2025-12-12 10:00", False),
+        # A coin's day ends with the UTC day.
+        (BTC, "2025-12-12 22:00", "2025-12-12 23:59", True),
+        (BTC, "2025-12-12 23:59", "2025-12-13 00:00", False),
+        # A release may come at any time.
+        (RATE, "2025-12-12 10:00", "2025-12-12 10:59", True),
+        (RATE, "2025-12-12 10:00", "2025-12-12 11:00", False),
+    ],
+)
+def test_an_answer_is_good_until_a_session_closes_or_it_is_old(
+    about: Instrument | Series, asked_at: str, now: str, is_good: bool, tmp_path: Path
+) -> None:
+    kept, request = KeptAnswers(tmp_path), Request(about, None)
+    kept.keep(request, datetime.fromisoformat(f"{asked_at}+00:00"), ANSWER)
+
+    answer = kept.get(request, datetime.fromisoformat(f"{now}+00:00"))
+
+    assert (answer is not None) == is_good
+    assert len(list(tmp_path.rglob("*.pickle"))) == is_good
+
+
+def test_a_file_that_cannot_be_trusted_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, request = KeptAnswers(tmp_path), Request(IWM, None)
+    kept.keep(request, NOON, ANSWER)
+    (path,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+
+    for spoiled in (b"", whole[:10], whole[:-1], whole[:middle] + bytes(len(whole) - middle), b"x" * len(whole)):
+        path.write_bytes(spoiled)
+        assert kept.get(request, NOON) is None and not path.exists()
+    # One that other code wrote, without or with a change in what frames are packed by.
+    path.write_bytes(whole)
+    with monkeypatch.context() as other:
+        other.setattr(kept_answers, "_MADE_WITH", b"another pandas")
+        assert kept.get(request, NOON) is None and not path.exists()
+    path.write_bytes(whole)
+    with monkeypatch.context() as other:
+        other.delattr(kept_answers, "_Kept")
+        assert kept.get(request, NOON) is None and not path.exists()
+
+
+def test_an_answer_that_cannot_be_kept_is_delivered_all_the_same(
+    hundred: VendorStandin, tmp_path: Path, time: Time
+) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "answers").write_text("in the way")
+
+    assert [d.failure for d in live(many(3), tmp_path, time).fetch(Question("equity"))] == [None] * 3

@@ -271,12 +271,6 @@ def test_a_correction_before_a_split_keeps_its_clock(bench: Bench) -> None:
     ]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="each dividend makes the vendor scale its adj_close anew by less than a split; core.bars takes that for a "
-    "correction of the whole history",
-)
 def test_a_vendors_new_dividend_does_not_date_the_history_anew(bench: Bench) -> None:
     bench.bars("HYG", "2024-03-04", [80.0, 80.0], adj_closes=[76.0, 76.2], captured_at="2024-03-05 22:00")
     bench.bars("HYG", "2024-03-04", [80.0, 80.0], adj_closes=[75.62, 75.819], captured_at="2024-03-06 22:00", version=2)

@@ -836,12 +836,12 @@ def test_what_died_is_not_stale(bench: Bench, as_of: str, status: str) -> None:
     assert bench.rows("select id, status from meta.freshness") == [("ETC", status)]
 
 
-@pytest.mark.parametrize(("as_of", "age", "status"), [("2024-03-16", 10, "fresh"), ("2024-03-17", 11, "stale")])
-def test_a_series_is_as_old_as_its_last_observation(bench: Bench, as_of: str, age: int, status: str) -> None:
+@pytest.mark.parametrize(("as_of", "status"), [("2024-03-16", "fresh"), ("2024-03-17", "stale")])
+def test_a_series_is_stale_when_a_release_is_missed(bench: Bench, as_of: str, status: str) -> None:
     bench.observations("WALCL", {"2024-02-28": 1.0, "2024-03-06": 1.0})
     bench.build("meta.freshness", as_of=as_of)
-    expected = {"2024-03-16": "2024-03-06", "2024-03-17": "2024-03-07"}[as_of]
-    assert bench.rows(FRESHNESS) == [("WALCL", "macro", "2024-03-06", expected, age, status)]
+    # The value of Wednesday the 13th was due on Thursday; three days are waited for it.
+    assert bench.rows(FRESHNESS) == [("WALCL", "macro", "2024-03-06", "2024-03-13", 1, status)]
 
 
 def test_an_observation_counts_once_it_is_public(bench: Bench) -> None:
@@ -915,5 +915,7 @@ def test_a_breakout_triggers_the_signals_of_its_subject_and_kind(bench: Bench) -
 def test_a_warehouse_without_prices_gives_empty_tables(bench: Bench) -> None:
     bench.build(*(model.full_name for model in all_models()), as_of="2024-12-31")
     assert [
-        model.full_name for model in all_models() if bench.rows(f"select count(*) from {model.full_name}") != [(0,)]
+        model.full_name
+        for model in all_models()
+        if model.form != "macro" and bench.rows(f"select count(*) from {model.full_name}") != [(0,)]
     ] == ["core.series", "core.sessions"]

@@ -34,13 +34,35 @@ class Rejected:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What a run asks of a source.
+
+    `since` gives, per id, the first day wanted; an id that is not in it is wanted whole. `only` names the ids wanted
+    (None: all that the source has). `seen` gives, per origin, the state in which it was when it was last stored whole.
+    """
+
+    asset_class: AssetClass
+    since: Mapping[str, date] = field(default_factory=dict)
+    only: frozenset[str] | None = None
+    seen: Mapping[str, str] = field(default_factory=dict)
+
+    def wants(self, id_: str) -> bool:
+        """Whether the id is asked for."""
+        return self.only is None or id_ in self.only
+
+
+@dataclass(frozen=True)
 class Delivery:
-    """Everything a source has for one instrument or series.
+    """What a source has for one instrument or series, whole or from `since` on.
 
     `tables` maps the name of a raw contract ("equity_bars", "crypto_market_caps", ...) to a frame with the contract's
     own columns, without the book-keeping ones (source, captured_at, version). Dates are `datetime64`, numbers are
     `float64`, unknown is NaN. `origin` is where the rows came from, for people ("yahoo:^RUT", "equity/RUT.csv").
     `failure` is set when nothing, or not everything, could be had; what did arrive still counts.
+
+    `since` is the first day that the delivery is about; None when it is the whole history. `state` is what a source
+    that can tell says of the state of the origin; `is_continuation` that the origin still is what was seen before, and
+    the tables hold only what it has more of, which may be nothing.
     """
 
     id: str
@@ -48,6 +70,9 @@ class Delivery:
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     rejected: tuple[Rejected, ...] = ()
     failure: str | None = None
+    since: date | None = None
+    state: str | None = None
+    is_continuation: bool = False
 
 
 class Source(Protocol):
@@ -61,10 +86,13 @@ class Source(Protocol):
     is_synthetic: bool
     has_clock: bool
 
-    def fetch(self, asset_class: AssetClass, since: Mapping[str, date]) -> Iterator[Delivery]:
-        """One delivery per instrument or series of the class, in a stable order.
+    def fetch(self, question: Question) -> Iterator[Delivery]:
+        """One delivery or more per instrument or series that is asked for, in a stable order.
 
-        `since` gives, per id, the first date to ask for; an id that is not in it is wanted whole. A source that
-        cannot ask for less may deliver more. Raises SourceError when there is nothing to read at all.
+        A source that cannot ask for less may deliver more. Raises SourceError when there is nothing to read at all.
         """
+        ...
+
+    def stored(self, asset_class: AssetClass) -> None:
+        """Hears that what was fetched of the class is in the warehouse now, and need not be kept anywhere else."""
         ...

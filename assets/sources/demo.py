@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from assets.sources.base import AssetClass, Delivery, SourceError
+from assets.sources.base import AssetClass, Delivery, Question, SourceError
 from assets.universe import Universe
 
 Floats = npt.NDArray[np.float64]
@@ -924,11 +924,16 @@ class DemoSource:
     def last_day(self) -> date:
         return LAST_DAY_AFTER_SPLIT if self.is_after_split else LAST_DAY
 
-    def fetch(self, asset_class: AssetClass, since: Mapping[str, date]) -> Iterator[Delivery]:
+    def fetch(self, question: Question) -> Iterator[Delivery]:
         """One delivery per instrument or series in the order of the universe, then the shares and their groups."""
-        everything = {"equity": self._equities, "crypto": self._coins, "macro": self._macro}[asset_class]
-        for id_, tables in everything.items():
-            yield Delivery(id_, ORIGIN, {name: _from(frame, since.get(id_)) for name, frame in tables.items()})
+        everything = {"equity": self._equities, "crypto": self._coins, "macro": self._macro}
+        for id_, tables in everything[question.asset_class].items():
+            if question.wants(id_):
+                since = question.since.get(id_)
+                yield Delivery(id_, ORIGIN, {name: _from(frame, since) for name, frame in tables.items()}, since=since)
+
+    def stored(self, asset_class: AssetClass) -> None:
+        """Nothing is kept: the market can always be made again."""
 
     @cached_property
     def _days(self) -> Days:

@@ -9,18 +9,20 @@
 
 Here: finding the files and turning their text into typed rows; any of them may be broken without harm to the others.
 A file whose instrument the universe does not know is delivered all the same. Whether a value is plausible is judged
-elsewhere. The manifest tells which files hold closes that are already adjusted for dividends: of those only adj_close
-is taken, since such a close is not the price that anybody paid.
+elsewhere. Of a file that only grew since it was last stored only the new lines are read. The manifest tells which
+files hold closes that are already adjusted for dividends: of those only adj_close is taken, since such a close is not
+the price that anybody paid.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import duckdb
@@ -28,7 +30,7 @@ import pandas as pd
 
 from assets.calendars import NEW_YORK
 from assets.contracts import RAW_TABLE, Table
-from assets.sources.base import AssetClass, Delivery, Rejected, SourceError
+from assets.sources.base import AssetClass, Delivery, Question, Rejected, SourceError
 
 _SUFFIXES = (".csv", ".parquet")
 # What vendors call the date, and how they mark an unknown value.
@@ -105,16 +107,20 @@ class FilesSource:
         if not any((folder / name).is_dir() for name in folders):
             raise SourceError(f"{folder} has none of the folders {', '.join(folders)}; see the README for the layout")
 
-    def fetch(self, asset_class: AssetClass, since: Mapping[str, date]) -> Iterator[Delivery]:
-        """One delivery per file, in alphabetical order. `since` is not needed: reading a file costs little."""
+    def fetch(self, question: Question) -> Iterator[Delivery]:
+        """One delivery per file, in alphabetical order, with the file's state; `since` is not needed for files."""
         adjusted = self._adjusted_closes()
         with duckdb.connect() as reader:
             reader.execute(f"set timezone = '{NEW_YORK}'")
-            for layout in _LAYOUTS[asset_class]:
-                for batch in _batches(self._files(layout.folder)):
-                    yield from _read_batch(reader, batch, layout, adjusted)
-            if asset_class == "equity":
+            for layout in _LAYOUTS[question.asset_class]:
+                wanted = [path for path in self._files(layout.folder) if question.wants(path.stem)]
+                for batch in _batches(wanted):
+                    yield from _read_news(reader, batch, layout, adjusted, question.seen)
+            if question.asset_class == "equity" and question.wants("groups"):
                 yield from self._groups(reader)
+
+    def stored(self, asset_class: AssetClass) -> None:
+        """Nothing is kept: the files stay where they are."""
 
     def _files(self, folder: str) -> list[Path]:
         """Everything that is named like a file of data; what is none fails later, with its name."""
@@ -173,6 +179,86 @@ def _batches(paths: list[Path]) -> Iterator[list[Path]]:
             batch, size = [], 0
     if batch:
         yield batch
+
+
+def _read_news(
+    reader: duckdb.DuckDBPyConnection, paths: list[Path], layout: _Layout, adjusted: set[str], seen: Mapping[str, str]
+) -> Iterator[Delivery]:
+    """One delivery per file of what is new in it: nothing, the lines at its end, or the whole file."""
+    unchanged: dict[Path, Delivery] = {}
+    states: dict[Path, str] = {}
+    ends: dict[Path, Path] = {}
+    with TemporaryDirectory() as folder:
+        for path in paths:
+            before = _State.parse(seen.get(_origin(path), ""))
+            try:
+                content = path.read_bytes()
+            except OSError:
+                continue  # it is read below, and named there for what it is
+            now = _State("adjusted" if path.stem in adjusted else "plain", len(content), _digest(content))
+            states[path] = str(now)
+            if now == before:
+                nothing = {layout.table.name: pd.DataFrame()}
+                unchanged[path] = Delivery(path.stem, _origin(path), nothing, is_continuation=True)
+            elif before is not None and before.has_grown_to(now, content) and path.suffix.lower() == ".csv":
+                # A file of the same name with the header and the new lines is read in its place.
+                end = Path(folder, path.parent.name, path.name)
+                end.parent.mkdir(exist_ok=True)
+                end.write_bytes(content[: content.index(b"\n") + 1] + content[before.size :])
+                ends[path] = end
+        to_read = [ends.get(path, path) for path in paths if path not in unchanged]
+        read = dict(zip(to_read, _read_batch(reader, to_read, layout, adjusted), strict=True))
+    for path in paths:
+        if path in unchanged:
+            yield unchanged[path]
+        elif path in ends:
+            yield _as_end(read[ends[path]], layout.table, states[path])
+        else:
+            yield replace(read[path], state=states.get(path))
+
+
+class _State(NamedTuple):
+    """What a file was when it was read: how its closes were taken, its bytes, and their hash."""
+
+    closes: str
+    size: int
+    digest: str
+
+    @classmethod
+    def parse(cls, text: str) -> _State | None:
+        """The state that `str` wrote; None for anything else."""
+        parts = text.split(":")
+        return cls(parts[0], int(parts[1]), parts[2]) if len(parts) == 3 and parts[1].isdigit() else None
+
+    def __str__(self) -> str:
+        return f"{self.closes}:{self.size}:{self.digest}"
+
+    def has_grown_to(self, now: _State, content: bytes) -> bool:
+        """Whether the file is what it was, with more lines at the end."""
+        return (
+            self.closes == now.closes
+            and 0 < self.size < now.size
+            and content[self.size - 1 : self.size] == b"\n"
+            and _digest(content[: self.size]) == self.digest
+        )
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _as_end(delivery: Delivery, table: Table, state: str) -> Delivery:
+    """The delivery of the new lines of a file, which are about the days from the first of them on."""
+    frame = delivery.tables.get(table.name)
+    is_empty = frame is None or frame.empty
+    return replace(
+        delivery,
+        state=state,
+        is_continuation=True,
+        since=None if frame is None or is_empty else frame[table.date_column].min().date(),
+        # Lines without a value are nothing new, and no fault of a file that has others.
+        failure=delivery.failure if delivery.rejected or not is_empty else None,
+    )
 
 
 def _read_batch(

@@ -17,7 +17,7 @@ import requests
 from urllib3.exceptions import ProtocolError
 
 from assets.sources.base import Delivery, Rejected
-from assets.sources.retry import Patience, VendorFault, status_fault
+from assets.sources.retry import Pace, Patience, VendorFault, status_fault
 from assets.universe import Series
 
 URL = "https://fred.stlouisfed.org/graph/fredgraph.csv"
@@ -49,17 +49,19 @@ class Fred:
             raise ValueError(f"{series.id} is not at FRED")
         origin = f"fred:{fred_id}"
         try:
-            rows = patience.call(lambda: self._ask(fred_id, since))
+            rows = patience.call(lambda: self._ask(fred_id, since, patience.pace))
         except VendorFault as fault:
-            return Delivery(id=series.id, origin=origin, failure=str(fault))
+            return Delivery(id=series.id, origin=origin, failure=str(fault), since=since)
         observations, rejected = _observations(rows, series)
         if since is None and observations.empty:
             failure = f"no observations: FRED knows {fred_id} but sent none"
             return Delivery(id=series.id, origin=origin, rejected=rejected, failure=failure)
-        return Delivery(id=series.id, origin=origin, tables={"macro_observations": observations}, rejected=rejected)
+        tables = {"macro_observations": observations}
+        return Delivery(id=series.id, origin=origin, tables=tables, rejected=rejected, since=since)
 
-    def _ask(self, fred_id: str, since: date | None) -> list[list[str]]:
+    def _ask(self, fred_id: str, since: date | None, pace: Pace) -> list[list[str]]:
         """The rows under the heading, as text. Raises VendorFault."""
+        pace.wait_for_turn()
         query = {"id": fred_id} if since is None else {"id": fred_id, "cosd": since.isoformat()}
         try:
             answer = self._session.get(URL, params=query, timeout=self._timeout)

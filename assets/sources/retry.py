@@ -1,7 +1,8 @@
-"""How a vendor on the network is approached: spaced, with patience, and not at all once that is pointless.
+"""How a vendor on the network is approached: at a measured pace, with patience, and not at all once that is pointless.
 
-Here: what a failed contact is (`VendorFault`) and who decides whether it is tried again (`Patience`). What a vendor's
-errors mean stands in the vendor's module; how many requests run at once stands in `live`.
+Here: what a failed contact is (`VendorFault`), how fast a host is asked (`Pace`) and who decides whether it is asked
+again (`Patience`). What a vendor's errors mean stands in the vendor's module; the numbers of each host's pace, and how
+many requests run at once, stand in `live`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 Answer = TypeVar("Answer")
@@ -41,8 +45,7 @@ class VendorFault(Exception):
 
 def status_fault(vendor: str, what: str, status: int, detail: str, retry_after: str | None) -> VendorFault:
     """The fault behind an HTTP status other than 200; `what` was asked for, `detail` is the vendor's own word on it."""
-    # Retry-After may also be a date; that form is not honoured, as both vendors only send seconds.
-    seconds = float(retry_after) if retry_after is not None and retry_after.isdigit() else None
+    seconds = None if retry_after is None else seconds_to_wait(retry_after, datetime.now(UTC))
     match status:
         case 404:
             return VendorFault(f"404: {vendor} does not know {what}")
@@ -58,27 +61,78 @@ def status_fault(vendor: str, what: str, status: int, detail: str, retry_after: 
             return VendorFault(f"{status}: {vendor} refuses {what} ({detail})")
 
 
-class Patience:
-    """The manners towards one vendor during one fetch; safe to share between threads.
+def seconds_to_wait(retry_after: str, now: datetime) -> float | None:
+    """What a Retry-After header asks for, which is a number of seconds or a date; None if it is neither."""
+    if retry_after.isdecimal():
+        return float(retry_after)
+    try:
+        moment = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    # HTTP dates are in GMT; Python leaves the zone out of one that is written as -0000.
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())
 
-    `spacing` is the least number of seconds from the start of one try to the start of the next, over all threads.
-    `sleep`, `clock` (seconds, monotonic) and `jitter` (0 to 1) stand in for time and chance in tests.
+
+class Pace:
+    """How fast one host is asked, by all threads and all fetches that share this object.
+
+    Each of `limits` is (most, seconds): no more than `most` requests start in any window of so many seconds. `sleep`
+    and `clock` (seconds, monotonic) stand in for time in tests.
     """
 
     def __init__(
         self,
-        spacing: float,
-        *,
+        *limits: tuple[int, float],
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
-        jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._spacing = spacing
-        self._sleep = sleep
+        self.sleep = sleep
         self._clock = clock
+        self._limits = [(deque[float](maxlen=most), seconds) for most, seconds in limits]
+        self._lock = threading.Lock()
+        self._resumes_at = clock()
+        self._refusal = ""
+
+    def wait_for_turn(self) -> None:
+        """Come back when a request may start. Raises VendorFault when the host wants to be left alone for too long."""
+        while (wait := self._take_turn()) > 0:
+            self.sleep(wait)
+
+    def pause(self, seconds: float, refusal: str) -> None:
+        """Let nobody start before so many seconds have passed; `refusal` tells why, should that be too long."""
+        with self._lock:
+            resumes_at = self._clock() + seconds
+            if resumes_at > self._resumes_at:
+                self._resumes_at, self._refusal = resumes_at, refusal
+
+    def _take_turn(self) -> float:
+        """The seconds until a request may start; 0 when one has just been counted as started."""
+        with self._lock:
+            now = self._clock()
+            if self._resumes_at - now > LONGEST_DELAY_SECONDS:
+                raise VendorFault(self._refusal, is_general=True)
+            full = (starts[0] + seconds for starts, seconds in self._limits if len(starts) == starts.maxlen)
+            free = max((self._resumes_at, *full))
+            if free > now:
+                # A turn that is still to come is nobody's: the host may call a pause before.
+                return free - now
+            for starts, _ in self._limits:
+                starts.append(now)
+            return 0.0
+
+
+class Patience:
+    """How long one fetch bears with one vendor; safe to share between threads.
+
+    Who asks the vendor waits for its turn at `pace` before every single request, of which a try may need several.
+    `jitter` (0 to 1) stands in for chance in tests.
+    """
+
+    def __init__(self, pace: Pace, *, jitter: Callable[[], float] = random.random) -> None:
+        self.pace = pace
         self._jitter = jitter
         self._lock = threading.Lock()
-        self._next_start = clock()
         self._general_faults = 0
         self._given_up: str | None = None
 
@@ -90,29 +144,25 @@ class Patience:
         # Half of each delay is chance, lest threads that were refused together come back together.
         delays = (FIRST_DELAY_SECONDS * 2**n * (1 + self._jitter()) / 2 for n in range(TRIES - 1))
         while True:
-            self._wait_for_turn()
+            if self._given_up is not None:
+                raise VendorFault(self._given_up)
             try:
                 answer = attempt()
             except VendorFault as fault:
                 delay = next(delays, None)
                 wait = max(delay or 0.0, fault.retry_after or 0.0)
+                # A host that refuses requests, or says when it can be asked again, means everybody.
+                is_for_all = fault.is_passing and (fault.is_general or fault.retry_after is not None)
+                if is_for_all:
+                    self.pace.pause(wait, str(fault))
                 if not fault.is_passing or delay is None or wait > LONGEST_DELAY_SECONDS:
                     self._remember(fault)
                     raise
-                self._sleep(wait)
+                if not is_for_all:
+                    self.pace.sleep(wait)
             else:
                 self._remember(None)
                 return answer
-
-    def _wait_for_turn(self) -> None:
-        with self._lock:
-            if self._given_up is not None:
-                raise VendorFault(self._given_up)
-            now = self._clock()
-            start = max(now, self._next_start)
-            self._next_start = start + self._spacing
-        if start > now:
-            self._sleep(start - now)
 
     def _remember(self, fault: VendorFault | None) -> None:
         with self._lock:

@@ -22,7 +22,7 @@ from typing import Any
 import pandas as pd
 
 from assets.sources.base import Delivery, Rejected
-from assets.sources.retry import Patience, VendorFault, status_fault
+from assets.sources.retry import Pace, Patience, VendorFault, status_fault
 from assets.universe import Instrument
 
 # A century of daily bars is 2 MB and takes a few seconds.
@@ -34,8 +34,8 @@ LEAD = timedelta(days=7)
 
 _PRICES = ["open", "high", "low", "close"]
 _TYPES = {"index": {"INDEX"}, "fund": {"ETF", "MUTUALFUND"}, "share": {"EQUITY"}, "coin": {"CRYPTOCURRENCY"}}
-# The Cboe's indices are on Chicago time; their session has the same date.
-_ZONES = {"XNYS": {"America/New_York", "America/Chicago"}, "CRYPTO": {"UTC"}}
+# The usual one first. The Cboe's indices are on Chicago time; their session has the same date.
+_ZONES = {"XNYS": ("America/New_York", "America/Chicago"), "CRYPTO": ("UTC",)}
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class _Window:
 class Yahoo:
     """Asks Yahoo for one instrument at a time; safe to use from several threads once one answer has come.
 
-    `cache` is the folder where yfinance keeps time zones and cookies (it takes the first one of the process), `timeout`
+    `cache` is the folder where yfinance keeps its cookies (it takes the first one of the process), `timeout`
     the seconds that an answer may take.
     """
 
@@ -84,7 +84,8 @@ class Yahoo:
             if window.is_empty:
                 continue
             try:
-                chart = patience.call(partial(self._ask, span.symbol, window))
+                zone = _ZONES[instrument.calendar][0]
+                chart = patience.call(partial(self._ask, span.symbol, window, zone, patience.pace))
                 _verify(chart["meta"], instrument, span.symbol)
             except VendorFault as fault:
                 failures.append(str(fault))
@@ -102,10 +103,11 @@ class Yahoo:
             tables={name: pd.concat(parts, ignore_index=True) for name, parts in tables.items() if parts},
             rejected=tuple(rejected),
             failure="; ".join(failures) or None,
+            since=since,
         )
 
-    def _ask(self, symbol: str, window: _Window) -> dict[str, Any]:
-        """Yahoo's chart of the symbol, as it came. Raises VendorFault."""
+    def _ask(self, symbol: str, window: _Window, zone: str, pace: Pace) -> dict[str, Any]:
+        """Yahoo's chart of the symbol, as it came; `zone` turns the window into instants. Raises VendorFault."""
         session = self._session
         import yfinance
         from curl_cffi.requests.exceptions import RequestException
@@ -119,11 +121,13 @@ class Yahoo:
             days["end"] = window.last + timedelta(days=1)
         # yfinance also keeps answers that were errors, and would repeat them to every further try.
         YfData.cache_get.cache_clear()
-        session.answer = None
+        session.start(symbol, pace)
+        ticker = yfinance.Ticker(symbol, session=session)
+        # Otherwise yfinance asks for the zone first, which takes a second request for each new symbol, and writes it to
+        # a file that its threads lock each other out of. An hour more or less is nothing to LEAD.
+        ticker._tz = zone
         try:
-            yfinance.Ticker(symbol, session=session).history(
-                **days, auto_adjust=False, actions=True, keepna=True, repair=False, timeout=self._timeout
-            )
+            ticker.history(**days, auto_adjust=False, actions=True, keepna=True, repair=False, timeout=self._timeout)
         # yfinance walks through the answer unguarded, so one of another shape ends in any of the last five.
         except (YFException, RequestException, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise _fault(symbol, error, session.answer) from error
@@ -147,11 +151,18 @@ def _open_session(timeout: float) -> Any:
     from curl_cffi import requests
 
     class Session(requests.Session[requests.Response]):  # type: ignore[misc]  # the type checker leaves curl_cffi out
-        """Remembers, per thread, the last answer to a question for a chart, and holds every request to one timeout."""
+        """Holds every request to the pace and to one timeout, and remembers, per thread, the last answer for a chart.
+
+        An answer that asks everybody to wait ends the question there, as yfinance would ask again at once.
+        """
 
         def __init__(self) -> None:
             super().__init__(impersonate="chrome")
             self._by_thread = threading.local()
+
+        def start(self, symbol: str, pace: Pace) -> None:
+            """The thread's next requests are about the symbol, and none of them has been answered."""
+            self._by_thread.symbol, self._by_thread.pace, self._by_thread.answer = symbol, pace, None
 
         @property
         def answer(self) -> requests.Response | None:
@@ -159,17 +170,16 @@ def _open_session(timeout: float) -> Any:
             answer: requests.Response | None = self._by_thread.answer
             return answer
 
-        @answer.setter
-        def answer(self, answer: requests.Response | None) -> None:
-            self._by_thread.answer = answer
-
         def request(self, *args: Any, **kwargs: Any) -> requests.Response:
             kwargs["timeout"] = (min(CONNECT_TIMEOUT_SECONDS, timeout), timeout)
+            self._by_thread.pace.wait_for_turn()
             if "/v8/finance/chart/" not in kwargs["url"]:
                 return super().request(*args, **kwargs)
-            self.answer = None
-            self.answer = super().request(*args, **kwargs)
-            return self.answer
+            self._by_thread.answer = None
+            answer = self._by_thread.answer = super().request(*args, **kwargs)
+            if answer.status_code == 429 or (answer.status_code != 200 and "Retry-After" in answer.headers):
+                raise _refusal(self._by_thread.symbol, answer)
+            return answer
 
     return Session()
 
@@ -180,9 +190,7 @@ def _fault(symbol: str, error: Exception, answer: Any) -> VendorFault:
     from yfinance.exceptions import YFPricesMissingError
 
     if answer is not None and answer.status_code != 200:
-        return status_fault(
-            "Yahoo", symbol, answer.status_code, _description(answer.text), answer.headers.get("Retry-After")
-        )
+        return _refusal(symbol, answer)
     if isinstance(error, RequestException):
         return _connection_fault(symbol, error)
     if isinstance(error, json.JSONDecodeError):
@@ -191,6 +199,13 @@ def _fault(symbol: str, error: Exception, answer: Any) -> VendorFault:
         return VendorFault(f"no sessions: Yahoo knows {symbol} but sent none of the days asked for")
     problem = " ".join(str(error).split())
     return VendorFault(f"not a chart: Yahoo's answer for {symbol} has another shape ({problem})", is_passing=True)
+
+
+def _refusal(symbol: str, answer: Any) -> VendorFault:
+    """What an answer with a status other than 200 means."""
+    return status_fault(
+        "Yahoo", symbol, answer.status_code, _description(answer.text), answer.headers.get("Retry-After")
+    )
 
 
 def _connection_fault(symbol: str, error: Any) -> VendorFault:
@@ -219,9 +234,9 @@ def _description(body: str) -> str:
 def _verify(meta: dict[str, Any], instrument: Instrument, symbol: str) -> None:
     """Raises VendorFault unless the answer is about the instrument that was meant."""
     for what, got, wanted in (
-        ("symbol", meta.get("symbol"), {symbol}),
+        ("symbol", meta.get("symbol"), (symbol,)),
         ("instrumentType", meta["instrumentType"], _TYPES[instrument.kind]),
-        ("currency", meta["currency"], {instrument.currency}),
+        ("currency", meta["currency"], (instrument.currency,)),
         ("exchangeTimezoneName", meta["exchangeTimezoneName"], _ZONES[instrument.calendar]),
     ):
         if got not in wanted:

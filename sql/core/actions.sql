@@ -35,9 +35,19 @@ splits as (
     where kind = 'split'
 ),
 
+scales as (
+    select
+        instrument_id,
+        captured_at,
+        factor,
+    from intermediate.scales
+),
+
 dated as (
     select
-        actions.*,
+        actions.* replace (
+            if(actions.kind = 'dividend', actions.value / coalesce(scales.factor, 1), actions.value) as value
+        ),
         greatest(
             coalesce(sessions.closes_at, (actions.ex_date + 1)::timestamptz),
             if(actions.version > 1 and splits.captured_at is null, actions.captured_at, null)
@@ -47,6 +57,9 @@ dated as (
         on splits.instrument_id = actions.instrument_id
         and splits.captured_at = actions.captured_at
     left join sessions on sessions.session_date = actions.ex_date
+    left join scales
+        on scales.instrument_id = actions.instrument_id
+        and scales.captured_at = actions.captured_at
 ),
 
 visible_versions as (

@@ -1,7 +1,8 @@
 -- description: One row per instrument and session, the last version that the run's clock may see, with the two prices
 --   that everything else is made of.
 -- grain: instrument_id, session_date
--- known_at: known_at, the close of the session, or when a later correction of the price was captured
+-- known_at: known_at, the close of the session, or when a later correction of the price, or a bar that came after newer
+--   ones, was captured
 with clock as (
     select as_of_at from reference.clock
 ),
@@ -9,54 +10,28 @@ with clock as (
 listings as (
     select
         instrument_id,
-        asset_class,
-        calendar,
         price_basis,
         has_vendor_adj_close,
         has_total_return,
     from intermediate.listings
 ),
 
-sessions as (
+versions as (
     select
-        calendar,
+        instrument_id,
         session_date,
+        open,
+        high,
+        low,
+        close,
+        adj_close,
+        volume,
+        source,
+        captured_at,
+        version,
         closes_at,
-    from reference.sessions
-),
-
-equity_bars as (
-    select
-        instrument_id,
-        'equity' as asset_class,
-        session_date,
-        open,
-        high,
-        low,
-        close,
-        adj_close,
-        volume,
-        source,
-        captured_at,
-        version,
-    from raw.equity_bars
-),
-
-crypto_bars as (
-    select
-        instrument_id,
-        'crypto' as asset_class,
-        session_date,
-        open,
-        high,
-        low,
-        close,
-        adj_close,
-        volume,
-        source,
-        captured_at,
-        version,
-    from raw.crypto_bars
+        is_final,
+    from intermediate.seen_bars
 ),
 
 growth as (
@@ -67,104 +42,30 @@ growth as (
     from intermediate.dividend_growth
 ),
 
-all_versions as (
-    select * from equity_bars
-    union all
-    select * from crypto_bars
-),
-
-timed_versions as (
-    select
-        all_versions.*,
-        sessions.closes_at,
-        -- A bar that was captured before its session closed is not final.
-        all_versions.captured_at >= sessions.closes_at as is_final,
-    from all_versions
-    -- Should one id ever have bars in two classes, those of its listing count.
-    inner join listings
-        on listings.instrument_id = all_versions.instrument_id
-        and listings.asset_class = all_versions.asset_class
-    inner join sessions
-        on sessions.calendar = listings.calendar
-        and sessions.session_date = all_versions.session_date
-),
-
--- Nearly every bar has one version, so what later versions mean is worked out for them alone. The first final version
--- was known at the close; a later one that moves the price was known when it was captured; one that only moves the
--- volume changes nothing.
-later_versions as (
-    select
-        later.instrument_id,
-        later.session_date,
-        later.version,
-        later.captured_at,
-        earlier.is_final
-        and (
-            later.close is distinct from earlier.close
-            or later.adj_close is distinct from earlier.adj_close
-            or later.low is distinct from earlier.low
-        ) as is_moved,
-        coalesce(later.close / nullif(earlier.close, 0), later.adj_close / nullif(earlier.adj_close, 0)) as rescaling,
-    from timed_versions as later
-    inner join timed_versions as earlier
-        on earlier.instrument_id = later.instrument_id
-        and earlier.session_date = later.session_date
-        and earlier.version = later.version - 1
-    where later.version > 1
-),
-
--- A split moves a whole history by one factor and tells nothing new about any session.
-splits as (
+revisions as (
     select
         instrument_id,
-        captured_at,
-        median(rescaling) as factor,
-    from later_versions
-    where is_moved
-    group by instrument_id, captured_at
-    having count(*) >= $split_rows and abs(median(rescaling) - 1) >= $split_smallest
+        session_date,
+        version,
+        corrected_at,
+    from intermediate.bar_revisions
+    where corrected_at is not null
 ),
 
-corrections as (
-    select
-        later_versions.instrument_id,
-        later_versions.session_date,
-        later_versions.version,
-        max(if(
-            later_versions.is_moved
-            and (
-                splits.factor is null
-                or abs(later_versions.rescaling / nullif(splits.factor, 0) - 1) > $split_rounding
-            ),
-            later_versions.captured_at,
-            null
-        )) over (
-            partition by later_versions.instrument_id, later_versions.session_date
-            order by later_versions.version
-            rows between unbounded preceding and current row
-        ) as corrected_at,
-    from later_versions
-    left join splits
-        on splits.instrument_id = later_versions.instrument_id
-        and splits.captured_at = later_versions.captured_at
-),
-
--- History that was captured later than the clock is taken in its first version: nothing tells what came before it.
+-- A price is known at the close; a later correction of it, or one that came after newer ones, when it was captured.
 seen_versions as (
     select
-        timed_versions.*,
+        versions.*,
         if(
-            timed_versions.is_final,
-            coalesce(corrections.corrected_at, timed_versions.closes_at),
-            timed_versions.captured_at
+            versions.is_final,
+            coalesce(revisions.corrected_at, versions.closes_at),
+            versions.captured_at
         ) as known_at,
-    from timed_versions
-    cross join clock
-    left join corrections
-        on corrections.instrument_id = timed_versions.instrument_id
-        and corrections.session_date = timed_versions.session_date
-        and corrections.version = timed_versions.version
-    where timed_versions.version = 1 or timed_versions.captured_at <= clock.as_of_at
+    from versions
+    left join revisions
+        on revisions.instrument_id = versions.instrument_id
+        and revisions.session_date = versions.session_date
+        and revisions.version = versions.version
 ),
 
 visible_versions as (
@@ -232,7 +133,7 @@ final as (
         source, -- Where the row came from: vendor and symbol, or file.
         is_final, -- Whether the session was over when the bar was captured; only final bars feed signals.
         closes_at, -- Instant at which the session ends, UTC.
-        known_at, -- When the row could first be known: the close, or when a correction of the price was captured, UTC.
+        known_at, -- When the row could first be known: the close, or when a correction or late fill was captured, UTC.
         captured_at, -- When this version was first seen, UTC.
         version, -- 1 for the first value seen, one more for each change.
     from adjusted

@@ -1,11 +1,7 @@
 -- description: What dividends add to the total return, on the first session with a bar that trades without them.
 -- grain: instrument_id, session_date
 -- known_at: the run's clock
-with clock as (
-    select as_of_at from reference.clock
-),
-
-dividends as (
+with dividends as (
     select
         instrument_id,
         ex_date,
@@ -19,9 +15,8 @@ bars as (
         instrument_id,
         session_date,
         close,
-        captured_at,
         version,
-    from raw.equity_bars
+    from intermediate.seen_bars
     where close is not null
 ),
 
@@ -29,9 +24,7 @@ bars as (
 last_bars as (
     select bars.*
     from bars
-    cross join clock
     where bars.instrument_id in (select dividends.instrument_id from dividends)
-        and (bars.version = 1 or bars.captured_at <= clock.as_of_at)
     qualify row_number() over (partition by bars.instrument_id, bars.session_date order by bars.version desc) = 1
 ),
 

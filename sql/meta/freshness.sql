@@ -40,6 +40,23 @@ observations as (
     from core.macro
 ),
 
+releases as (
+    select
+        releases.series_id,
+        releases.observation_date,
+        releases.released_at,
+    from reference.releases
+    cross join clock
+    where releases.released_at <= clock.as_of_at
+),
+
+gaps as (
+    select
+        instrument_id,
+        session_date,
+    from meta.gaps
+),
+
 finished_sessions as (
     select
         sessions.calendar,
@@ -59,6 +76,14 @@ expected_sessions as (
     group by calendar
 ),
 
+gap_counts as (
+    select
+        instrument_id,
+        count(*) as missing_sessions,
+    from gaps
+    group by instrument_id
+),
+
 instrument_ages as (
     select
         instruments.instrument_id as id,
@@ -71,8 +96,10 @@ instrument_ages as (
             when expected_sessions.session_number - finished_sessions.session_number > $stale_after_sessions then 'stale'
             else 'fresh'
         end as status,
+        coalesce(gap_counts.missing_sessions, 0) as missing_sessions,
     from instruments
     cross join clock
+    left join gap_counts on gap_counts.instrument_id = instruments.instrument_id
     inner join expected_sessions on expected_sessions.calendar = instruments.calendar
     inner join finished_sessions
         on finished_sessions.calendar = instruments.calendar
@@ -87,16 +114,36 @@ last_observations as (
     group by series_id
 ),
 
+missed_releases as (
+    select
+        last_observations.series_id,
+        count(releases.observation_date) as missed,
+        min(releases.released_at) as first_missed_at,
+        max(releases.observation_date) as expected_session,
+    from last_observations
+    left join releases
+        on releases.series_id = last_observations.series_id
+        and releases.observation_date > last_observations.observation_date
+    group by last_observations.series_id
+),
+
 series_ages as (
     select
         last_observations.series_id as id,
         'macro' as asset_class,
         last_observations.observation_date as last_session,
-        clock.as_of - series.stale_after_days as expected_session,
-        clock.as_of - last_observations.observation_date as age_sessions,
-        if(clock.as_of - last_observations.observation_date > series.stale_after_days, 'stale', 'fresh') as status,
+        coalesce(missed_releases.expected_session, last_observations.observation_date) as expected_session,
+        missed_releases.missed as age_sessions,
+        if(
+            missed_releases.first_missed_at + to_days($release_grace_days) < clock.as_of_at
+            or clock.as_of - last_observations.observation_date > series.stale_after_days,
+            'stale',
+            'fresh'
+        ) as status,
+        null::bigint as missing_sessions,
     from last_observations
     cross join clock
+    inner join missed_releases on missed_releases.series_id = last_observations.series_id
     inner join series on series.series_id = last_observations.series_id
 ),
 
@@ -111,9 +158,10 @@ final as (
         id, -- The instrument or series.
         asset_class, -- equity, crypto or macro.
         last_session, -- Last final session, or last observation that is public.
-        expected_session, -- Last session that was over by the run's clock; for a series the oldest date that its last observation may have.
-        age_sessions, -- Sessions missing since last_session; for a series its age in days.
-        status, -- fresh, stale (more than two sessions missing, or older than the series' stale_after_days) or ended (died, with the reason in the universe file).
+        expected_session, -- Last session that was over, or last observation that was due, by the run's clock.
+        age_sessions, -- Sessions or observations missing since last_session.
+        status, -- fresh, stale (more than two sessions missing, or a release missed by more than three days, or older than the series' stale_after_days) or ended (died, with the reason in the universe file).
+        missing_sessions, -- Sessions missing between the first and the last bar, each a row of meta.gaps; null for a series.
     from ages
 )
 

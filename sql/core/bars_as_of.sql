@@ -1,0 +1,108 @@
+-- description: The bars as they were known at an instant, for instance from core.bars_as_of('2024-03-05 21:00:00+00').
+-- grain: instrument_id, session_date
+-- known_at: known_at, the close of the session, or when a correction or late fill was captured
+-- form: macro
+with current_bars as (
+    select
+        instrument_id,
+        session_date,
+        open,
+        high,
+        low,
+        close,
+        adj_close,
+        volume,
+        source,
+        is_final,
+        known_at,
+        captured_at,
+        version,
+    from core.bars
+),
+
+earlier_bars as (
+    select
+        instrument_id,
+        session_date,
+        open,
+        high,
+        low,
+        close,
+        adj_close,
+        volume,
+        source,
+        is_final,
+        known_at,
+        captured_at,
+        version,
+    from core.earlier_bars
+),
+
+rescalings as (
+    select
+        instrument_id,
+        captured_at,
+        factor,
+    from core.rescalings
+    where captured_at > as_of_at::timestamptz
+),
+
+versions as (
+    select * from current_bars
+    union all
+    select * from earlier_bars
+),
+
+captures as (
+    select distinct
+        instrument_id,
+        captured_at,
+    from versions
+),
+
+-- What was first seen after a split that nobody knew at the instant is put back on the scale of the instant.
+scales as (
+    select
+        captures.instrument_id,
+        captures.captured_at,
+        product(rescalings.factor) as factor,
+    from captures
+    inner join rescalings
+        on rescalings.instrument_id = captures.instrument_id
+        and rescalings.captured_at <= captures.captured_at
+    group by captures.instrument_id, captures.captured_at
+),
+
+scaled as (
+    select
+        versions.*,
+        coalesce(scales.factor, 1) as scale,
+    from versions
+    left join scales
+        on scales.instrument_id = versions.instrument_id
+        and scales.captured_at = versions.captured_at
+),
+
+final as (
+    select
+        instrument_id, -- The instrument.
+        session_date, -- The session.
+        open / scale as open, -- First price, on the share count of the instant.
+        high / scale as high, -- Highest price.
+        low / scale as low, -- Lowest price.
+        close / scale as close, -- Last price.
+        adj_close / scale as adj_close, -- Total-return close.
+        volume * scale as volume, -- Shares (equity) or US dollars (crypto) traded.
+        source, -- Where the row came from.
+        is_final, -- Whether the session was over when the version was captured.
+        known_at, -- When the version could first be known.
+        captured_at, -- When it was first seen.
+        version, -- 1 for the first value seen, one more for each change.
+        captured_at > as_of_at::timestamptz as is_assumed, -- Whether the history was filled in after the instant, so that its first version is assumed.
+    from scaled
+    where known_at <= as_of_at::timestamptz
+        and (version = 1 or captured_at <= as_of_at::timestamptz)
+    qualify row_number() over (partition by instrument_id, session_date order by version desc) = 1
+)
+
+select * from final

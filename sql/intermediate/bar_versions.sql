@@ -1,0 +1,86 @@
+-- description: Every version of every bar, equity and crypto together, with the close of its session.
+-- grain: instrument_id, session_date, version
+-- known_at: the run's clock
+-- form: view
+with listings as (
+    select
+        instrument_id,
+        asset_class,
+        calendar,
+    from intermediate.listings
+),
+
+sessions as (
+    select
+        calendar,
+        session_date,
+        closes_at,
+    from reference.sessions
+),
+
+equity_bars as (
+    select
+        instrument_id,
+        'equity' as asset_class,
+        session_date,
+        open,
+        high,
+        low,
+        close,
+        adj_close,
+        volume,
+        source,
+        captured_at,
+        version,
+    from raw.equity_bars
+),
+
+crypto_bars as (
+    select
+        instrument_id,
+        'crypto' as asset_class,
+        session_date,
+        open,
+        high,
+        low,
+        close,
+        adj_close,
+        volume,
+        source,
+        captured_at,
+        version,
+    from raw.crypto_bars
+),
+
+bars as (
+    select * from equity_bars
+    union all
+    select * from crypto_bars
+),
+
+final as (
+    select
+        bars.instrument_id, -- The instrument.
+        bars.session_date, -- The session.
+        bars.open, -- First price.
+        bars.high, -- Highest price.
+        bars.low, -- Lowest price.
+        bars.close, -- Last price.
+        bars.adj_close, -- The vendor's total-return close.
+        bars.volume, -- Shares or US dollars traded.
+        bars.source, -- Where the row came from.
+        bars.captured_at, -- When this version was first seen.
+        bars.version, -- 1 for the first value seen, one more for each change.
+        sessions.closes_at, -- Instant at which the session ends.
+        bars.captured_at >= sessions.closes_at as is_final, -- Whether the session was over when the version was captured.
+    from bars
+    -- Should one id ever have bars in two classes, those of its listing count.
+    inner join listings
+        on listings.instrument_id = bars.instrument_id
+        and listings.asset_class = bars.asset_class
+    inner join sessions
+        on sessions.calendar = listings.calendar
+        and sessions.session_date = bars.session_date
+)
+
+select * from final

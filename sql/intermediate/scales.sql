@@ -1,0 +1,49 @@
+-- description: By how much the scale of what was captured after the run's clock differs from the clock's: what was first
+--   seen after a split that the clock does not know yet is on a scale of the future.
+-- grain: instrument_id, captured_at
+-- known_at: the run's clock
+with clock as (
+    select as_of_at from reference.clock
+),
+
+versions as (
+    select
+        instrument_id,
+        captured_at,
+    from intermediate.bar_versions
+),
+
+rescalings as (
+    select
+        instrument_id,
+        captured_at,
+        factor,
+    from intermediate.rescalings
+),
+
+later_captures as (
+    select distinct
+        versions.instrument_id,
+        versions.captured_at,
+    from versions
+    cross join clock
+    where versions.captured_at > clock.as_of_at
+        and versions.instrument_id in (select rescalings.instrument_id from rescalings)
+),
+
+final as (
+    select
+        later_captures.instrument_id, -- The instrument.
+        later_captures.captured_at, -- The capture.
+        product(rescalings.factor) as factor, -- Prices of that capture over prices on the scale of the clock [factor].
+    from later_captures
+    cross join clock
+    inner join rescalings
+        on rescalings.instrument_id = later_captures.instrument_id
+        and rescalings.captured_at > clock.as_of_at
+        and rescalings.captured_at <= later_captures.captured_at
+    group by later_captures.instrument_id, later_captures.captured_at
+)
+
+select * from final
+order by instrument_id, captured_at

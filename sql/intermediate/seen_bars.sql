@@ -1,0 +1,59 @@
+-- description: The versions of bars that the run's clock may look at, all of an instrument on the scale of the clock.
+-- grain: instrument_id, session_date, version
+-- known_at: the run's clock
+-- form: view
+with clock as (
+    select as_of_at from reference.clock
+),
+
+versions as (
+    select
+        instrument_id,
+        session_date,
+        open,
+        high,
+        low,
+        close,
+        adj_close,
+        volume,
+        source,
+        captured_at,
+        version,
+        closes_at,
+        is_final,
+    from intermediate.bar_versions
+),
+
+scales as (
+    select
+        instrument_id,
+        captured_at,
+        factor,
+    from intermediate.scales
+),
+
+final as (
+    select
+        versions.instrument_id, -- The instrument.
+        versions.session_date, -- The session.
+        versions.open / coalesce(scales.factor, 1) as open, -- First price.
+        versions.high / coalesce(scales.factor, 1) as high, -- Highest price.
+        versions.low / coalesce(scales.factor, 1) as low, -- Lowest price.
+        versions.close / coalesce(scales.factor, 1) as close, -- Last price.
+        versions.adj_close / coalesce(scales.factor, 1) as adj_close, -- The vendor's total-return close.
+        versions.volume * coalesce(scales.factor, 1) as volume, -- Shares or US dollars traded.
+        versions.source, -- Where the row came from.
+        versions.captured_at, -- When this version was first seen.
+        versions.version, -- 1 for the first value seen, one more for each change.
+        versions.closes_at, -- Instant at which the session ends.
+        versions.is_final, -- Whether the session was over when the version was captured.
+    from versions
+    cross join clock
+    left join scales
+        on scales.instrument_id = versions.instrument_id
+        and scales.captured_at = versions.captured_at
+    -- History that was captured later than the clock is taken in its first version: nothing tells what came before it.
+    where versions.version = 1 or versions.captured_at <= clock.as_of_at
+)
+
+select * from final

@@ -1,0 +1,99 @@
+"""Of a folder, only what is new is read: files that are as they were, files that grew, files that are others now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from folders import LAST_DAY, SESSIONS, CascadeHome, MarketFolder, healthy_home, market_folder
+
+from assets.sources.base import Delivery, Question
+from assets.sources.files import FilesSource
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> MarketFolder:
+    return market_folder(tmp_path / "market")
+
+
+def fetch(folder: MarketFolder, seen: dict[str, str] | None = None) -> dict[str, Delivery]:
+    return {d.origin: d for d in FilesSource(folder.path).fetch(Question("equity", seen=seen or {}))}
+
+
+def states(folder: MarketFolder) -> dict[str, str]:
+    return {origin: d.state for origin, d in fetch(folder).items() if d.state is not None}
+
+
+IWM = "equity/IWM.csv"
+NEW_LINES = ("2025-12-15,100,101,99,100,100,1000", "2025-12-16,100,101,99,100,100,1000")
+
+
+def test_a_file_that_is_as_it_was_sends_nothing(folder: MarketFolder) -> None:
+    again = fetch(folder, states(folder))[IWM]
+    assert (again.is_continuation, again.failure, [len(f) for f in again.tables.values()]) == (True, None, [0])
+
+
+def test_a_file_that_grew_sends_its_new_lines(folder: MarketFolder) -> None:
+    seen = states(folder)
+    folder.add("equity/IWM", *NEW_LINES)
+    grown = fetch(folder, seen)[IWM]
+    frame = grown.tables["equity_bars"]
+    assert (grown.is_continuation, str(grown.since), grown.failure) == (True, "2025-12-15", None)
+    assert [str(day.date()) for day in frame["session_date"]] == ["2025-12-15", "2025-12-16"]
+    # What comes next follows on the file as it is now.
+    assert fetch(folder, {IWM: str(grown.state)})[IWM].is_continuation
+
+
+def test_a_bad_new_line_is_rejected_as_in_a_whole_file(folder: MarketFolder) -> None:
+    seen = states(folder)
+    folder.add("equity/IWM", NEW_LINES[0], "someday,1,1,1,1,1,1")
+    grown = fetch(folder, seen)[IWM]
+    assert [r.reason for r in grown.rejected] == ["the date cannot be read"]
+    assert len(grown.tables["equity_bars"]) == 1
+
+
+@pytest.mark.parametrize("change", ["a value of the past", "a header", "no line end before", "shorter"])
+def test_a_file_that_is_another_one_is_read_whole(folder: MarketFolder, change: str) -> None:
+    if change == "no line end before":
+        folder.write("equity/IWM", folder.text("equity/IWM").rstrip("\n"))
+    seen = states(folder)
+    if change == "a value of the past":
+        folder.edit("equity/IWM", str(SESSIONS[3]), volume="1")
+    elif change == "a header":
+        folder.write("equity/IWM", folder.text("equity/IWM").replace("adj_close", "adjusted", 1))
+    elif change == "no line end before":
+        folder.write("equity/IWM", folder.text("equity/IWM") + "\n" + NEW_LINES[0] + "\n")
+    else:
+        folder.write("equity/IWM", "".join(folder.text("equity/IWM").splitlines(keepends=True)[:-1]))
+    delivery = fetch(folder, seen)[IWM]
+    assert (delivery.is_continuation, delivery.since) == (False, None)
+    assert len(delivery.tables["equity_bars"]) >= len(SESSIONS) - 1
+
+
+def test_a_manifest_that_changes_how_closes_are_taken_has_the_file_read_anew(folder: MarketFolder) -> None:
+    seen = states(folder)
+    (folder.path / "MANIFEST.csv").write_text(
+        "kind,symbol,price_basis\nequity,IWM,OHLC and adj_close dividend-adjusted\n", encoding="utf-8"
+    )
+    delivery = fetch(folder, seen)[IWM]
+    assert not delivery.is_continuation
+    assert "close" not in delivery.tables["equity_bars"]
+
+
+def test_a_refresh_of_a_grown_folder_is_a_run_on_the_whole_of_it(
+    folder: MarketFolder, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    home = healthy_home(tmp_path_factory.getbasetemp()).copy(tmp_path / "home")
+    before = home.stored()
+    folder.add("equity/IWM", NEW_LINES[0])
+    # The day is three days later than the last one of all coins, so they are stale now.
+    assert home.run(folder).code == 3
+    assert home.stored() == before | {"raw.equity_bars": before["raw.equity_bars"] + 1}
+    deliveries = dict(home.ask("select id, rows_delivered from meta.deliveries where asset_class = 'equity'"))
+    assert (deliveries["IWM"], deliveries["SPY"]) == (1, len(SESSIONS))
+    # A fresh home sees the same market, but for the day on which it was seen.
+    fresh = CascadeHome(tmp_path / "fresh")
+    assert fresh.run(folder).code == 3
+    query = "select * exclude (captured_at) from core.bars order by instrument_id, session_date"
+    assert home.ask(query) == fresh.ask(query)
+    assert home.ask("select max(session_date) > ? from core.bars", LAST_DAY) == [(True,)]
