@@ -46,7 +46,7 @@ scales as (
 dated as (
     select
         actions.* replace (
-            if(actions.kind = 'dividend', actions.value / coalesce(scales.factor, 1), actions.value) as value
+            if(actions.kind = 'dividend', actions.value * coalesce(scales.factor, 1), actions.value) as value
         ),
         greatest(
             coalesce(sessions.closes_at, (actions.ex_date + 1)::timestamptz),

@@ -65,7 +65,7 @@ scales as (
     select
         captures.instrument_id,
         captures.captured_at,
-        product(rescalings.factor) as factor,
+        1 / nullif(product(rescalings.factor), 0) as factor,
     from captures
     inner join rescalings
         on rescalings.instrument_id = captures.instrument_id
@@ -87,12 +87,12 @@ final as (
     select
         instrument_id, -- The instrument.
         session_date, -- The session.
-        open / scale as open, -- First price, on the share count of the instant.
-        high / scale as high, -- Highest price.
-        low / scale as low, -- Lowest price.
-        close / scale as close, -- Last price.
-        adj_close / scale as adj_close, -- Total-return close.
-        volume * scale as volume, -- Shares (equity) or US dollars (crypto) traded.
+        open * scale as open, -- First price, on the share count of the instant.
+        high * scale as high, -- Highest price.
+        low * scale as low, -- Lowest price.
+        close * scale as close, -- Last price.
+        adj_close * scale as adj_close, -- Total-return close.
+        volume / nullif(scale, 0) as volume, -- Shares (equity) or US dollars (crypto) traded.
         source, -- Where the row came from.
         is_final, -- Whether the session was over when the version was captured.
         known_at, -- When the version could first be known.

@@ -35,7 +35,7 @@ final as (
     select
         later_captures.instrument_id, -- The instrument.
         later_captures.captured_at, -- The capture.
-        product(rescalings.factor) as factor, -- Prices of that capture over prices on the scale of the clock [factor].
+        1 / nullif(product(rescalings.factor), 0) as factor, -- Prices on the scale of the clock over prices of that capture [factor].
     from later_captures
     cross join clock
     inner join rescalings

@@ -36,12 +36,12 @@ final as (
     select
         versions.instrument_id, -- The instrument.
         versions.session_date, -- The session.
-        versions.open / coalesce(scales.factor, 1) as open, -- First price.
-        versions.high / coalesce(scales.factor, 1) as high, -- Highest price.
-        versions.low / coalesce(scales.factor, 1) as low, -- Lowest price.
-        versions.close / coalesce(scales.factor, 1) as close, -- Last price.
-        versions.adj_close / coalesce(scales.factor, 1) as adj_close, -- The vendor's total-return close.
-        versions.volume * coalesce(scales.factor, 1) as volume, -- Shares or US dollars traded.
+        versions.open * coalesce(scales.factor, 1) as open, -- First price.
+        versions.high * coalesce(scales.factor, 1) as high, -- Highest price.
+        versions.low * coalesce(scales.factor, 1) as low, -- Lowest price.
+        versions.close * coalesce(scales.factor, 1) as close, -- Last price.
+        versions.adj_close * coalesce(scales.factor, 1) as adj_close, -- The vendor's total-return close.
+        versions.volume / nullif(coalesce(scales.factor, 1), 0) as volume, -- Shares or US dollars traded.
         versions.source, -- Where the row came from.
         versions.captured_at, -- When this version was first seen.
         versions.version, -- 1 for the first value seen, one more for each change.
