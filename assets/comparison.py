@@ -24,7 +24,8 @@ class Overlap(NamedTuple):
     """How an instrument's delivered prices relate to those stored for the same sessions.
 
     `middle` is the median of delivered over stored, and `agreeing` of the `bars` share it. Of the bars that are far
-    from what is stored (`differing`), `moved_middle` is the median, shared by `moved_agreeing`.
+    from what is stored (`differing`), `moved_middle` is the median, shared by `moved_agreeing`. Where only total-return
+    closes are (`is_adjusted`), dividends move the past as well.
     """
 
     bars: int
@@ -33,6 +34,7 @@ class Overlap(NamedTuple):
     differing: int
     moved_middle: float | None
     moved_agreeing: int
+    is_adjusted: bool
 
     def is_rescaled(self, parameters: Parameters) -> bool:
         """One factor for nearly all: a split, or another unit."""
@@ -46,7 +48,7 @@ class Overlap(NamedTuple):
         """Why the prices cannot follow on those stored, if so."""
         if self.differing < parameters["split_rows"].value or self.is_rescaled(parameters):
             return None
-        if self.moved_agreeing >= parameters["split_agreement"].value * self.differing:
+        if not self.is_adjusted and self.moved_agreeing >= parameters["split_agreement"].value * self.differing:
             times = f"{self.moved_middle:.4g} times those stored"
             return f"half of a split? {self.differing} of {self.bars} prices are {times}"
         if self.differing > self.bars / 2:
@@ -64,7 +66,8 @@ def overlaps(connection: duckdb.DuckDBPyConnection, table: Table, parameters: Pa
         with ratios as (
             select
                 staged.instrument_id as id,
-                coalesce(staged.close / stored.close, staged.adj_close / stored.adj_close) as ratio
+                coalesce(staged.close / stored.close, staged.adj_close / stored.adj_close) as ratio,
+                staged.close is null or stored.close is null as is_adjusted
             from {staging(table)} as staged
             inner join {stored(table)} as stored
                 on stored.instrument_id = staged.instrument_id
@@ -90,7 +93,8 @@ def overlaps(connection: duckdb.DuckDBPyConnection, table: Table, parameters: Pa
             count(*) filter (
                 abs(ratios.ratio - 1) > $foreign_difference
                 and abs(ratios.ratio / middles.moved_middle - 1) <= $split_rounding
-            ) as moved_agreeing
+            ) as moved_agreeing,
+            bool_and(ratios.is_adjusted) as is_adjusted
         from ratios
         inner join middles on middles.id = ratios.id
         where ratios.ratio is not null

@@ -208,10 +208,14 @@ def _append(connection: duckdb.DuckDBPyConnection, table: Table, frames: list[pd
 
 
 def _last_day(connection: duckdb.DuckDBPyConnection, run: Run, tables: list[Table]) -> datetime:
-    """When a delivery without a clock was complete: at the end of the last day it could honestly be about."""
-    table = tables[0]
+    """When a delivery without a clock was complete: at the end of the last day that there is anything about.
+
+    That day may be stored already, as a source sends only what is new.
+    """
+    table, day = tables[0], tables[0].date_column
     row = connection.execute(
-        f"select max({table.date_column}) from {staging(table)} where {table.date_column} <= ?",
+        f"select max({day}) from (select {day} from {staging(table)} union all select {day} from {table.full_name}) "
+        f"where {day} <= ?",
         [run.started_at.date()],
     ).fetchone()
     # The day of today is not over: what is delivered of it was seen now.
@@ -232,7 +236,7 @@ def _compare(
     if run.is_accepting:
         refused = {}
     for id_, reason in refused.items():
-        result.fail(id_, f"refused, and what is stored stays: {reason}")
+        result.fail(id_, f"refused, and what is stored stays: {reason} (--symbol {id_} --accept takes it)")
         log.warning("%s refused: %s", id_, reason)
     comparison.refuse_whole(connection, tables, refused)
     for table in tables:

@@ -17,6 +17,7 @@ from assets.calendars import EQUITY_CALENDAR
 from assets.universe import Instrument, Series, Targets, Universe
 
 MODELS = ("core.bars_as_of", "core.macro_as_of", "meta.restatements", "meta.gaps", "meta.freshness")
+KEPT, CURE = "refused, and what is stored stays", "(--symbol IWM --accept takes it)"
 UNIVERSE = Universe(
     instruments=(
         Instrument(id="IWM", name="Fund", asset_class="equity", kind="fund", role="small_cap"),
@@ -264,7 +265,9 @@ def test_a_factor_of_a_unit_needs_a_split_that_says_so(
     told = desk.refresh(after_close(sessions[-1]))
 
     failure = told.failures.get("IWM")
-    assert failure == (None if reason is None else f"refused, and what is stored stays: {reason}")
+    assert failure == (
+        None if reason is None else f"refused, and what is stored stays: {reason} (--symbol IWM --accept takes it)"
+    )
     assert (told.stored > 0) == (reason is None)
 
 
@@ -278,8 +281,8 @@ def test_a_shorter_history_never_replaces_a_longer_one(desk: Desk, script: Scrip
     told = desk.refresh(after_close(sessions[-1]), full=True)
 
     assert told.failures == {
-        "IWM": "refused, and what is stored stays: 30 of 60 stored rows are not in it any more",
-        "RATE": "refused, and what is stored stays: 30 of 60 stored rows are not in it any more",
+        "IWM": f"{KEPT}: 30 of 60 stored rows are not in it any more {CURE}",
+        "RATE": f"{KEPT}: 30 of 60 stored rows are not in it any more {CURE.replace('IWM', 'RATE')}",
     }
     assert told.stored == 0
     # A plain refresh never asks that far back, and goes on.
@@ -292,9 +295,7 @@ def test_a_last_session_never_moves_back(desk: Desk, script: Script, sessions: l
     sell(script, sessions[:-1])
     told = desk.refresh(after_close(sessions[-1]))
 
-    assert told.failures == {
-        "IWM": f"refused, and what is stored stays: it ends on {sessions[-2]}, but {sessions[-1]} is stored"
-    }
+    assert told.failures == {"IWM": f"{KEPT}: it ends on {sessions[-2]}, but {sessions[-1]} is stored {CURE}"}
     desk.build("core.bars")
     assert desk.rows("select max(session_date)::varchar from core.bars") == [(str(sessions[-1]),)]
 
@@ -442,3 +443,13 @@ def test_a_revision_of_a_series_is_known_when_it_was_seen(desk: Desk, script: Sc
     assert desk.rows("select id, field, old_value, new_value, kind from meta.restatements") == [
         ("RATE", "value", values[-2], values[-2] + 1, "correction")
     ]
+
+
+def test_a_source_without_a_clock_never_goes_back_in_time(desk: Desk, script: Script, sessions: list[date]) -> None:
+    script.has_clock = False
+    sell(script, sessions[1:])
+    desk.refresh("2024-06-01 00:00")
+    # The only news is about a day of the past: it is seen on the last day that there is anything about.
+    script.answers["equity_bars"] = {"IWM": frame(sessions[:1], [99.9])}
+    desk.refresh("2024-06-01 00:00", symbols=("IWM",), accept=True)
+    assert desk.rows("select distinct captured_at from raw.equity_bars") == [("2024-03-09 00:00",)]
