@@ -21,7 +21,7 @@ import duckdb
 
 from assets.contracts import Column
 from assets.parameters import Parameter
-from assets.warehouse import transaction
+from assets.warehouse import SCHEMAS, transaction
 
 SQL_FOLDER = Path(__file__).parent.parent / "sql"
 
@@ -29,6 +29,8 @@ _HEADER = re.compile(r"^-- (\w+): (.*)$")
 _CONTINUED = re.compile(r"^--   (.*)$")
 _PARAMETER = re.compile(r"\$([a-z][a-z0-9_]*)")
 _DESCRIBED_COLUMN = re.compile(r"(\w+),?\s+-- (.+)$")
+_COMMENT = re.compile(r"--.*")
+_READ_TABLE = re.compile(rf"\b(?:from|join)\s+((?:{'|'.join(SCHEMAS)})\.\w+)")
 _FINAL = re.compile(r"^(?:with )?final as \(\n(.*?)^    from", re.MULTILINE | re.DOTALL)
 
 
@@ -69,16 +71,12 @@ class Model:
 
     @cached_property
     def upstream(self) -> tuple[str, ...]:
-        """The tables that it reads, as schema.table, read out of the SQL."""
-        import sqlglot  # half a second to import
-        from sqlglot import exp
+        """The tables that it reads, as schema.table, read out of the SQL.
 
-        try:
-            tree = sqlglot.parse_one(_PARAMETER.sub("1", self.text), dialect="duckdb")
-        except sqlglot.ParseError as error:
-            raise ModelError(f"{self.sql_path}: {error}") from error
-        names = {f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db}
-        return tuple(sorted(names))
+        A full parser takes half a second for all models, in every process that looks at them. The house rules (import
+        CTEs, names with their schema) make this enough, and a test compares it with a full parser's answer.
+        """
+        return tuple(sorted(set(_READ_TABLE.findall(_COMMENT.sub("", self.text)))))
 
     def sql(self, parameters: Mapping[str, Parameter]) -> str:
         """The query, with the numbers in place of their names.
