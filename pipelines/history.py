@@ -32,5 +32,7 @@ def _relax(connection: object, _: object) -> None:
 @cache
 def _keep_open(path: str) -> sqlite3.Connection:
     keeper = sqlite3.connect(path, check_same_thread=False)
+    # Dagster sets this too, but only after this connection was made, which would then keep nothing open.
+    keeper.execute("pragma journal_mode = wal")
     keeper.execute("select count(*) from sqlite_master").fetchall()
     return keeper
