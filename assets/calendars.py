@@ -148,8 +148,18 @@ def _weekday_from(days: np.ndarray, weekday: str) -> np.ndarray:
 
 @cache
 def _business_days() -> np.busdaycalendar:
-    """Weekdays without federal holidays, as far back as FRED's series go and as far ahead as anyone asks."""
-    from pandas.tseries.holiday import USFederalHolidayCalendar
+    """Weekdays without federal holidays, as far back as FRED's series go and as far ahead as anyone asks.
 
-    holidays = USFederalHolidayCalendar().holidays("1950-01-01", "2100-12-31")
+    The offices of the government close on Friday for a holiday on Saturday; the Federal Reserve Banks and markets do
+    not, and nearly every series here is theirs.
+    """
+    from pandas.tseries.holiday import Holiday, USFederalHolidayCalendar, nearest_workday, sunday_to_monday
+
+    rules = [
+        Holiday(rule.name, month=rule.month, day=rule.day, start_date=rule.start_date, observance=sunday_to_monday)
+        if rule.observance is nearest_workday
+        else rule
+        for rule in USFederalHolidayCalendar.rules
+    ]
+    holidays = USFederalHolidayCalendar(rules=rules).holidays("1950-01-01", "2100-12-31")
     return np.busdaycalendar(holidays=holidays.to_numpy().astype("datetime64[D]"))

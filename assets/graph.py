@@ -31,7 +31,7 @@ NAMED = 10
 
 # Tables that one asset stands for: the universe file as a whole is easier to look at than its parts.
 UNIVERSE = "reference.universe"
-_UNIVERSE_TABLES = ("instruments", "pairs", "signals", "targets", "horizons", "series")
+_UNIVERSE_TABLES = ("instruments", "pairs", "signals", "targets", "horizons", "breadth_groups", "series")
 _CLOCK_TABLES = ("reference.clock", "reference.releases")
 # By when a class should have been asked for again, on the wall clock: some hours after its schedule. Whether what came
 # is as new as it should be is another question, which meta.freshness answers.
@@ -425,6 +425,14 @@ def _built(run: Run, model: Model) -> Iterator[dg.MaterializeResult | dg.AssetCh
 # Facts about the data that a person should see and that stop nothing: per table the name of the check, what it asks,
 # rows looked at, and the guilty ones as text.
 _DATA_CHECKS = {
+    "core.pairs": [
+        (
+            "every_pair_has_its_legs",
+            "Of every ratio in the universe file both legs have bars. One without is left out.",
+            "select count(*) from reference.pairs",
+            "select pair_id from reference.pairs except select pair_id from core.pairs order by pair_id",
+        )
+    ],
     "meta.freshness": [
         (
             f"{asset_class}_is_fresh",

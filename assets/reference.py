@@ -134,6 +134,29 @@ def _universe_frames(universe: Universe) -> dict[str, pd.DataFrame]:
         ),
         "reference.targets": pd.DataFrame({"target_id": list(universe.target_ids)}),
         "reference.horizons": pd.DataFrame({"horizon_days": list(universe.targets.horizons_days)}),
+        "reference.ingredients": pd.DataFrame(
+            [
+                {
+                    "stage": number,
+                    "stage_name": stage.name,
+                    "ingredient": ingredient.id,
+                    "subject_id": ingredient.subject,
+                    "measure": ingredient.measure,
+                }
+                for number, stage in enumerate(universe.stages, start=1)
+                for ingredient in stage.ingredients
+            ],
+            columns=["stage", "stage_name", "ingredient", "subject_id", "measure"],
+        ),
+        "reference.breadth_groups": pd.DataFrame(
+            [
+                {"role": role, "group_id": group, "preference": preference}
+                for entry in universe.breadth
+                for role in entry.roles
+                for preference, group in enumerate(entry.groups, start=1)
+            ],
+            columns=["role", "group_id", "preference"],
+        ),
         "reference.series": pd.DataFrame(
             [
                 {**s.model_dump(exclude={"id", "release", "fred"}), "series_id": s.id, "release_rule": s.release}

@@ -1,4 +1,4 @@
-"""The universe file, read and checked: instruments, pairs, signals, targets and macro series.
+"""The universe file, read and checked: instruments, pairs, signals, targets, stages, breadth, macro series.
 
 Here: what an entry may say and what each key means. What the entries *are* stands in universe.yaml; what is done with
 them stands in the SQL models, which read the reference tables made from this. Groups of shares come with the source.
@@ -39,7 +39,8 @@ class Instrument(_Entry):
     name: str
     asset_class: Literal["equity", "crypto"]
     # An index pays nothing, so its total return is unknown; a coin pays nothing, so its price is its total return.
-    kind: Literal["index", "fund", "share", "coin"]
+    # A basket is no vendor's: its level is worked out from its members.
+    kind: Literal["index", "fund", "share", "coin", "basket"]
     role: str
     currency: str = "USD"
     # Yahoo's symbol; a list of spans where the vendor renamed it; null where Yahoo does not have it.
@@ -87,6 +88,13 @@ class Pair(_Entry):
     denominator: str
 
 
+class PairOfEach(_Entry):
+    """A ratio of each instrument that has a role against one instrument."""
+
+    each: str
+    against: str
+
+
 class Signal(_Entry):
     """A kind of event whose aftermath is measured, and the fact that starts the clock."""
 
@@ -106,6 +114,44 @@ class Targets(_Entry):
     roles: tuple[str, ...] = ()
     # Calendar days from the entry at which the outcome is read.
     horizons_days: tuple[int, ...]
+
+
+class Ingredient(_Entry):
+    """Something that says yes or no to whether money has reached a stage of the cascade."""
+
+    # An instrument, pair or series; net_liquidity; altcoins; or a group of shares, which comes with the source.
+    subject: str
+    # What is asked of it; intermediate.ingredient_values answers.
+    measure: Literal[
+        "rises",  # net liquidity over 91 days
+        "below_mean",  # a spread, below its trailing mean
+        "near_policy_rate",  # a money-market rate, not far above the effective federal funds rate
+        "below_zero",  # an index of financial conditions: looser than usual
+        "price_above_mean",  # an instrument, above its long mean
+        "mean_above_mean",  # an instrument, short mean above long mean
+        "ratio_above_mean",  # a pair, above its Mansfield mean
+        "ratio_rises",  # a pair, over a quarter
+        "half_above_mean",  # a group: at least half of its members above their long mean
+        "half_beat_bitcoin",  # the altcoins: at least half ahead of Bitcoin over 90 days
+    ]
+
+    @property
+    def id(self) -> str:
+        return f"{self.subject}:{self.measure}"
+
+
+class Stage(_Entry):
+    """A stage of the cascade; its place in the list is its place in the order."""
+
+    name: str
+    ingredients: tuple[Ingredient, ...]
+
+
+class Breadth(_Entry):
+    """Whose breadth tells how broad a move is of what has one of the roles: of the first group that there is."""
+
+    roles: tuple[str, ...]
+    groups: tuple[str, ...]
 
 
 class Series(_Entry):
@@ -133,10 +179,26 @@ class Universe(_Entry):
     """All entries, with every name that one entry uses for another resolved."""
 
     instruments: tuple[Instrument, ...]
-    pairs: tuple[Pair, ...]
+    pairs_as_written: tuple[Pair | PairOfEach, ...] = Field(alias="pairs")
     signals: tuple[Signal, ...]
     targets: Targets
+    stages: tuple[Stage, ...] = ()
+    breadth: tuple[Breadth, ...] = ()
     series: tuple[Series, ...]
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Every ratio, in file order."""
+        return tuple(pair for entry in self.pairs_as_written for pair in self._pairs_of(entry))
+
+    def _pairs_of(self, entry: Pair | PairOfEach) -> list[Pair]:
+        if isinstance(entry, Pair):
+            return [entry]
+        return [
+            Pair(id=f"{i.id}/{entry.against}", numerator=i.id, denominator=entry.against)
+            for i in self.instruments
+            if i.role == entry.each
+        ]
 
     @property
     def target_ids(self) -> tuple[str, ...]:
@@ -153,6 +215,8 @@ class Universe(_Entry):
             ("pair", [p.id for p in self.pairs]),
             ("signal", [s.id for s in self.signals]),
             ("series", [s.id for s in self.series]),
+            ("stage", [s.name for s in self.stages]),
+            ("ingredient", [f"{s.name}:{i.id}" for s in self.stages for i in s.ingredients]),
         ):
             twice = sorted({id_ for id_ in ids if ids.count(id_) > 1})
             if twice:
@@ -167,6 +231,22 @@ class Universe(_Entry):
         for where, name in wanted.items():
             if name not in instruments:
                 raise ValueError(f"{where}: there is no instrument {name}")
+        series = {s.id for s in self.series}
+        subjects_of = {
+            "price_above_mean": instruments,
+            "mean_above_mean": instruments,
+            "ratio_above_mean": pairs,
+            "ratio_rises": pairs,
+            "below_mean": series,
+            "near_policy_rate": series,
+            "below_zero": series,
+        }
+        for stage in self.stages:
+            for ingredient in stage.ingredients:
+                if ingredient.subject not in subjects_of.get(ingredient.measure, {ingredient.subject}):
+                    raise ValueError(
+                        f"stage {stage.name}: {ingredient.measure} cannot be asked of {ingredient.subject}"
+                    )
         for signal in self.signals:
             if signal.subject not in instruments | pairs:
                 raise ValueError(f"signal {signal.id}: there is no instrument or pair {signal.subject}")

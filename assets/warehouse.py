@@ -29,10 +29,9 @@ LOCK_POLL_SECONDS = 0.2
 
 # What the operating system, DuckDB and SQLite say when there is no room for more, and when there never was any.
 _NO_ROOM = re.compile("no space left on device|file too large|quota exceeded|disk is full|disk i/o error", re.I)
-_NO_WRITING = re.compile(
-    "read-only file system|readonly database|permission denied|operation not permitted|unable to open database file",
-    re.I,
-)
+_NO_WRITING = re.compile("read-only file system|readonly database|unable to open database file", re.I)
+# Said of files that are read as well, so it counts only where the folder is named.
+_NOT_ALLOWED = re.compile("permission denied|operation not permitted", re.I)
 
 
 class WarehouseError(Exception):
@@ -72,7 +71,7 @@ def unwritable(folder: Path, said: str) -> str | None:
     """The line for a person when what was said means that the folder cannot be written, with the cure. Else None."""
     if words := _NO_ROOM.search(said):
         return f"{folder} cannot be written: {words[0]}; make room on its disk or choose another --home, and run again"
-    if words := _NO_WRITING.search(said):
+    if words := _NO_WRITING.search(said) or (_NOT_ALLOWED.search(said) if str(folder) in said else None):
         return f"{folder} cannot be written: {words[0]}; choose another --home"
     return None
 
@@ -141,7 +140,9 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the schemas and the stored tables that are not there yet."""
+    """Create the schemas and the stored tables that are not there yet, and settle how as-of joins are planned."""
+    # The loop that DuckDB takes for a few rows is quadratic, and behind a few CTEs it takes thousands for a few.
+    connection.execute("set asof_loop_join_threshold = 0")
     there = {
         f"{schema}.{table}"
         for schema, table in connection.execute(

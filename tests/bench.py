@@ -165,9 +165,13 @@ class Bench:
         }
 
     def reset(self) -> None:
-        """Empty every table that a test can have filled."""
+        """Empty every table that a test can have filled, and drop what models have built."""
         if self._universe is not UNIVERSE:
             self.universe(UNIVERSE)
+        for schema, view in self.connection.execute(
+            "select schema_name, view_name from duckdb_views() where not internal and not temporary"
+        ).fetchall():
+            self.connection.execute(f"drop view {schema}.{view}")
         stored = {table.full_name for table in STORED_TABLES}
         for schema, table in self.connection.execute(
             "select schema_name, table_name from duckdb_tables() where not internal and not temporary"

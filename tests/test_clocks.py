@@ -53,6 +53,8 @@ def test_a_coin_trades_every_day_until_midnight(sessions: pd.DataFrame) -> None:
         ("next thursday 16:30", "2025-11-26", "2025-11-28 21:30"),
         ("next thursday 16:30", "2026-08-20", "2026-08-27 20:30"),
         ("same day 13:15", "2026-08-21", "2026-08-21 17:15"),
+        # A holiday on Saturday closes government offices on Friday, the Federal Reserve Banks not.
+        ("same day 13:15", "2021-12-31", "2021-12-31 18:15"),
         ("same day 16:16", "2026-01-13", "2026-01-13 21:16"),
         # Friday's rate comes on Monday, or on Tuesday after a Monday holiday.
         ("next business day 09:00", "2026-08-21", "2026-08-24 13:00"),

@@ -28,10 +28,24 @@ PROMISED = {
     "core.market_cap": "instrument_id session_date market_cap_usd source known_at",
     "marts.relative_strength": "pair_id session_date numerator denominator ratio price_basis mansfield_rs return_63 "
     "zscore_252 is_high_252 known_at",
+    "marts.relative_rotation": "pair_id week_end rs_ratio rs_momentum quadrant heading_deg distance known_at",
     "marts.breakouts": "event_id subject_id subject_kind kind session_date level level_date base_sessions base_depth "
-    "close margin is_left_censored decided_at status confirmed_at failed_at retested_at closes_below_20 outcome_20_at "
-    "max_drawdown_63 outcome_63_at",
+    "close margin is_left_censored relative_volume breadth_sma200 liquidity_change_91d decided_at status confirmed_at "
+    "failed_at retested_at closes_below_20 outcome_20_at max_drawdown_63 outcome_63_at",
     "marts.breakout_states": "event_id state session_date decided_at",
+    "marts.beta": "instrument_id benchmark_id session_date beta_126 correlation_126 up_capture_252 down_capture_252 "
+    "known_at",
+    "marts.pullbacks": "instrument_id peak_date depth_so_far trough_date decided_at recovered_at absorbed_at deep_at "
+    "sessions_to_recover status",
+    "marts.breadth": "group_id session_date members share_above_sma50 share_above_sma200 new_highs_252 new_lows_252 "
+    "is_proxy known_at",
+    "marts.liquidity": "session_date balance_sheet_musd treasury_account_musd reverse_repo_musd net_liquidity_musd "
+    "change_28d_musd change_91d_musd zscore_3y regime known_at",
+    "marts.altseason": "session_date index_pct members known coverage regime is_proxy known_at",
+    "marts.cascade": "session_date stage stage_name score is_on on_since known_at",
+    "marts.cascade_ingredients": "session_date stage ingredient value known_at",
+    "marts.cascade_lags": "from_stage to_stage turn_on_date nearest_turn_on_date lag_days to_was_on in_order known_at",
+    "marts.cascade_order": "from_stage to_stage turn_ons share_in_order share_by_chance as_of",
     "marts.rotation_responses": "event_id trigger target_id horizon_days entry_date entry_at exit_date forward_return "
     "max_run_up max_drawdown is_complete known_at",
     "marts.rotation_summary": "signal_id target_id horizon_days n_events n_episodes mean_return median_return hit_rate "

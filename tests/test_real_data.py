@@ -6,55 +6,15 @@ without it. What they compare with is worked out here from the files themselves,
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 import pytest
+from real import FOLDER, MARKS, closes, run_cascade
 
-FOLDER = os.environ.get("CASCADE_REAL_DATA", "")
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.real_data,
-    pytest.mark.skipif(not FOLDER, reason="CASCADE_REAL_DATA names no folder of real market data"),
-]
-
-
-def run_cascade(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command line on the real folder, as a user calls it."""
-    command = [str(Path(sys.executable).with_name("cascade")), "run", "--source", "files", "--path", FOLDER]
-    return subprocess.run([*command, "--home", str(home), *arguments], capture_output=True, text=True, check=False)
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with one full run in it."""
-    folder = tmp_path_factory.mktemp("real")
-    result = run_cascade(folder)
-    # Many files end before the others, so the run says 3: published, with stale symbols.
-    assert result.returncode == 3, result.stderr
-    assert "not published" not in result.stderr
-    return folder
-
-
-@pytest.fixture
-def published(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The published file as a reader opens it."""
-    with duckdb.connect(str(home / "cascade.duckdb"), read_only=True) as connection:
-        connection.execute("set timezone = 'UTC'")
-        yield connection
-
-
-def closes(kind: str, symbol: str) -> pd.Series:
-    """The closes of one file, indexed by date."""
-    frame = pd.read_csv(Path(FOLDER) / kind / f"{symbol}.csv", parse_dates=["date"])
-    return frame.set_index("date")["close"]
+pytestmark = MARKS
 
 
 def naive_all_time_highs(prices: pd.Series, year: int, quiet: int) -> list[date]:
@@ -82,11 +42,11 @@ def naive_all_time_highs(prices: pd.Series, year: int, quiet: int) -> list[date]
     ],
 )
 def test_all_time_high_breakouts_are_those_of_the_definition(
-    published: duckdb.DuckDBPyConnection, symbol: str, kind: str, year: int
+    real_published: duckdb.DuckDBPyConnection, symbol: str, kind: str, year: int
 ) -> None:
     found = [
         day
-        for (day,) in published.execute(
+        for (day,) in real_published.execute(
             "select session_date from marts.breakouts where subject_id = ? and kind = 'all_time_high' order by 1",
             [symbol],
         ).fetchall()
@@ -94,8 +54,8 @@ def test_all_time_high_breakouts_are_those_of_the_definition(
     assert found == naive_all_time_highs(closes(kind, symbol), year, year)
 
 
-def test_rut_broke_out_six_times_since_2000(published: duckdb.DuckDBPyConnection) -> None:
-    found = published.execute(
+def test_rut_broke_out_six_times_since_2000(real_published: duckdb.DuckDBPyConnection) -> None:
+    found = real_published.execute(
         "select session_date from marts.breakouts "
         "where subject_id = 'RUT' and kind = 'all_time_high' and session_date >= '2000-01-01' order by 1"
     ).fetchall()
@@ -110,8 +70,8 @@ def test_rut_broke_out_six_times_since_2000(published: duckdb.DuckDBPyConnection
 
 
 @pytest.mark.parametrize("target", ["BTC", "ETH"])
-def test_responses_are_those_worked_out_by_hand(published: duckdb.DuckDBPyConnection, target: str) -> None:
-    rows = published.execute(
+def test_responses_are_those_worked_out_by_hand(real_published: duckdb.DuckDBPyConnection, target: str) -> None:
+    rows = real_published.execute(
         """
         select breakouts.session_date, horizon_days, entry_date, exit_date, forward_return, max_run_up, max_drawdown
         from marts.rotation_responses
@@ -132,9 +92,9 @@ def test_responses_are_those_worked_out_by_hand(published: duckdb.DuckDBPyConnec
         assert drawdown == pytest.approx((way / way.cummax() - 1).min(), rel=1e-9)
 
 
-def test_known_figures(published: duckdb.DuckDBPyConnection) -> None:
+def test_known_figures(real_published: duckdb.DuckDBPyConnection) -> None:
     def response(session: str, horizon: int) -> float:
-        row = published.execute(
+        row = real_published.execute(
             "select forward_return from marts.rotation_responses where event_id = ? and trigger = 'decided' "
             "and target_id = 'ETH' and horizon_days = ?",
             [f"RUT:all_time_high:{session}", horizon],
@@ -144,12 +104,12 @@ def test_known_figures(published: duckdb.DuckDBPyConnection) -> None:
 
     assert [round(100 * response("2020-11-13", days)) for days in (30, 60, 90)] == [24, 120, 276]
     assert [round(100 * response("2025-09-18", days)) for days in (30, 60, 90)] == [-15, -34, -38]
-    assert published.execute("select distinct as_of::varchar from marts.rotation_summary").fetchall() == [
+    assert real_published.execute("select distinct as_of::varchar from marts.rotation_summary").fetchall() == [
         ("2026-08-21",)
     ]
 
 
-def test_every_file_is_ingested_or_explained(published: duckdb.DuckDBPyConnection) -> None:
+def test_every_file_is_ingested_or_explained(real_published: duckdb.DuckDBPyConnection) -> None:
     for kind, table, key in (
         ("equity", "core.bars", "instrument_id"),
         ("crypto", "core.bars", "instrument_id"),
@@ -161,14 +121,14 @@ def test_every_file_is_ingested_or_explained(published: duckdb.DuckDBPyConnectio
             value = {"macro": "value", "crypto_mcap": "market_cap"}.get(kind)
             if value:  # a blank or zero market value, and a blank observation, mean unknown
                 frame = frame[frame[value].notna() & ((kind != "crypto_mcap") | (frame[value] != 0))]
-            stored = published.execute(f"select count(*) from {table} where {key} = ?", [path.stem]).fetchone()
-            refused = published.execute(
+            stored = real_published.execute(f"select count(*) from {table} where {key} = ?", [path.stem]).fetchone()
+            refused = real_published.execute(
                 "select count(*) from meta.quarantine where id = ? and table_name like ?",
                 [path.stem, "%market_caps" if kind == "crypto_mcap" else "%bars" if value is None else "%observations"],
             ).fetchone()
             unreleased = 0
             if kind == "macro":  # public only after the as-of day
-                row = published.execute(
+                row = real_published.execute(
                     "select count(*) from raw.macro_observations where series_id = ?", [path.stem]
                 ).fetchone()
                 unreleased = (row[0] if row else 0) - (stored[0] if stored else 0)
@@ -177,12 +137,12 @@ def test_every_file_is_ingested_or_explained(published: duckdb.DuckDBPyConnectio
             assert stored[0] + refused[0] + unreleased == len(frame), path
 
 
-def test_second_run_adds_nothing_and_changes_no_mart(home: Path) -> None:
-    before = snapshot(home)
-    result = run_cascade(home)
+def test_second_run_adds_nothing_and_changes_no_mart(real_home: Path) -> None:
+    before = snapshot(real_home)
+    result = run_cascade(real_home)
     assert result.returncode == 3, result.stderr
     assert "Stored: 0 new rows, 0 restated rows" in result.stdout
-    after = snapshot(home)
+    after = snapshot(real_home)
     assert before.keys() == after.keys()
     different = [name for name in before if before[name] != after[name]]
     assert different == []
@@ -203,34 +163,63 @@ def snapshot(home: Path) -> dict[str, object]:
         }
 
 
-@pytest.mark.parametrize("day", ["2016-11-30", "2020-12-31", "2025-10-10"])
-def test_a_past_state_is_what_was_known_then(home: Path, day: str) -> None:
-    result = run_cascade(home, "--as-of", day)
+# After and between breakouts, in crashes and booms, at month ends and on days like any other.
+PAST_DAYS = (
+    "2014-12-31",
+    "2016-11-30",
+    "2018-02-09",
+    "2018-12-31",
+    "2020-03-20",
+    "2020-12-31",
+    "2021-05-19",
+    "2022-09-30",
+    "2024-08-05",
+    "2025-10-10",
+)
+
+
+@pytest.mark.parametrize("day", PAST_DAYS)
+def test_a_past_state_is_what_was_known_then(real_home: Path, day: str) -> None:
+    result = run_cascade(real_home, "--as-of", day)
     assert result.returncode in (0, 3), result.stderr
     then = f"('{day}'::date + 1)::timestamptz"
+
+    def once_known(*facts: tuple[str, str]) -> str:
+        return ", ".join(f"case when {at} <= {then} then {value} end as {value}" for value, at in facts)
+
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
-        connection.execute(f"attach '{home / 'cascade.duckdb'}' as now_known (read_only)")
-        connection.execute(f"attach '{home / f'cascade-asof-{day}.duckdb'}' as then_known (read_only)")
+        connection.execute(f"attach '{real_home / 'cascade.duckdb'}' as now_known (read_only)")
+        connection.execute(f"attach '{real_home / f'cascade-asof-{day}.duckdb'}' as then_known (read_only)")
         compared = {
             "core.bars": ("known_at", "*"),
             "core.macro": ("known_at", "*"),
             "core.market_cap": ("known_at", "*"),
             "marts.relative_strength": ("known_at", "*"),
+            "marts.relative_rotation": ("known_at", "*"),
             "marts.breakout_states": ("decided_at", "*"),
             "marts.breakouts": (
                 "decided_at",
-                "event_id, level, level_date, base_sessions, base_depth, close, margin, is_left_censored, decided_at, "
-                + ", ".join(
-                    f"case when {at} <= {then} then {value} end as {value}"
-                    for value, at in (
-                        ("confirmed_at", "confirmed_at"),
-                        ("failed_at", "failed_at"),
-                        ("retested_at", "retested_at"),
-                        ("holding_at", "holding_at"),
-                        ("closes_below_20", "outcome_20_at"),
-                        ("max_drawdown_63", "outcome_63_at"),
-                    )
+                "event_id, level, level_date, base_sessions, base_depth, close, margin, is_left_censored, "
+                "relative_volume, breadth_sma200, liquidity_change_91d, decided_at, "
+                + once_known(
+                    ("confirmed_at", "confirmed_at"),
+                    ("failed_at", "failed_at"),
+                    ("retested_at", "retested_at"),
+                    ("holding_at", "holding_at"),
+                    ("closes_below_20", "outcome_20_at"),
+                    ("max_drawdown_63", "outcome_63_at"),
+                ),
+            ),
+            "marts.beta": ("known_at", "*"),
+            "marts.pullbacks": (
+                "decided_at",
+                "instrument_id, peak_date, peak, decided_at, "
+                + once_known(
+                    ("recovered_at", "recovered_at"),
+                    ("absorbed_at", "absorbed_at"),
+                    ("deep_at", "deep_at"),
+                    ("sessions_to_recover", "recovered_at"),
                 ),
             ),
             "marts.rotation_responses": ("known_at", "*"),

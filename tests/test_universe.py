@@ -56,6 +56,10 @@ def break_signal(entries: Entries) -> None:
     entries["signals"][0]["subject"] = "NOBODY"
 
 
+def break_stage(entries: Entries) -> None:
+    entries["stages"][1]["ingredients"] = [{"subject": "NOBODY", "measure": "price_above_mean"}]
+
+
 def break_death(entries: Entries) -> None:
     entries["instruments"][0]["valid_to"] = "2020-01-01"
 
@@ -68,6 +72,7 @@ def break_death(entries: Entries) -> None:
         (break_proxy, "volume_proxy of RUT: there is no instrument NOBODY"),
         (break_leg, "denominator of RUT/SPX: there is no instrument NOBODY"),
         (break_signal, "there is no instrument or pair NOBODY"),
+        (break_stage, "stage equities: price_above_mean cannot be asked of NOBODY"),
         (break_death, "valid_to and valid_to_reason come together"),
     ],
 )

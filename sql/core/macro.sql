@@ -14,8 +14,7 @@ versions as (
         source,
         captured_at,
         version,
-        released_at,
-        is_late,
+        vintage_quality,
         known_at,
     from intermediate.macro_versions
 ),
@@ -35,12 +34,7 @@ final as (
         series.unit, -- Unit of the value; null for a series that the universe file does not have.
         versions.source, -- Where the row came from: vendor and series, or file.
         versions.known_at, -- When the row could first be known, UTC.
-        if(
-            versions.captured_at <= versions.released_at + to_days($vintage_days) or versions.version > 1
-            or versions.is_late,
-            'captured',
-            'assumed_lag'
-        ) as vintage_quality, -- captured: seen within days of its release or as a revision; assumed_lag: seen later, and it may have been revised in between.
+        versions.vintage_quality, -- captured: seen within days of its release or as a revision; assumed_lag: seen later, and it may have been revised in between.
         versions.captured_at, -- When this version was first seen, UTC.
         versions.version, -- 1 for the first value seen, one more for each change.
     from versions

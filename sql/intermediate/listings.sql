@@ -78,6 +78,8 @@ final as (
         universe.valid_to, -- Last day that it traded, if it died.
     from first_bars
     left join universe on universe.instrument_id = first_bars.instrument_id
+    -- The level of a basket is worked out, whatever a source may deliver under its name.
+    where universe.kind is distinct from 'basket'
 )
 
 select * from final

@@ -75,6 +75,11 @@ final as (
         version, -- 1 for the first value seen, one more for each change.
         released_at, -- When the observation became public by its series' rule.
         is_late, -- Whether it was missing while newer ones were there already.
+        if(
+            captured_at <= released_at + to_days($vintage_days) or version > 1 or is_late,
+            'captured',
+            'assumed_lag'
+        ) as vintage_quality, -- captured: seen within days of its release or as a revision; assumed_lag: seen later, and it may have been revised in between.
         greatest(released_at, if(version > 1 or is_late, captured_at, null)) as known_at, -- When the version could first be known.
     from dated
 )

@@ -8,8 +8,8 @@ with bars as (
         signal_price,
         signal_low,
         known_at,
-    from core.bars
-    where is_final and signal_price is not null
+    from intermediate.prices
+    where signal_price is not null
 ),
 
 instruments as (

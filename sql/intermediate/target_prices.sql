@@ -1,4 +1,4 @@
--- description: The prices that responses are measured on: final bars of every target, on the return price.
+-- description: The prices that responses are measured on: final bars or levels of every target, on the return price.
 -- grain: target_id, session_date
 -- known_at: known_at
 with targets as (
@@ -12,8 +12,8 @@ bars as (
         return_price,
         closes_at,
         known_at,
-    from core.bars
-    where is_final and return_price is not null
+    from intermediate.prices
+    where return_price is not null
 ),
 
 final as (

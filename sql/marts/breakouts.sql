@@ -39,6 +39,21 @@ aftermath as (
     from intermediate.breakout_aftermath
 ),
 
+volumes as (
+    select
+        event_id,
+        relative_volume,
+    from intermediate.breakout_volumes
+),
+
+surroundings as (
+    select
+        event_id,
+        breadth_sma200,
+        liquidity_change_91d,
+    from intermediate.breakout_surroundings
+),
+
 lives as (
     select
         event_id,
@@ -87,6 +102,9 @@ final as (
         events.close, -- Price that broke out, on the subject's price basis.
         events.margin, -- How far it closed above the level [fraction].
         events.is_left_censored, -- Whether an earlier, higher peak may lie before the history, or does in the index behind a fund.
+        volumes.relative_volume, -- Volume of the session over the median of the fifty before, of the instrument's volume_proxy; null for ratios and where it is not known.
+        surroundings.breadth_sma200, -- Share of the market's group above their 200-session mean, as known at the close [fraction]; a ratio's market is its numerator's, null where no group stands for it.
+        surroundings.liquidity_change_91d, -- Change of net liquidity over 91 days, as known at the close [USD millions].
         events.decided_at, -- The close that decided it, UTC.
         coalesce(lives.status, 'open') as status, -- The state decided last as of the run's clock (see marts.breakout_states); open before any.
         lives.confirmed_at, -- When it was confirmed; null until then.
@@ -98,6 +116,8 @@ final as (
         quarters.max_drawdown as max_drawdown_63, -- Largest fall from the highest price since the breakout in 63 sessions [fraction, negative]; null until outcome_63_at.
         quarters.known_at as outcome_63_at, -- When max_drawdown_63 was known.
     from events
+    left join volumes on volumes.event_id = events.event_id
+    left join surroundings on surroundings.event_id = events.event_id
     left join lives on lives.event_id = events.event_id
     left join months on months.event_id = events.event_id
     left join quarters on quarters.event_id = events.event_id

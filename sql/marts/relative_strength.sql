@@ -17,8 +17,7 @@ bars as (
         close,
         adj_close,
         known_at,
-    from core.bars
-    where is_final
+    from intermediate.prices
 ),
 
 -- Both legs of the same date: across calendars that is the coin's bar of the exchange's session, so that what moved

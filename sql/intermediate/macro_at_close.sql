@@ -1,0 +1,88 @@
+-- description: The latest observation of every macro series that was known at each close of the exchange.
+-- grain: series_id, session_date
+-- known_at: closes_at
+with clock as (
+    select as_of_at from reference.clock
+),
+
+sessions as (
+    select
+        session_date,
+        closes_at,
+    from core.sessions
+    where calendar = 'XNYS'
+),
+
+series as (
+    select
+        series_id,
+        stale_after_days,
+        is_restated,
+    from core.series
+),
+
+versions as (
+    select
+        series_id,
+        observation_date,
+        value,
+        version,
+        vintage_quality,
+        known_at,
+    from intermediate.macro_versions
+),
+
+-- What was ever the latest: a revision of an observation that newer ones have followed says nothing of today.
+news as (
+    select *
+    from versions
+    qualify observation_date = max(observation_date) over (
+        partition by series_id
+        order by known_at, observation_date, version
+        rows between unbounded preceding and current row
+    )
+    and row_number() over (
+        partition by series_id, known_at
+        order by observation_date desc, version desc
+    ) = 1
+),
+
+first_news as (
+    select
+        series_id,
+        min(known_at) as known_at,
+    from news
+    group by series_id
+),
+
+closes as (
+    select
+        series.series_id,
+        series.stale_after_days,
+        series.is_restated,
+        sessions.session_date,
+        sessions.closes_at,
+    from series
+    inner join first_news on first_news.series_id = series.series_id
+    inner join sessions on sessions.closes_at >= first_news.known_at
+    cross join clock
+    where sessions.closes_at <= clock.as_of_at
+),
+
+final as (
+    select
+        closes.series_id, -- The series, a row of core.series.
+        closes.session_date, -- The session of the exchange.
+        news.observation_date, -- The day that the value is about.
+        news.value, -- The value, in the series' unit.
+        closes.session_date - news.observation_date > closes.stale_after_days + $release_grace_days as is_stale, -- Whether a newer observation should have been there, so that nobody knows the value of the day.
+        closes.is_restated and news.vintage_quality != 'captured' as is_hindsight, -- Whether the value is of a series that is revised as a whole and was not captured at its release, so that it may know the future.
+        closes.closes_at, -- The close, UTC.
+    from closes
+    asof join news
+        on news.series_id = closes.series_id
+        and news.known_at <= closes.closes_at
+)
+
+select * from final
+order by series_id, session_date
