@@ -5,7 +5,8 @@ becomes an asset because its file is there. Nothing here decides when anything r
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from time import perf_counter
 
@@ -335,10 +336,10 @@ def _ingest_asset(asset_class: AssetClass) -> dg.AssetsDefinition:
 # --- models -------------------------------------------------------------------------------------------------------
 
 
-def _model_spec(model: Model) -> dg.AssetSpec:
+def _model_spec(model: Model, tables_read: Iterable[str]) -> dg.AssetSpec:
     return dg.AssetSpec(
         key(model.full_name),
-        deps=sorted({key(name) for name in model.upstream}),
+        deps=sorted({key(name) for name in tables_read}),
         description=model.description,
         group_name=model.schema,
         kinds={"sql", "duckdb"},
@@ -355,7 +356,7 @@ def _model_spec(model: Model) -> dg.AssetSpec:
 
 def _has_check(model: Model) -> bool:
     """A step in between is checked as well, but has no check of its own in the UI: it fails when it does not hold."""
-    return model.form == "table" and model.schema in PUBLISHED_SCHEMAS
+    return model.schema in PUBLISHED_SCHEMAS
 
 
 def _model_check_spec(model: Model) -> dg.AssetCheckSpec:
@@ -365,30 +366,60 @@ def _model_check_spec(model: Model) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(SOUND, asset=key(model.full_name), blocking=True, description=f"{sound}.")
 
 
+def _tables_read(model: Model, models: Mapping[str, Model]) -> set[str]:
+    """The tables that a model is made of, with those behind the views that it reads."""
+    read: set[str] = set()
+    for name in model.upstream:
+        upstream = models.get(name)
+        read |= {name} if upstream is None or upstream.form == "table" else _tables_read(upstream, models)
+    return read
+
+
 def _models_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
-    """Every model is an asset of its own, and all are one step: Dagster takes a tenth of a second for each step."""
+    """Every table is an asset of its own, and all are one step: Dagster takes a tenth of a second for each step.
+
+    Views and macros hold nothing, so they are no assets; they are made on the way.
+    """
+    by_name = {model.full_name: model for model in models}
+    tables = [model for model in models if model.form == "table"]
 
     @dg.multi_asset(
         name="models",
-        specs=[_model_spec(model) for model in models],
-        check_specs=[*(_model_check_spec(model) for model in models if _has_check(model)), *_data_check_specs()],
+        specs=[_model_spec(model, _tables_read(model, by_name)) for model in tables],
+        check_specs=[*(_model_check_spec(model) for model in tables if _has_check(model)), *_data_check_specs()],
         can_subset=True,
         description="Build the tables that the files below sql/ define, each after those that it reads.",
     )
     def build(
         context: dg.AssetExecutionContext, run: dg.ResourceParam[Run]
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        for model in models:
-            if key(model.full_name) in context.selected_asset_keys:
-                yield from _built(run, model)
+        wanted = [
+            model for model in models if model.form != "table" or key(model.full_name) in context.selected_asset_keys
+        ]
+        # Dagster takes down what became of one table while the database builds the next.
+        with ThreadPoolExecutor(max_workers=1) as builder:
+            waiting = [builder.submit(_built, run, model) for model in wanted]
+            try:
+                for built in waiting:
+                    results, broken = built.result()
+                    yield from results
+                    if broken:
+                        # Those that read the table are built in the same step: a blocking check alone stops none.
+                        raise dg.Failure(broken)
+            finally:
+                for built in waiting:
+                    built.cancel()
 
     return build
 
 
-def _built(run: Run, model: Model) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-    log.info("%s", model.full_name)
+def _built(run: Run, model: Model) -> tuple[list[dg.MaterializeResult | dg.AssetCheckResult], str | None]:
+    """Build and check one model. Returns what to report, and what is broken."""
     started = perf_counter()
     rows, columns = run_model(run.connection, model, run.parameters)
+    if model.form != "table":
+        return [], None
+    log.info("%s", model.full_name)
     verdicts = [
         Check(
             check.name,
@@ -401,25 +432,24 @@ def _built(run: Run, model: Model) -> Iterator[dg.MaterializeResult | dg.AssetCh
         )
         for check in check_model(run.connection, model, columns)
     ]
-    if verdicts:
-        ledger.note_checks(run, verdicts)
-    yield dg.MaterializeResult(
-        asset_key=key(model.full_name),
-        metadata={
-            **({} if rows is None else {"dagster/row_count": rows}),
-            "dagster/column_schema": _schema(columns),
-            "seconds": round(perf_counter() - started, 3),
-            "source": _source(run),
-        },
-    )
+    facts = list(_data_checks(run, model.full_name))
+    ledger.note_checks(run, [*verdicts, *facts])
+    results: list[dg.MaterializeResult | dg.AssetCheckResult] = [
+        dg.MaterializeResult(
+            asset_key=key(model.full_name),
+            metadata={
+                "dagster/row_count": rows,
+                "dagster/column_schema": _schema(columns),
+                "seconds": round(perf_counter() - started, 3),
+                "source": _source(run),
+            },
+        )
+    ]
     if _has_check(model):
-        yield _together(SOUND, model.full_name, verdicts)
-    for check in _data_checks(run, model.full_name):
-        ledger.note_checks(run, [check])
-        yield _result(check)
-    if broken := [verdict.detail for verdict in verdicts if not verdict.passed]:
-        # Those that read this table are built in the same step, so a blocking check alone would not stop them.
-        raise dg.Failure(f"{model.full_name}: {'; '.join(map(str, broken))}")
+        results.append(_together(SOUND, model.full_name, verdicts))
+    results += [_result(fact) for fact in facts]
+    broken = [verdict.detail for verdict in verdicts if not verdict.passed]
+    return results, f"{model.full_name}: {'; '.join(map(str, broken))}" if broken else None
 
 
 # Facts about the data that a person should see and that stop nothing: per table the name of the check, what it asks,
@@ -478,7 +508,7 @@ def _data_checks(run: Run, table: str) -> Iterator[Check]:
 def _publish_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
     @dg.asset(
         key=dg.AssetKey(["publish", "cascade_duckdb"]),
-        deps=[key(model.full_name) for model in models if model.schema in PUBLISHED_SCHEMAS],
+        deps=[key(m.full_name) for m in models if m.form == "table" and m.schema in PUBLISHED_SCHEMAS],
         group_name="publish",
         kinds={"duckdb"},
         owners=OWNERS,

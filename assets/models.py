@@ -147,8 +147,8 @@ def read_models(folder: Path = SQL_FOLDER) -> tuple[Model, ...]:
 
 def run_model(
     connection: duckdb.DuckDBPyConnection, model: Model, parameters: Mapping[str, Parameter]
-) -> tuple[int | None, list[Column]]:
-    """Build the table anew. Returns its number of rows (None unless it is one) and its columns.
+) -> tuple[int, list[Column]]:
+    """Build the table anew. Returns its number of rows (0 unless it is one) and its columns.
 
     Raises ModelError when the columns and the comments that describe them are not the same.
     """
@@ -157,14 +157,14 @@ def run_model(
         if model.form == "macro":
             connection.execute(f"create or replace macro {name}(as_of_at) as table {query}")
             connection.execute(f"comment on macro table {name} is {_literal(model.description)}")
-            return None, describe(connection, model)
+            return 0, describe(connection, model)
         connection.execute(f"create or replace {model.form} {name} as {query}")
         columns = describe(connection, model)
         connection.execute(f"comment on {model.form} {name} is {_literal(model.description)}")
         for column in columns:
             connection.execute(f"comment on column {name}.{column.name} is {_literal(column.description)}")
     if model.form == "view":
-        return None, columns
+        return 0, columns
     rows = connection.execute(f"select count(*) from {model.full_name}").fetchall()[0][0]
     return int(rows), columns
 
