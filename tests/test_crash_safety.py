@@ -432,6 +432,7 @@ def test_a_disk_that_is_full_while_publishing_leaves_the_old_file_and_no_other(
     assert not list(home.path.glob("*.tmp*"))
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_after_publishing_does_not_hide_that_it_was(
     home: CascadeHome, folder: MarketFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -505,6 +506,7 @@ def test_a_disk_that_is_full_is_told_in_one_line_and_the_run_after_needs_no_repa
 # A home that cannot be written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["/proc/cascade", "/sys/cascade"])
 def test_a_read_only_file_system_is_told_in_one_line(place: str, folder: MarketFolder) -> None:
     if not Path(place).parent.is_dir():
@@ -550,6 +552,7 @@ def test_a_home_without_write_permission_is_told_in_one_line(
 # A warehouse that somebody else has open
 
 
+@pytest.mark.slow
 def test_a_run_from_the_shell_names_who_holds_the_warehouse(home: CascadeHome, folder: MarketFolder) -> None:
     published = home.published.read_bytes()
 

@@ -80,6 +80,7 @@ def test_a_manifest_that_changes_how_closes_are_taken_has_the_file_read_anew(fol
     assert "close" not in delivery.tables["equity_bars"]
 
 
+@pytest.mark.slow
 def test_a_refresh_of_a_grown_folder_is_a_run_on_the_whole_of_it(
     folder: MarketFolder, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -361,6 +361,7 @@ def test_a_fault_that_stays_is_named_and_retried_if_it_may_pass(
     assert time.sleeps == [2.0, 4.0, 8.0][: tries - 1]
 
 
+@pytest.mark.slow
 def test_no_answer_is_not_waited_for_longer_than_allowed(standin: VendorStandin, tmp_path: Path, time: Time) -> None:
     standin.faults["IWM"] = Fault("timeout")
     started = perf_counter()
@@ -939,6 +940,7 @@ for delivery in LiveSource(many(), Path(sys.argv[1])).fetch(Question("equity")):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_what_came_before_a_process_died_is_not_asked_for_again(
     end: signal.Signals, hundred: VendorStandin, tmp_path: Path, time: Time

@@ -31,9 +31,9 @@ from assets.sources.demo import ANSWERS, LAST_DAY, DemoSource, synthetic_univers
 from assets.universe import load_universe
 from assets.warehouse import SCHEMAS, Home, prepare
 
-# A month's end; two sessions after a confirmation, before the failure; four sessions after a breakout, before anything
-# became of it. The last one serves the tests that need one past state.
-FAST_DAYS = (date(2016, 11, 30), date(2024, 5, 24), date(2020, 11, 20))
+# Two sessions after a confirmation, before the failure; four sessions after a breakout, before anything became of it.
+# The last one serves the tests that need one past state.
+FAST_DAYS = (date(2024, 5, 24), date(2020, 11, 20))
 ONE_DAY = FAST_DAYS[-1]
 # Every month's end of three years: a crash, a boom and what comes between, with breakouts that held and that failed.
 SLOW_DAYS = tuple(day.date() for day in pd.date_range("2018-01-31", "2020-12-31", freq="ME"))
