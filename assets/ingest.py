@@ -463,6 +463,12 @@ def _remember_deliveries(connection: duckdb.DuckDBPyConnection, result: Ingested
     )
     connection.execute("insert into meta.deliveries by name select * from deliveries")
     connection.unregister("deliveries")
+    # What is as it was when it was stored whole has nothing to complain of any more.
+    healed = {id_ for ids in result.continued.values() for id_ in ids} - result.rows_delivered.keys()
+    connection.execute(
+        "update meta.deliveries set failure = null where asset_class = ? and list_contains(?, id)",
+        [result.asset_class, sorted(healed)],
+    )
 
 
 def _remember_states(run: Run, result: Ingested, states: Mapping[str, tuple[str, str]]) -> None:

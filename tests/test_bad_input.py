@@ -402,8 +402,11 @@ def test_a_bad_delivery_leaves_what_was_stored_as_it_was(
         assert f"{id_} ({reason}" in ended.out
     assert [day for day, _, _ in outcome.refused["raw.crypto_bars", "ETH"]] == [DAY]
     assert f"raw.crypto_bars nothing_quarantined: ETH {DAY}: close is not a positive number" in ended.out
+    # Fifty rows where there were more are a fragment, and a file that is gone was there before.
+    assert "stored rows are not in it any more" in str(outcome.failures["SPY"])
+    assert outcome.failures["SOL"] == "not delivered any more; what is stored stays"
     before, after = healthy.stored(), home.stored()
-    assert after == {**before, "meta.quarantine": 1}
+    assert after == {**before, "meta.quarantine": 51}
     assert differences(healthy.published, home.published) == {}
 
 
