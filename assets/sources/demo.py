@@ -892,12 +892,16 @@ _DATE_COLUMNS = ("session_date", "ex_date", "observation_date")
 
 
 def synthetic_universe(universe: Universe) -> Universe:
-    """The universe as it must be for this market: every name says synthetic, the coin that ends here is dead."""
+    """The universe as it must be for this market: every name says synthetic, the coin that ends here is dead.
+
+    Coins that this market does not have are left out, so that nobody waits for them.
+    """
     died, last_bar = ANSWERS.died
     death = {"valid_to": last_bar, "valid_to_reason": "dies in the synthetic market"}
     instruments = tuple(
         i.model_copy(update={"name": f"{i.name} ({ORIGIN})", **(death if i.id == died else {})})
         for i in universe.instruments
+        if i.kind != "coin" or i.id in COINS
     )
     series = tuple(s.model_copy(update={"name": f"{s.name} ({ORIGIN})"}) for s in universe.series)
     return universe.model_copy(update={"instruments": instruments, "series": series})
