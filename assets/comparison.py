@@ -14,7 +14,8 @@ from typing import NamedTuple
 import duckdb
 
 from assets.contracts import Table
-from assets.screening import Parameters, closes_at, staging, stored
+from assets.parameters import Parameters
+from assets.screening import closes_at, staging, stored
 
 # Units that vendors confuse: pence and pounds, single shares and thousands.
 UNITS = (100, 1000)
@@ -190,29 +191,29 @@ def note_vanished(
     The ids that are `excepted` were refused as a whole: what they lack says nothing.
     """
     id_, day = table.key[0], table.date_column
-    missing = f"""
-        select distinct stored.{id_} as id, stored.{day} as session_date
+    same_key = " and ".join(f"staged.{name} = stored.{name}" for name in table.key)
+    missing = connection.execute(
+        f"""
+        insert into meta.vanished by name
+        select distinct
+            '{table.full_name}' as table_name,
+            stored.{id_} as id,
+            stored.{day} as session_date,
+            $captured_at::timestamptz as captured_at
         from {stored(table)} as stored
         where stored.is_covered
-            and list_contains(?, stored.{id_}) = false
-            and not exists (
-                select 1 from {staging(table)} as staged
-                where staged.{id_} = stored.{id_} and staged.{day} = stored.{day}
-            )
+            and not list_contains($excepted, stored.{id_})
+            and not exists (select 1 from {staging(table)} as staged where {same_key})
             and not exists (
                 select 1 from meta.vanished as known
                 where known.table_name = '{table.full_name}' and known.id = stored.{id_}
                     and known.session_date = stored.{day}
             )
-    """
-    rows = connection.execute(f"select id, session_date::varchar from ({missing}) order by all", [list(excepted)])
-    found = rows.fetchall()
-    connection.execute(
-        f"insert into meta.vanished by name select '{table.full_name}' as table_name, *, ?::timestamptz as captured_at "
-        f"from ({missing})",
-        [captured_at, list(excepted)],
-    )
-    return found
+        returning id, session_date::varchar
+        """,
+        {"captured_at": captured_at, "excepted": list(excepted)},
+    ).fetchall()
+    return sorted(missing)
 
 
 def _values(parameters: Parameters, *names: str) -> dict[str, float]:

@@ -145,6 +145,11 @@ class Table:
         return self.calendar is not None
 
     @property
+    def has_one_row_a_day(self) -> bool:
+        """Whether an id has a row for every day of its calendar, so that one that is not there is missed."""
+        return len(self.key) == 2 and self.date_column == self.key[1]
+
+    @property
     def full_name(self) -> str:
         return f"{self.schema}.{self.name}"
 
@@ -287,12 +292,12 @@ RAW_TABLES: tuple[Table, ...] = (
 )
 
 
-def _universe_table(name: str, description: str, key: tuple[str, ...], *columns: Column) -> Table:
+def _reference_table(name: str, description: str, key: tuple[str, ...], *columns: Column) -> Table:
     return Table("reference", name, description, columns, key)
 
 
-REFERENCE_TABLES: tuple[Table, ...] = (
-    _universe_table(
+UNIVERSE_TABLES: tuple[Table, ...] = (
+    _reference_table(
         "instruments",
         "The instruments of the universe file.",
         ("instrument_id",),
@@ -311,7 +316,7 @@ REFERENCE_TABLES: tuple[Table, ...] = (
         Column("valid_to", "date", "Last day that it traded, if it died.", True),
         Column("valid_to_reason", "varchar", "Why it ended.", True),
     ),
-    _universe_table(
+    _reference_table(
         "pairs",
         "The ratios of the universe file.",
         ("pair_id",),
@@ -319,7 +324,7 @@ REFERENCE_TABLES: tuple[Table, ...] = (
         Column("numerator", "varchar", "Instrument above the line."),
         Column("denominator", "varchar", "Instrument below the line."),
     ),
-    _universe_table(
+    _reference_table(
         "signals",
         "The kinds of event whose aftermath is measured.",
         ("signal_id",),
@@ -328,19 +333,19 @@ REFERENCE_TABLES: tuple[Table, ...] = (
         Column("kind", "varchar", "all_time_high or year_high."),
         Column("trigger", "varchar", "The fact that starts the clock: decided or confirmed."),
     ),
-    _universe_table(
+    _reference_table(
         "targets",
         "The instruments that the aftermath is measured on.",
         ("target_id",),
         Column("target_id", "varchar", "The instrument."),
     ),
-    _universe_table(
+    _reference_table(
         "horizons",
         "How far ahead the aftermath is measured.",
         ("horizon_days",),
         Column("horizon_days", "integer", "Calendar days from the entry."),
     ),
-    _universe_table(
+    _reference_table(
         "ingredients",
         "The stages of the cascade and what says that money has reached each.",
         ("stage", "ingredient"),
@@ -350,7 +355,7 @@ REFERENCE_TABLES: tuple[Table, ...] = (
         Column("subject_id", "varchar", "Instrument, pair, series, group, net_liquidity or altcoins."),
         Column("measure", "varchar", "What is asked of it."),
     ),
-    _universe_table(
+    _reference_table(
         "breadth_groups",
         "Whose breadth tells how broad a move is of what has a role.",
         ("role", "group_id"),
@@ -358,7 +363,7 @@ REFERENCE_TABLES: tuple[Table, ...] = (
         Column("group_id", "varchar", "The group, for instance us_small_cap_60."),
         Column("preference", "integer", "1 for the group that counts where it is there, 2 for the next, and so on."),
     ),
-    _universe_table(
+    _reference_table(
         "series",
         "The macro series of the universe file.",
         ("series_id",),
@@ -370,7 +375,11 @@ REFERENCE_TABLES: tuple[Table, ...] = (
         Column("stale_after_days", "integer", "Days after an observation by which a newer one should be there."),
         Column("is_restated", "boolean", "Whether every release revises the whole history."),
     ),
-    _universe_table(
+)
+
+REFERENCE_TABLES: tuple[Table, ...] = (
+    *UNIVERSE_TABLES,
+    _reference_table(
         "sessions",
         "Every scheduled session of the exchange and of the crypto market, past and planned.",
         ("calendar", "session_date"),
@@ -380,14 +389,14 @@ REFERENCE_TABLES: tuple[Table, ...] = (
         Column("closes_at", "timestamptz", "Instant at which the bar is complete."),
         Column("is_half_day", "boolean", "Whether the exchange closes early."),
     ),
-    _universe_table(
+    _reference_table(
         "session_builds",
         "Which release of the calendar library made the sessions, and how far.",
         ("library_version", "last_day"),
         Column("library_version", "varchar", "Release of exchange-calendars."),
         Column("last_day", "date", "Last day that the sessions reach."),
     ),
-    _universe_table(
+    _reference_table(
         "releases",
         "When each macro observation became public by its series' release rule, stored or due since the last one.",
         ("series_id", "observation_date"),
@@ -395,7 +404,7 @@ REFERENCE_TABLES: tuple[Table, ...] = (
         Column("observation_date", "date", "The day or the first day of the period that the value is about."),
         Column("released_at", "timestamptz", "Instant of release."),
     ),
-    _universe_table(
+    _reference_table(
         "clock",
         "The one place where time enters: the instant as of which everything derived is true. One row.",
         (),

@@ -13,7 +13,7 @@ from time import perf_counter
 import dagster as dg
 
 from assets import ledger
-from assets.contracts import RAW_TABLE, STORED_TABLES, TABLES_OF_CLASS, Column, Table
+from assets.contracts import RAW_TABLE, STORED_TABLES, TABLES_OF_CLASS, UNIVERSE_TABLES, Column, Table
 from assets.ingest import ContractBroken, Ingested, already_stored, ingest
 from assets.ledger import Check
 from assets.models import Model, check_model, read_models, run_model
@@ -32,7 +32,7 @@ NAMED = 10
 
 # Tables that one asset stands for: the universe file as a whole is easier to look at than its parts.
 UNIVERSE = "reference.universe"
-_UNIVERSE_TABLES = ("instruments", "pairs", "signals", "targets", "horizons", "breadth_groups", "series")
+_UNIVERSE_TABLES = tuple(table.name for table in UNIVERSE_TABLES)
 _CLOCK_TABLES = ("reference.clock", "reference.releases")
 # By when a class should have been asked for again, on the wall clock: some hours after its schedule. Whether what came
 # is as new as it should be is another question, which meta.freshness answers.
@@ -350,7 +350,6 @@ def _model_spec(model: Model, tables_read: Iterable[str]) -> dg.AssetSpec:
             "sql": dg.MetadataValue.md(f"`{model.sql_path}`\n```sql\n{model.text}\n```"),
             "dagster/table_name": model.full_name,
         },
-        skippable=True,
     )
 
 

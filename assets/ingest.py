@@ -231,7 +231,7 @@ def _compare(
     if tables[0].is_bars:
         refused |= _compare_prices(run, question, tables, result, staged)
     for table in tables:
-        if table.date_column and table.name != "equity_actions":
+        if table.has_one_row_a_day:
             refused |= comparison.fragments(connection, table, parameters)
     if run.is_accepting:
         refused = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -22,6 +23,9 @@ class Parameter(BaseModel):
     value: int | float
     unit: str
     reason: str
+
+
+Parameters = Mapping[str, Parameter]
 
 
 def load_parameters(path: Path = PARAMETERS_FILE) -> dict[str, Parameter]:

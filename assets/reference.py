@@ -25,11 +25,13 @@ class ClockError(Exception):
 
 def write_universe(run: Run) -> dict[str, int]:
     """Replace the reference tables that come from the universe and parameter files. Returns rows per table."""
-    frames = {**_universe_frames(run.universe), "meta.parameters": _parameters_frame(run)}
+    parameters = [{"name": name, **parameter.model_dump()} for name, parameter in run.parameters.items()]
+    tables = {**_universe_rows(run.universe), "meta.parameters": parameters}
     with transaction(run.connection):
-        for name, frame in frames.items():
-            _replace(run.connection, name, frame)
-    return {name: len(frame) for name, frame in frames.items()}
+        for name, rows in tables.items():
+            # The columns are those of the contract, also where there is no row to read them from.
+            _replace(run.connection, name, pd.DataFrame(rows, columns=[c.name for c in _TABLE[name].columns]))
+    return {name: len(rows) for name, rows in tables.items()}
 
 
 def write_sessions(run: Run) -> int:
@@ -112,62 +114,43 @@ def write_releases(run: Run) -> int:
     return len(frame)
 
 
-def _universe_frames(universe: Universe) -> dict[str, pd.DataFrame]:
-    instruments = pd.DataFrame(
-        [
+def _universe_rows(universe: Universe) -> dict[str, list[dict[str, object]]]:
+    """The rows of each table that comes from the universe file, by column."""
+    return {
+        "reference.instruments": [
             {**i.model_dump(exclude={"id", "yahoo"}), "instrument_id": i.id, "calendar": i.calendar}
             for i in universe.instruments
-        ]
-    )
-    return {
-        "reference.instruments": instruments,
-        "reference.pairs": pd.DataFrame(
-            [{"pair_id": p.id, "numerator": p.numerator, "denominator": p.denominator} for p in universe.pairs],
-            columns=["pair_id", "numerator", "denominator"],
-        ),
-        "reference.signals": pd.DataFrame(
-            [
-                {"signal_id": s.id, "subject_id": s.subject, "kind": s.kind, "trigger": s.trigger}
-                for s in universe.signals
-            ],
-            columns=["signal_id", "subject_id", "kind", "trigger"],
-        ),
-        "reference.targets": pd.DataFrame({"target_id": list(universe.target_ids)}),
-        "reference.horizons": pd.DataFrame({"horizon_days": list(universe.targets.horizons_days)}),
-        "reference.ingredients": pd.DataFrame(
-            [
-                {
-                    "stage": number,
-                    "stage_name": stage.name,
-                    "ingredient": ingredient.id,
-                    "subject_id": ingredient.subject,
-                    "measure": ingredient.measure,
-                }
-                for number, stage in enumerate(universe.stages, start=1)
-                for ingredient in stage.ingredients
-            ],
-            columns=["stage", "stage_name", "ingredient", "subject_id", "measure"],
-        ),
-        "reference.breadth_groups": pd.DataFrame(
-            [
-                {"role": role, "group_id": group, "preference": preference}
-                for entry in universe.breadth
-                for role in entry.roles
-                for preference, group in enumerate(entry.groups, start=1)
-            ],
-            columns=["role", "group_id", "preference"],
-        ),
-        "reference.series": pd.DataFrame(
-            [
-                {**s.model_dump(exclude={"id", "release", "fred"}), "series_id": s.id, "release_rule": s.release}
-                for s in universe.series
-            ]
-        ),
+        ],
+        "reference.pairs": [
+            {"pair_id": p.id, "numerator": p.numerator, "denominator": p.denominator} for p in universe.pairs
+        ],
+        "reference.signals": [
+            {"signal_id": s.id, "subject_id": s.subject, "kind": s.kind, "trigger": s.trigger} for s in universe.signals
+        ],
+        "reference.targets": [{"target_id": id_} for id_ in universe.target_ids],
+        "reference.horizons": [{"horizon_days": days} for days in universe.targets.horizons_days],
+        "reference.ingredients": [
+            {
+                "stage": number,
+                "stage_name": stage.name,
+                "ingredient": ingredient.id,
+                "subject_id": ingredient.subject,
+                "measure": ingredient.measure,
+            }
+            for number, stage in enumerate(universe.stages, start=1)
+            for ingredient in stage.ingredients
+        ],
+        "reference.breadth_groups": [
+            {"role": role, "group_id": group, "preference": preference}
+            for entry in universe.breadth
+            for role in entry.roles
+            for preference, group in enumerate(entry.groups, start=1)
+        ],
+        "reference.series": [
+            {**s.model_dump(exclude={"id", "release", "fred"}), "series_id": s.id, "release_rule": s.release}
+            for s in universe.series
+        ],
     }
-
-
-def _parameters_frame(run: Run) -> pd.DataFrame:
-    return pd.DataFrame([{"name": name, **parameter.model_dump()} for name, parameter in run.parameters.items()])
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFrame) -> None:

@@ -8,15 +8,11 @@ Whether a whole symbol must be refused is decided in `comparison`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import duckdb
 
 from assets.contracts import RAW_TABLE, Table
-from assets.parameters import Parameter
+from assets.parameters import Parameters
 from assets.run import Run
-
-Parameters = Mapping[str, Parameter]
 
 
 def staging(table: Table) -> str:
@@ -44,7 +40,9 @@ def stored_beside(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
         f"""
         create or replace temp table stored_{table.name} as
         with ids as (
-            select distinct {id_} as id from {staging(table)} where {id_} is not null
+            select {id_} as id from {staging(table)} where {id_} is not null
+            union
+            select id from temp.covered where table_name = '{table.name}'
         ),
         covered as (
             select ids.id, covered.first_day, {neighbour} as neighbour

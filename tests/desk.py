@@ -74,13 +74,15 @@ class Script:
     """A source that answers what a test wrote down: per raw table and id the frame without the id.
 
     A question with a first day gets the rows from there on. `failures` are the ids that cannot be had,
-    `failures_of_the_whole` those of which only the last days can. `questions` is what was asked so far.
+    `failures_of_the_whole` those of which only the last days can. `states` are what is said of the state of an id's
+    origin. `questions` is what was asked so far.
     """
 
     answers: dict[str, dict[str, pd.DataFrame]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     failures_of_the_whole: dict[str, str] = field(default_factory=dict)
     questions: list[Question] = field(default_factory=list)
+    states: dict[str, str] = field(default_factory=dict)
     name: str = "live"
     is_synthetic: bool = False
     has_clock: bool = True
@@ -101,9 +103,9 @@ class Script:
                     continue
                 day = table.date_column or ""
                 wanted = frame if since is None else frame[frame[day] >= pd.Timestamp(since)]
-                empty = {column: None for column in table.own_columns if column not in frame}
+                empty = {column: float("nan") for column in table.own_columns if column not in frame}
                 frames[name] = wanted.assign(**empty | {table.key[0]: id_})
-            yield Delivery(id_, f"script:{id_}", frames, failure=failure, since=since)
+            yield Delivery(id_, f"script:{id_}", frames, failure=failure, since=since, state=self.states.get(id_))
 
     def stored(self, asset_class: AssetClass) -> None:
         """Nothing is kept."""
@@ -130,6 +132,7 @@ class Desk:
         full: bool = False,
         symbols: tuple[str, ...] = (),
         accept: bool = False,
+        code_version: str = "test",
         classes: tuple[AssetClass, ...] = ASSET_CLASSES,
     ) -> Told:
         """Ask for what may have changed at an instant in UTC, and store it."""
@@ -143,7 +146,7 @@ class Desk:
             parameters=usual_parameters(),
             as_of=None,
             started_at=instant,
-            code_version="test",
+            code_version=code_version,
             is_full=full or bool(symbols),
             is_accepting=accept,
             symbols=symbols,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from desk import Desk
 from folders import LAST_DAY, SESSIONS, CascadeHome, MarketFolder, healthy_home, market_folder
 
 from assets.sources.base import Delivery, Question
 from assets.sources.files import FilesSource
+from assets.universe import Instrument, Targets, Universe
 
 
 @pytest.fixture
@@ -78,6 +81,25 @@ def test_a_manifest_that_changes_how_closes_are_taken_has_the_file_read_anew(fol
     delivery = fetch(folder, seen)[IWM]
     assert not delivery.is_continuation
     assert "close" not in delivery.tables["equity_bars"]
+
+
+def test_a_new_line_is_measured_against_the_last_one_that_is_stored(
+    folder: MarketFolder, calendar_sessions: pd.DataFrame
+) -> None:
+    """Nothing that is stored comes again with it, so that there is nothing else to tell a wrong unit by."""
+    fund = Instrument(id="IWM", name="Fund", asset_class="equity", kind="fund", role="small_cap")
+    universe = Universe(
+        instruments=(fund,), pairs=(), signals=(), targets=Targets(instruments=(), horizons_days=(7,)), series=()
+    )
+    desk = Desk(universe, calendar_sessions, lambda _: FilesSource(folder.path))
+    desk.refresh("2025-12-20 00:00", classes=("equity",))
+    close = 100 * float(folder.line("equity/IWM", str(LAST_DAY)).split(",")[4])
+    folder.add("equity/IWM", f"2025-12-15,{close},{close},{close},{close},{close},1000")
+    told = desk.refresh("2025-12-20 00:00", classes=("equity",))
+    assert told.refusals["IWM"] == {
+        "the price is 100 times that of the bars around it: another unit, or another instrument"
+    }
+    assert told.classes["equity"].rows_delivered == {"IWM": 1, "groups": 3}
 
 
 @pytest.mark.slow

@@ -836,6 +836,14 @@ def test_what_died_is_not_stale(bench: Bench, as_of: str, status: str) -> None:
     assert bench.rows("select id, status from meta.freshness") == [("ETC", status)]
 
 
+@pytest.mark.parametrize(("as_of", "status"), [("2024-03-15", "fresh"), ("2024-03-16", "stale")])
+def test_a_release_may_be_three_days_late(bench: Bench, as_of: str, status: str) -> None:
+    bench.observations("CPIAUCSL", {"2024-01-01": 1.0})
+    bench.build("meta.freshness", as_of=as_of)
+    # The value of February was due on 13 March; by age alone it would be stale after eighty days, on the 22nd.
+    assert bench.rows(FRESHNESS) == [("CPIAUCSL", "macro", "2024-01-01", "2024-02-01", 1, status)]
+
+
 @pytest.mark.parametrize(("as_of", "status"), [("2024-03-16", "fresh"), ("2024-03-17", "stale")])
 def test_a_series_is_stale_when_a_release_is_missed(bench: Bench, as_of: str, status: str) -> None:
     bench.observations("WALCL", {"2024-02-28": 1.0, "2024-03-06": 1.0})

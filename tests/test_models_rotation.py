@@ -7,6 +7,7 @@ The basket holds five coins or six, A to F, that stand at 10 until something hap
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -322,6 +323,21 @@ def test_a_coin_that_dies_counts_with_its_last_price_until_the_month_is_over(bas
     assert levels[-2:] == [("2024-02-29", 6, 90.0), ("2024-03-01", 5, 90.0)]
 
 
+@pytest.mark.parametrize(("is_dead", "last_day"), [(False, "2024-02-05"), (True, "2024-02-29")])
+def test_frozen_prices_are_a_level_for_three_days_and_those_of_the_dead_for_the_month(
+    is_dead: bool, last_day: str, basket: Bench
+) -> None:
+    """Two of six coins end on the third: nobody knows what a third of the basket is worth, unless it is known dead."""
+    _coins(basket, "2024-01-31", {id_: [10.0] * 30 for id_ in "ABCD"})
+    _coins(basket, "2024-01-31", {id_: [10.0, 9.0, 8.0, 7.0] for id_ in "EF"})
+    if is_dead:
+        universe = _basket_universe()
+        death = {"valid_to": date(2024, 2, 3), "valid_to_reason": "ends in this test"}
+        instruments = tuple(i.model_copy(update=death) if i.id in "EF" else i for i in universe.instruments)
+        basket.universe(universe.model_copy(update={"instruments": instruments}))
+    assert _levels(basket)[-1] == (last_day, 90.0)
+
+
 def test_a_coin_without_a_bar_of_the_month_keeps_the_price_that_it_was_bought_at(basket: Bench) -> None:
     _coins(basket, "2024-01-31", {id_: [10.0, 20.0] for id_ in "ABCD"})
     _coins(basket, "2024-01-31", {"E": [10.0]})
@@ -372,7 +388,7 @@ def test_a_month_of_fewer_than_five_coins_is_left_out(basket: Bench) -> None:
     _coins(basket, "2024-03-20", {"E": [7.0] * 12 + [7.7]})
     levels = _levels(basket, "session_date, members, level")
     # (4 + 0.5 + 0.9) / 6, and a tenth more in April
-    assert levels[-2:] == [("2024-02-29", 6, 90.0), ("2024-04-01", 5, 99.0)]
+    assert levels[-2:] == [("2024-02-04", 6, 90.0), ("2024-04-01", 5, 99.0)]
 
 
 def test_a_bar_that_was_filled_in_later_made_no_member(basket: Bench) -> None:

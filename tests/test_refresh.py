@@ -194,6 +194,16 @@ def test_a_series_is_asked_for_its_last_observations_and_a_restated_one_for_all(
     assert script.questions[-1].since == {"RATE": sessions[-30]}
 
 
+def test_what_was_read_is_read_again_when_what_judges_it_has_changed(
+    desk: Desk, script: Script, sessions: list[date]
+) -> None:
+    sell(script, sessions)
+    script.states["IWM"] = "as it was"
+    for code_version in ("old", "old", "new"):
+        desk.refresh(after_close(sessions[-1]), classes=("equity",), code_version=code_version)
+    assert [question.seen for question in script.questions] == [{}, {"script:IWM": "as it was"}, {}]
+
+
 # --- what the answer may not do -----------------------------------------------------------------------------------
 
 
@@ -216,6 +226,31 @@ def test_a_split_brings_the_whole_history_on_the_new_scale(desk: Desk, script: S
     assert desk.rows("select kind, count(*) from meta.restatements group by all") == [("split", 59)]
     assert desk.rows("select max(close) < 30, bool_and(known_at = closes_at) from core.bars") == [(True, True)]
     assert desk.rows("select min(close) from core.bars_as_of(?)", f"{sessions[-1]} 21:59:00+00") == [(100.0,)]
+
+
+def test_a_past_day_is_on_its_own_scale_even_where_it_was_seen_after_a_split(
+    desk: Desk, script: Script, sessions: list[date]
+) -> None:
+    """Friday's bar and dividend come on Saturday morning, together with a split: on Friday nobody knew of it."""
+    sell(script, sessions[:-1])
+    desk.refresh(after_close(sessions[-2]))
+    closes = prices(sessions)
+    sell(script, sessions, split(closes))
+    paid = {"ex_date": pd.to_datetime([sessions[-1]]), "kind": ["dividend"], "value": [0.25]}
+    script.answers["equity_actions"] = {"IWM": pd.DataFrame(paid)}
+    desk.refresh("2024-03-09 09:00")
+
+    desk.build("core.bars", "core.actions", as_of=sessions[-1])
+    assert desk.rows("select close from core.bars order by session_date") == [(round(close, 9),) for close in closes]
+    assert desk.rows("select value from core.actions") == [(1.0,)]
+    growth = 1 / (1 - 1.0 / closes[-2])
+    assert desk.rows("select adj_close from core.bars where session_date = ?", sessions[-1]) == [
+        (round(closes[-1] * growth, 9),)
+    ]
+    desk.build("core.bars_as_of")
+    then = "select close, is_assumed from core.bars_as_of('2024-03-09 00:00:00+00') order by session_date desc limit 2"
+    assert desk.rows(then) == [(round(closes[-1], 9), True), (round(closes[-2], 9), False)]
+    assert desk.rows("select max(close) < 30 from core.bars_as_of('2024-03-09 09:00:00+00')") == [(True,)]
 
 
 def test_a_split_whose_history_cannot_be_had_changes_nothing(desk: Desk, script: Script, sessions: list[date]) -> None:
@@ -321,6 +356,17 @@ def test_a_session_that_vanishes_stays_stored_and_is_told_once(
     assert desk.rows("select session_date, kind from meta.restatements") == [(str(sessions[-5]), "vanished")]
 
 
+def test_a_dividend_that_vanishes_is_told_as_well(desk: Desk, script: Script, sessions: list[date]) -> None:
+    sell(script, sessions)
+    paid = {"ex_date": pd.to_datetime([sessions[-5]]), "kind": ["dividend"], "value": [0.5]}
+    script.answers["equity_actions"] = {"IWM": pd.DataFrame(paid)}
+    desk.refresh(after_close(sessions[-1]))
+    # Nothing of the kind comes any more, which is no fragment: most days have no dividend.
+    script.answers["equity_actions"] = {"IWM": pd.DataFrame(paid).iloc[:0]}
+    told = desk.refresh(after_close(sessions[-1]))
+    assert (told.failures, told.vanished) == ({}, {("IWM", str(sessions[-5]))})
+
+
 def test_another_instrument_under_the_symbol_is_refused_until_somebody_says_that_it_is_right(
     desk: Desk, script: Script, sessions: list[date]
 ) -> None:
@@ -418,6 +464,38 @@ def test_a_vendors_dividend_is_no_correction(desk: Desk, script: Script, session
 
     assert desk.rows("select distinct field, kind from meta.restatements") == [("adj_close", "dividend")]
     assert desk.rows("select bool_and(known_at = closes_at) from core.bars") == [(True,)]
+
+
+def test_dividends_may_move_a_part_of_total_return_closes_but_nothing_may_so_move_prices(
+    desk: Desk, script: Script, sessions: list[date]
+) -> None:
+    """Years of dividends came between two deliveries: the oldest closes stand 15 % lower, by one factor."""
+    closes = prices(sessions)
+    moved = [close * (0.85 if number < 20 else 1.0) for number, close in enumerate(closes)]
+    adjusted, price = frame(sessions, [float("nan")] * 60, adj_close=closes), frame(sessions, closes)
+    script.answers["equity_bars"] = {"IWM": adjusted, "SPY": price}
+    desk.refresh(after_close(sessions[-1]))
+    script.answers["equity_bars"] = {"IWM": adjusted.assign(adj_close=moved), "SPY": price.assign(close=moved)}
+    told = desk.refresh(after_close(sessions[-1]), full=True)
+    assert told.failures == {
+        "SPY": f"{KEPT}: half of a split? 20 of 60 prices are 0.85 times those stored {CURE.replace('IWM', 'SPY')}"
+    }
+
+
+def test_an_observation_that_was_missing_is_known_when_it_was_seen(
+    desk: Desk, script: Script, sessions: list[date]
+) -> None:
+    sell(script, sessions)
+    observed = pd.DataFrame({"observation_date": pd.to_datetime(sessions), "value": prices(sessions)})
+    script.answers["macro_observations"] = {"RATE": observed.drop(index=55)}
+    desk.refresh(after_close(sessions[-2]))
+    script.answers["macro_observations"] = {"RATE": observed}
+    desk.refresh(after_close(sessions[-1]))
+    desk.build(*MODELS)
+    count = "select count(*) from core.macro_as_of(?) where observation_date = ?"
+    assert desk.rows(count, f"{sessions[-1]} 21:59:00+00", sessions[55]) == [(0,)]
+    assert desk.rows(count, f"{sessions[-1]} 22:00:00+00", sessions[55]) == [(1,)]
+    assert desk.rows("select session_date, kind from meta.restatements") == [(str(sessions[55]), "late_fill")]
 
 
 def test_a_revision_of_a_series_is_known_when_it_was_seen(desk: Desk, script: Script, sessions: list[date]) -> None:

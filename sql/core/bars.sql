@@ -31,6 +31,7 @@ versions as (
         version,
         closes_at,
         is_final,
+        known_at,
     from intermediate.seen_bars
 ),
 
@@ -42,41 +43,15 @@ growth as (
     from intermediate.dividend_growth
 ),
 
-revisions as (
-    select
-        instrument_id,
-        session_date,
-        version,
-        corrected_at,
-    from intermediate.bar_revisions
-    where corrected_at is not null
-),
-
--- A price is known at the close; a later correction of it, or one that came after newer ones, when it was captured.
-seen_versions as (
-    select
-        versions.*,
-        if(
-            versions.is_final,
-            coalesce(revisions.corrected_at, versions.closes_at),
-            versions.captured_at
-        ) as known_at,
-    from versions
-    left join revisions
-        on revisions.instrument_id = versions.instrument_id
-        and revisions.session_date = versions.session_date
-        and revisions.version = versions.version
-),
-
 visible_versions as (
-    select seen_versions.*
-    from seen_versions
+    select versions.*
+    from versions
     cross join clock
-    left join seen_versions as newer
-        on newer.version = seen_versions.version + 1
-        and newer.instrument_id = seen_versions.instrument_id
-        and newer.session_date = seen_versions.session_date
-    where seen_versions.known_at <= clock.as_of_at
+    left join versions as newer
+        on newer.version = versions.version + 1
+        and newer.instrument_id = versions.instrument_id
+        and newer.session_date = versions.session_date
+    where versions.known_at <= clock.as_of_at
         and newer.version is null
 ),
 

@@ -8,7 +8,10 @@ with baskets as (
 ),
 
 coins as (
-    select instrument_id from intermediate.listings
+    select
+        instrument_id,
+        valid_to,
+    from intermediate.listings
     where role = 'altcoin'
 ),
 
@@ -70,7 +73,8 @@ days as (
     where session_date >= month
 ),
 
--- A coin without a bar keeps its last price, so that one that died counts with what was left of it.
+-- A coin without a bar keeps its last price, so that one that died counts with what was left of it. Whether its price is
+-- known is another question: of a coin that is not known to be dead it is for three days only.
 members as (
     select
         days.month,
@@ -78,8 +82,11 @@ members as (
         purchases.instrument_id,
         held.growth,
         held.known_at,
+        held.session_date > days.session_date - $basket_lookback_days
+        or coalesce(coins.valid_to < days.session_date, false) as is_known,
     from days
     inner join purchases on purchases.month = days.month
+    inner join coins on coins.instrument_id = purchases.instrument_id
     asof join held
         on held.month = days.month
         and held.instrument_id = purchases.instrument_id
@@ -93,6 +100,7 @@ growth as (
         -- The order settles the last digit of a sum, so that the same input always gives the same number.
         avg(growth order by instrument_id) as growth,
         count(*) as members,
+        count_if(is_known) / nullif(count(*), 0) as coverage,
         max(known_at) as known_at,
     from members
     group by month, session_date
@@ -132,6 +140,8 @@ final as (
     from baskets
     cross join growth
     inner join chained on chained.month = growth.month
+    -- Frozen prices of coins that nobody knows to be dead are no level.
+    where growth.coverage >= $basket_coverage
 )
 
 select * from final

@@ -21,7 +21,8 @@ versions as (
         version,
         closes_at,
         is_final,
-    from intermediate.bar_versions
+        known_at,
+    from intermediate.dated_bars
 ),
 
 scales as (
@@ -47,6 +48,7 @@ final as (
         versions.version, -- 1 for the first value seen, one more for each change.
         versions.closes_at, -- Instant at which the session ends.
         versions.is_final, -- Whether the session was over when the version was captured.
+        versions.known_at, -- When the version could first be known.
     from versions
     cross join clock
     left join scales

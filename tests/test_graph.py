@@ -1,0 +1,111 @@
+"""The step that builds the models: what it reports, how it builds a part, and that it stops where one is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+from bench import UNIVERSE, NoSource, usual_parameters
+
+from assets.graph import _models_asset
+from assets.models import Model, read_models
+from assets.run import Run
+from assets.warehouse import Home, prepare
+
+MODEL = """-- description: A test's own table.
+-- grain: id
+-- known_at: the run's clock
+{form}with rows as (
+    {rows}
+),
+
+final as (
+    select
+        id, -- A number.
+    from rows
+)
+
+select * from final
+"""
+
+
+def models(folder: Path, **queries: str) -> tuple[Model, ...]:
+    """Models of the schema core, by name; a name that ends in _view is one."""
+    for name, rows in queries.items():
+        path = folder / "core" / f"{name}.sql"
+        path.parent.mkdir(exist_ok=True)
+        form = "-- form: view\n" if name.endswith("_view") else ""
+        path.write_text(MODEL.format(rows=rows, form=form), encoding="utf-8")
+    return read_models(folder)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    # The facts about the data belong to tables that these models do not have.
+    monkeypatch.setattr("assets.graph._DATA_CHECKS", {})
+    connection = duckdb.connect()
+    prepare(connection)
+    return Run(
+        id="test",
+        connection=connection,
+        home=Home(Path()),
+        source=NoSource(has_clock=False),
+        universe=UNIVERSE,
+        parameters=usual_parameters(),
+        as_of=None,
+        started_at=datetime(2024, 1, 1, tzinfo=UTC),
+        code_version="test",
+    )
+
+
+def build(run: Run, built: Sequence[Model], selection: Sequence[str] | None = None) -> dg.ExecuteInProcessResult:
+    return dg.materialize(
+        [_models_asset(built)],
+        resources={"run": run},
+        selection=None if selection is None else [dg.AssetKey(["core", name]) for name in selection],
+        raise_on_error=False,
+    )
+
+
+def reported(result: dg.ExecuteInProcessResult) -> list[str]:
+    return [event.asset_key.path[-1] for event in result.get_asset_materialization_events() if event.asset_key]
+
+
+def test_tables_are_reported_in_their_order_and_views_are_made_on_the_way(run: Run, tmp_path: Path) -> None:
+    built = models(
+        tmp_path,
+        last="select id from core.middle_view",
+        first="select 1 as id",
+        middle_view="select id from core.first",
+    )
+    asset = _models_asset(built)
+    assert asset.asset_deps[dg.AssetKey(["core", "last"])] == {dg.AssetKey(["core", "first"])}
+    result = build(run, built)
+    assert (result.success, reported(result)) == (True, ["first", "last"])
+    assert run.connection.execute("from core.last").fetchall() == [(1,)]
+
+
+def test_a_part_of_the_tables_can_be_built(run: Run, tmp_path: Path) -> None:
+    built = models(tmp_path, one="select 1 as id", two="select 2 as id")
+    assert reported(build(run, built, ["two"])) == ["two"]
+    assert run.connection.execute("select table_name from duckdb_tables() where schema_name = 'core'").fetchall() == [
+        ("two",)
+    ]
+
+
+def test_a_table_that_breaks_its_grain_stops_those_that_read_it(run: Run, tmp_path: Path) -> None:
+    built = models(tmp_path, bad="select unnest([7, 7]) as id", after="select id from core.bad")
+    result = build(run, built)
+    assert (result.success, reported(result)) == (False, ["bad"])
+    (check,) = result.get_asset_check_evaluations()
+    assert (check.passed, check.description) == (False, "1 rows: not so that id tell rows apart")
+
+
+def test_a_table_that_cannot_be_built_stops_the_step(run: Run, tmp_path: Path) -> None:
+    built = models(tmp_path, a="select 1 as id", bad="select no_such_column as id from core.a")
+    result = build(run, built)
+    assert (result.success, reported(result)) == (False, ["a"])
