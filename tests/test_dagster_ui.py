@@ -149,7 +149,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     browser.driver.quit()
 
 
-def test_materialise_all_from_the_button(ui: str, browser: Browser) -> None:
+@pytest.fixture(scope="module")
+def materialised(ui: str, browser: Browser) -> str:
+    """The same address after "Materialize all" was pressed and its run ended well."""
     browser.open(f"{ui}/asset-groups/", "Materialize all")
     for group in ("reference", "raw", "clock", "core", "intermediate", "marts", "meta", "publish"):
         assert group in browser.text()
@@ -162,15 +164,19 @@ def test_materialise_all_from_the_button(ui: str, browser: Browser) -> None:
         return runs[0]["status"] if runs and runs[0]["status"] in ("SUCCESS", "FAILURE", "CANCELED") else None
 
     assert eventually("the end of the run", ended) == "SUCCESS"
-    browser.open(f"{ui}/asset-groups/", "Materialize all")
+    return ui
+
+
+def test_materialise_all_from_the_button(materialised: str, browser: Browser) -> None:
+    browser.open(f"{materialised}/asset-groups/", "Materialize all")
     browser.picture("graph")
-    browser.open(f"{ui}/runs", "Success")
+    browser.open(f"{materialised}/runs", "Success")
     browser.picture("runs")
 
 
-def test_every_check_is_green(ui: str) -> None:
+def test_every_check_is_green(materialised: str) -> None:
     nodes = graphql(
-        ui,
+        materialised,
         "{ assetNodes { assetKey { path } assetChecksOrError { ... on AssetChecks { checks { name "
         "executionForLatestMaterialization { status } } } } } }",
     )["assetNodes"]
@@ -185,12 +191,12 @@ def test_every_check_is_green(ui: str) -> None:
     assert {name for name, status in verdicts.items() if status != "SUCCEEDED"} == set()
 
 
-def test_an_asset_says_what_it_is(ui: str, browser: Browser) -> None:
-    browser.open(f"{ui}/assets/marts/breakouts", "Every breakout to an all-time or year high", "is_left_censored")
+def test_an_asset_says_what_it_is(materialised: str, browser: Browser) -> None:
+    browser.open(f"{materialised}/assets/marts/breakouts", "Every breakout to an all-time or year high", "is_left_censored")
     assert "The close that decided it" in browser.text()
     assert "demo (synthetic)" in browser.text()
     browser.picture("asset")
-    browser.open(f"{ui}/assets/raw/equity_bars?view=checks", "contract", "nothing_quarantined")
+    browser.open(f"{materialised}/assets/raw/equity_bars?view=checks", "contract", "nothing_quarantined")
     browser.picture("checks")
 
 

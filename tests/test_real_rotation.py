@@ -53,8 +53,8 @@ def rotation(ratio: pd.Series, calendar: str) -> pd.DataFrame:
 
 def basket() -> pd.Series:
     """The definition as a loop over months and days."""
-    altcoins = [i.id for i in load_universe().instruments if i.role == "altcoin"]
-    files = {id_: closes("crypto", id_) for id_ in altcoins if (Path(FOLDER) / "crypto" / f"{id_}.csv").exists()}
+    coins = {i.id: i for i in load_universe().instruments if i.role == "altcoin"}
+    files = {id_: closes("crypto", id_) for id_ in coins if (Path(FOLDER) / "crypto" / f"{id_}.csv").exists()}
     prices = pd.DataFrame(files).sort_index()
     levels: dict[pd.Timestamp, float] = {}
     level = 100.0
@@ -67,7 +67,17 @@ def basket() -> pd.Series:
         held = days[bought.index]
         growth = pd.concat([bought.to_frame().T, held]).ffill().iloc[1:].div(bought).mean(axis=1)
         growth = growth[held.notna().any(axis=1).to_numpy()]
-        levels |= (level * growth).to_dict()
+        for day, grown in growth.items():
+            # Bought the day before the month at the latest price, a coin is known then whatever day that price was of.
+            recent = [day - pd.Timedelta(days=back) for back in range(3)]
+            known = [
+                prices[coin].reindex(recent).notna().any()
+                or start - pd.Timedelta(days=1) in recent
+                or bool(coins[coin].valid_to and pd.Timestamp(coins[coin].valid_to) < day)
+                for coin in bought.index
+            ]
+            if np.mean(known) >= 0.8:
+                levels[day] = level * grown
         level *= growth.iloc[-1]
     return pd.Series(levels)
 

@@ -328,5 +328,6 @@ def test_the_states_of_days_that_people_talk_about(real_published: duckdb.DuckDB
         "2021-11-08": list(STAGES),
         "2025-09-18": list(STAGES),
         "2026-01-13": ["funding", "equities", "small_caps"],
-        "2026-08-21": list(STAGES),
+        # Most altcoins have no price after July 2026: their stage is as it last was known, and that was off.
+        "2026-08-21": ["funding", "equities", "small_caps", "crypto_majors"],
     }
