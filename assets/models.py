@@ -4,7 +4,10 @@
 
 Here: everything about the files as files. What a table means stands in its file and nowhere else. A header line is
 `-- key: value` with the keys of `Model` (`form` where it is not a table); a column is described by the comment behind
-it in the CTE named final; `$name` is a number from parameters.yaml.
+it in the CTE named final; `$name` is a number from parameters.yaml. What SQL says badly, like a null distribution of
+thousands of shifts, is a function of the package `statistics`: the header's line
+`-- statistic: module.function(table, ...)` has it called with those tables, and the query reads its answer under the
+name computed.
 """
 
 from __future__ import annotations
@@ -14,10 +17,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
 import duckdb
+import pandas as pd
 
 from assets.contracts import Column
 from assets.parameters import Parameter
@@ -25,6 +30,8 @@ from assets.warehouse import SCHEMAS, transaction
 
 SQL_FOLDER = Path(__file__).parent.parent / "sql"
 
+_COMPUTED = "computed"
+_STATISTIC = re.compile(r"^(\w+)\.(\w+)\((\w+\.\w+(?:, \w+\.\w+)*)\)$")
 _HEADER = re.compile(r"^-- (\w+): (.*)$")
 _CONTINUED = re.compile(r"^--   (.*)$")
 _PARAMETER = re.compile(r"\$([a-z][a-z0-9_]*)")
@@ -43,12 +50,28 @@ class ModelError(Exception):
 
 
 @dataclass(frozen=True)
+class Statistic:
+    """A function of the package `statistics` and the tables that it is given, which see."""
+
+    module: str
+    function: str
+    tables: tuple[str, ...]
+
+    def compute(self, connection: duckdb.DuckDBPyConnection, parameters: Mapping[str, Parameter]) -> pd.DataFrame:
+        """Its answer for the tables as they are."""
+        function = getattr(import_module(f"assets.statistics.{self.module}"), self.function)
+        frame: pd.DataFrame = function(parameters, *(connection.table(name) for name in self.tables))
+        return frame
+
+
+@dataclass(frozen=True)
 class Model:
     """One SQL file.
 
     `grain` are the columns that tell rows apart; `known_at` is the column with the instant at which a row could first
     be known, or None where the whole table is true as of the run's clock. `form` is table, view (a query under a name,
     for what several models need and nobody else) or macro (a question to the published file, asked with `as_of_at`).
+    `statistic` is what Python works out for it first.
     """
 
     schema: str
@@ -59,6 +82,7 @@ class Model:
     known_at: str | None
     form: Form
     column_descriptions: Mapping[str, str]
+    statistic: Statistic | None = None
 
     @property
     def full_name(self) -> str:
@@ -76,7 +100,8 @@ class Model:
         A full parser takes half a second for all models, in every process that looks at them. The house rules (import
         CTEs, names with their schema) make this enough, and a test compares it with a full parser's answer.
         """
-        return tuple(sorted(set(_READ_TABLE.findall(_COMMENT.sub("", self.text)))))
+        given = self.statistic.tables if self.statistic else ()
+        return tuple(sorted({*_READ_TABLE.findall(_COMMENT.sub("", self.text)), *given}))
 
     def sql(self, parameters: Mapping[str, Parameter]) -> str:
         """The query, with the numbers in place of their names.
@@ -112,6 +137,12 @@ def read_model(path: Path) -> Model:
     form = next((form for form in FORMS if form == header.get("form", "table")), None)
     if form is None:
         raise ModelError(f"sql/{name}: the form is none of {', '.join(FORMS)}")
+    statistic = None
+    if "statistic" in header:
+        called = _STATISTIC.match(header["statistic"])
+        if called is None:
+            raise ModelError(f"sql/{name}: the statistic is not written as module.function(schema.table, ...)")
+        statistic = Statistic(called[1], called[2], tuple(called[3].split(", ")))
     final = _FINAL.search(text)
     if final is None:
         raise ModelError(f"sql/{name}: there is no CTE named final")
@@ -129,6 +160,7 @@ def read_model(path: Path) -> Model:
         else header["known_at"].split()[0].rstrip(","),
         form=form,
         column_descriptions=columns,
+        statistic=statistic,
     )
 
 
@@ -158,7 +190,11 @@ def run_model(
             connection.execute(f"create or replace macro {name}(as_of_at) as table {query}")
             connection.execute(f"comment on macro table {name} is {_literal(model.description)}")
             return 0, describe(connection, model)
+        if model.statistic:
+            connection.register(_COMPUTED, model.statistic.compute(connection, parameters))
         connection.execute(f"create or replace {model.form} {name} as {query}")
+        if model.statistic:
+            connection.unregister(_COMPUTED)
         columns = describe(connection, model)
         connection.execute(f"comment on {model.form} {name} is {_literal(model.description)}")
         for column in columns:

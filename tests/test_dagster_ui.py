@@ -192,7 +192,9 @@ def test_every_check_is_green(materialised: str) -> None:
 
 
 def test_an_asset_says_what_it_is(materialised: str, browser: Browser) -> None:
-    browser.open(f"{materialised}/assets/marts/breakouts", "Every breakout to an all-time or year high", "is_left_censored")
+    browser.open(
+        f"{materialised}/assets/marts/breakouts", "Every breakout to an all-time or year high", "is_left_censored"
+    )
     assert "The close that decided it" in browser.text()
     assert "demo (synthetic)" in browser.text()
     browser.picture("asset")
