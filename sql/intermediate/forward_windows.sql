@@ -19,33 +19,56 @@ horizons as (
     select horizon_days from reference.horizons
 ),
 
-entries as (
+-- What one would hold on every day: the price of the last session, for as long as a window may end on it.
+days as (
     select
-        prices.target_id,
-        prices.session_number,
-        prices.session_date as entry_date,
-        prices.price as entry_price,
-        horizons.horizon_days,
-        prices.session_date + horizons.horizon_days as horizon_date,
-        prices.known_at as entry_known_at,
-        (prices.session_date + horizons.horizon_days + 1)::timestamptz as horizon_at,
+        target_id,
+        unnest(generate_series(
+            session_date,
+            least(
+                session_date + $exit_tolerance_days,
+                coalesce(lead(session_date) over in_order, session_date + $exit_tolerance_days + 1) - 1
+            )::timestamp,
+            interval 1 day
+        ))::date as day,
+        session_date,
+        session_number,
+        price,
+        known_at,
     from prices
-    cross join horizons
-    cross join clock
-    where (prices.session_date + horizons.horizon_days + 1)::timestamptz <= clock.as_of_at
+    window in_order as (
+        partition by target_id
+        order by session_number
+        rows between current row and 1 following
+    )
 ),
 
-exits as (
+entries as (
     select
-        entries.*,
-        prices.session_date as exit_date,
-        prices.session_number as exit_number,
-        prices.price as exit_price,
-        prices.known_at as exit_known_at,
+        prices.*,
+        horizons.horizon_days,
+        prices.session_date + horizons.horizon_days as horizon_date,
+    from prices
+    cross join horizons
+),
+
+windows as (
+    select
+        entries.target_id,
+        entries.session_number,
+        entries.session_date as entry_date,
+        entries.horizon_days,
+        days.session_date as exit_date,
+        days.session_number as exit_number,
+        days.price / nullif(entries.price, 0) as growth,
+        greatest((days.day + 1)::timestamptz, entries.known_at, days.known_at) as known_at,
     from entries
-    asof join prices
-        on prices.target_id = entries.target_id
-        and prices.session_date <= entries.horizon_date
+    -- A target that stopped trading before the horizon has no complete window.
+    inner join days
+        on days.target_id = entries.target_id
+        and days.day = entries.horizon_date
+    cross join clock
+    where (days.day + 1)::timestamptz <= clock.as_of_at
 ),
 
 final as (
@@ -56,12 +79,10 @@ final as (
         horizon_days, -- Calendar days from the entry.
         exit_date, -- Last session at or before entry_date + horizon_days.
         exit_number, -- Position of the exit among the target's sessions.
-        exit_price / nullif(entry_price, 0) - 1 as forward_return, -- Return from entry to exit [fraction], before costs.
-        ln(exit_price / nullif(entry_price, 0)) as log_return, -- Its logarithm.
-        greatest(horizon_at, entry_known_at, exit_known_at) as known_at, -- End of the UTC day on which the horizon is reached, or when a price of it was corrected later.
-    from exits
-    -- A target that stopped trading before the horizon has no complete window.
-    where exit_date >= horizon_date - $exit_tolerance_days
+        growth - 1 as forward_return, -- Return from entry to exit [fraction], before costs.
+        ln(growth) as log_return, -- Its logarithm.
+        known_at, -- End of the UTC day on which the horizon is reached, or when a price of it was corrected later.
+    from windows
 )
 
 select * from final
