@@ -147,9 +147,9 @@ def best(scanned: Lags, first: int, last: int) -> Best | None:
         p = 1 - (1 - p_1)^L,  p_1 = 2 (1 - Phi(z / s))
 
     which is the distribution of the maximum of L scores of the null; neighbouring lags that resemble each other make
-    it cautious. Counting says less: among N displacements the highest lies within the L lags with a chance of L / N,
-    so that no count gets honestly below that (2 % of ten years), while (1 + #) / (1 + #runs), for runs of L neighbours
-    that slide by one, would say 1 / N. `share_by_chance` is that count: the share of those runs that are as strong.
+    it cautious. Counting says less: of the L lags and the |G| displacements together the highest is a lag with a chance
+    of L / (L + |G|), so that no count gets honestly below that, while (1 + #) / (1 + #runs), for runs of L neighbours
+    that slide by one, would. `share_by_chance` is that count: the share of those runs that are as strong.
     None where no lag has a correlation.
     """
     chosen = np.flatnonzero((scanned.lags >= first) & (scanned.lags <= last) & ~np.isnan(scanned.score))
