@@ -178,7 +178,11 @@ def test_changes_are_from_session_to_session_on_one_clock_and_in_usual_moves(ben
         f"instrument_id varchar, return_price double, {ROWS}",
         [
             *[("BTC", float(price), day, f"2024-01-{int(day[-2:]) + 1:02} 00:00:00+00") for day, price in coin.items()],
-            ("BTC", 1.0, "2014-09-16", "2014-09-17 00:00:00+00"),
+            # Reconstructed, and long enough for a scale.
+            *[
+                ("BTC", float(price), f"2014-09-{price}", f"2014-09-{price + 1} 00:00:00+00")
+                for price in (10, 11, 12, 15, 16)
+            ],
             *[("IWM", 1.0, day, f"{day} 21:00:00+00") for day in days],
             ("SPY", 1.0, days[0], f"{days[0]} 21:00:00+00"),
         ],
