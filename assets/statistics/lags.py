@@ -1,6 +1,6 @@
 """Which of two series leads, and by how much: correlations at every lag, against every far-away displacement.
 
-Here: the lead-lag of DESIGN, *Lead-lag*, as array functions, and the two functions that make tables of them. What the
+Here: the lead-lag of docs/evidence.md as array functions, and the two functions that make tables of them. What the
 series are, how their changes are scaled and which sessions they have is the business of the SQL models. Throughout,
 nan means unknown, and a positive lag k sets x of a session against y of k sessions later: x leads.
 
