@@ -386,6 +386,18 @@ def test_the_days_are_worth_looking_at(market: Market) -> None:
     )
     assert open_ > 0
     assert complete > open_
+    # The lead that was planted is there on both days, from histories of different lengths.
+    lead = ANSWERS.lead
+    rows = [
+        market.connection.execute(
+            f"select best_lag, n, q_value < 0.01 from {catalog}.marts.lead_lag_best "
+            "where signal_id = ? and target_id = ? and aggregation = 1",
+            ["/".join(lead.signal), lead.target],
+        ).fetchall()[0]
+        for catalog in ("memory", "full_run")
+    ]
+    assert [row[::2] for row in rows] == [(lead.lag_sessions, True)] * 2
+    assert rows[0][1] < rows[1][1]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

@@ -11,8 +11,17 @@ prices as (
         session_number,
         session_date,
         price,
+        is_index,
         known_at,
     from intermediate.target_prices
+),
+
+instruments as (
+    select
+        instrument_id,
+        reconstructed_before,
+    from core.instruments
+    where reconstructed_before is not null
 ),
 
 horizons as (
@@ -60,7 +69,9 @@ windows as (
         entries.horizon_days,
         days.session_date as exit_date,
         days.session_number as exit_number,
-        days.price / nullif(entries.price, 0) as growth,
+        entries.is_index,
+        if(entries.is_index, days.price - entries.price, days.price / nullif(entries.price, 0) - 1) as forward_return,
+        if(entries.is_index, days.price - entries.price, ln(days.price / nullif(entries.price, 0))) as log_return,
         greatest((days.day + 1)::timestamptz, entries.known_at, days.known_at) as known_at,
     from entries
     -- A target that stopped trading before the horizon has no complete window.
@@ -73,16 +84,19 @@ windows as (
 
 final as (
     select
-        target_id, -- The target.
-        session_number, -- Position of the entry among the target's sessions.
-        entry_date, -- Session whose close is the entry.
-        horizon_days, -- Calendar days from the entry.
-        exit_date, -- Last session at or before entry_date + horizon_days.
-        exit_number, -- Position of the exit among the target's sessions.
-        growth - 1 as forward_return, -- Return from entry to exit [fraction], before costs.
-        ln(growth) as log_return, -- Its logarithm.
-        known_at, -- End of the UTC day on which the horizon is reached, or when a price of it was corrected later.
+        windows.target_id, -- The target.
+        windows.session_number, -- Position of the entry among the target's sessions.
+        windows.entry_date, -- Session whose close is the entry.
+        windows.horizon_days, -- Calendar days from the entry.
+        windows.exit_date, -- Last session at or before entry_date + horizon_days.
+        windows.exit_number, -- Position of the exit among the target's sessions.
+        windows.forward_return, -- Return from entry to exit [fraction], before costs; of the altseason index the difference of its levels.
+        windows.log_return, -- What adds up: the logarithm of exit over entry; of the altseason index the same difference.
+        windows.is_index, -- Whether the response is the difference of two levels rather than a return.
+        coalesce(windows.entry_date < instruments.reconstructed_before, false) as is_reconstructed, -- Whether the entry's price is a reconstruction, which is no evidence.
+        windows.known_at, -- End of the UTC day on which the horizon is reached, or when a price of it was corrected later.
     from windows
+    left join instruments on instruments.instrument_id = windows.target_id
 )
 
 select * from final
