@@ -72,53 +72,60 @@ outcomes as (
         and windows.horizon_days = horizons.horizon_days
 ),
 
+-- Events with the same entry have the same way, and a number for it is sooner sorted than three names.
 longest as (
     select
-        event_id,
-        trigger,
         target_id,
-        any_value(entry_number) as entry_number,
+        entry_number,
         any_value(entry_price) as entry_price,
         any_value(is_index) as is_index,
         max(exit_number) as exit_number,
+        row_number() over (order by target_id, entry_number) as way,
     from outcomes
     where exit_number is not null
-    group by event_id, trigger, target_id
+    group by target_id, entry_number
 ),
 
--- The way from the entry to the last exit, once for all horizons.
+-- The way from the entry to the last exit, once for all horizons; session by session, as a join on equal numbers is
+-- faster than one on numbers in between.
+steps as (
+    select
+        way,
+        target_id,
+        entry_price,
+        is_index,
+        unnest(range(entry_number, exit_number + 1)) as session_number,
+    from longest
+),
+
 ways as (
     select
-        longest.event_id,
-        longest.trigger,
-        longest.target_id,
-        prices.session_number,
-        longest.entry_price,
-        longest.is_index,
+        steps.way,
+        steps.session_number,
+        steps.entry_price,
+        steps.is_index,
         prices.price,
         max(prices.price) over so_far as high_so_far,
-    from longest
+    from steps
     inner join prices
-        on prices.target_id = longest.target_id
-        and prices.session_number between longest.entry_number and longest.exit_number
+        on prices.target_id = steps.target_id
+        and prices.session_number = steps.session_number
     window so_far as (
-        partition by longest.event_id, longest.trigger, longest.target_id
-        order by prices.session_number
+        partition by steps.way
+        order by steps.session_number
         rows between unbounded preceding and current row
     )
 ),
 
 extremes as (
     select
-        event_id,
-        trigger,
-        target_id,
+        way,
         session_number,
         if(is_index, high_so_far - entry_price, high_so_far / nullif(entry_price, 0) - 1) as max_run_up,
         min(if(is_index, price - high_so_far, price / nullif(high_so_far, 0) - 1)) over so_far as max_drawdown,
     from ways
     window so_far as (
-        partition by event_id, trigger, target_id
+        partition by way
         order by session_number
         rows between unbounded preceding and current row
     )
@@ -139,10 +146,11 @@ final as (
         outcomes.known_at is not null as is_complete, -- Whether the horizon was reached and the target still traded.
         outcomes.known_at, -- End of the UTC day on which the horizon was reached; null while the window is open.
     from outcomes
+    left join longest
+        on longest.target_id = outcomes.target_id
+        and longest.entry_number = outcomes.entry_number
     left join extremes
-        on extremes.event_id = outcomes.event_id
-        and extremes.trigger = outcomes.trigger
-        and extremes.target_id = outcomes.target_id
+        on extremes.way = longest.way
         and extremes.session_number = outcomes.exit_number
 )
 
