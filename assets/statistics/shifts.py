@@ -1,9 +1,9 @@
 """How often chance alone does as well: a pattern of events, shifted around the circle of a target's windows.
 
-Here: the shift test of DESIGN, *Inference*, as an array function. A target's windows are what it did from each of its
-sessions on, in order of entry; a pattern is where in that order the events' entries stand. The shifts keep how the
-events cluster and how windows overlap, which is what a test that draws events at random would lose. Every shift is
-counted, so there is nothing random.
+Here: the shift test of docs/evidence.md as an array function, and the function that makes a table of it. A target's
+windows are what it did from each of its sessions on, in order of entry; a pattern is where in that order the events'
+entries stand. The shifts keep how the events cluster and how windows overlap, which is what a test that draws events at
+random would lose. Every shift is counted, so there is nothing random.
 
 Each of a pattern's entries adds one slice of the doubled windows. For the few dozen events that a pattern has this
 takes a quarter of the time of Fourier transforms, whose lengths are often primes here, and rounds less.
