@@ -7,8 +7,14 @@ becomes an asset because its file is there. Nothing here decides when anything r
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
+from graphlib import TopologicalSorter
+from queue import SimpleQueue
+from threading import Lock
 from time import perf_counter
+from typing import NamedTuple
 
 import dagster as dg
 
@@ -27,6 +33,8 @@ OWNERS = ["team:research"]
 CONTRACT = "contract"
 SOUND = "is_sound"
 _STORED = {table.full_name: table for table in STORED_TABLES}
+# Models that are built at a time: more share two cores no better and take more memory.
+BUILDERS = 2
 # How many guilty rows or failed symbols a check's metadata names; the rest is in meta.quarantine and meta.deliveries.
 NAMED = 10
 
@@ -374,6 +382,13 @@ def _tables_read(model: Model, models: Mapping[str, Model]) -> set[str]:
     return read
 
 
+class _Built(NamedTuple):
+    """What became of a model: what to report, and what is broken."""
+
+    results: list[dg.MaterializeResult | dg.AssetCheckResult]
+    broken: str | None
+
+
 def _models_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
     """Every table is an asset of its own, and all are one step: Dagster takes a tenth of a second for each step.
 
@@ -395,29 +410,64 @@ def _models_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
         wanted = [
             model for model in models if model.form != "table" or key(model.full_name) in context.selected_asset_keys
         ]
-        # Dagster takes down what became of one table while the database builds the next.
-        with ThreadPoolExecutor(max_workers=1) as builder:
-            waiting = [builder.submit(_built, run, model) for model in wanted]
-            try:
-                for built in waiting:
-                    results, broken = built.result()
-                    yield from results
-                    if broken:
-                        # Those that read the table are built in the same step: a blocking check alone stops none.
-                        raise dg.Failure(broken)
-            finally:
-                for built in waiting:
-                    built.cancel()
+        for results, broken in _built_side_by_side(run, wanted):
+            yield from results
+            if broken:
+                # Those that read the table are built in the same step: a blocking check alone stops none.
+                raise dg.Failure(broken)
 
     return build
 
 
-def _built(run: Run, model: Model) -> tuple[list[dg.MaterializeResult | dg.AssetCheckResult], str | None]:
-    """Build and check one model. Returns what to report, and what is broken."""
+def _built_side_by_side(run: Run, models: Sequence[Model]) -> Iterator[_Built]:
+    """Build models two at a time, each after those that it reads, and tell of each when it is done.
+
+    Much of a small query is planned on one core, and so is what Dagster takes down meanwhile in this thread. What
+    reads a broken table is not built.
+    """
+    by_name = {model.full_name: model for model in models}
+    order = TopologicalSorter({name: by_name.keys() & set(model.upstream) for name, model in by_name.items()})
+    order.prepare()
+    told: SimpleQueue[_Built | BaseException] = SimpleQueue()
+    in_turn = Lock()
+
+    def build(name: str) -> None:
+        try:
+            with run.connection.cursor() as connection:
+                built = _built(replace(run, connection=connection), by_name[name])
+        except BaseException as error:  # it is raised where it is waited for
+            told.put(error)
+            return
+        told.put(built)
+        with in_turn:
+            order.done(name)
+            start_ready()
+
+    def start_ready() -> None:
+        # Nothing can be started any more when the run has given up.
+        with suppress(RuntimeError):
+            for ready in order.get_ready():
+                builders.submit(build, ready)
+
+    builders = ThreadPoolExecutor(max_workers=BUILDERS)
+    try:
+        with in_turn:
+            start_ready()
+        for _ in models:
+            built = told.get()
+            if isinstance(built, BaseException):
+                raise built
+            yield built
+    finally:
+        builders.shutdown(cancel_futures=True)
+
+
+def _built(run: Run, model: Model) -> _Built:
+    """Build and check one model."""
     started = perf_counter()
     rows, columns = run_model(run.connection, model, run.parameters)
     if model.form != "table":
-        return [], None
+        return _Built([], None)
     log.info("%s", model.full_name)
     verdicts = [
         Check(
@@ -448,7 +498,7 @@ def _built(run: Run, model: Model) -> tuple[list[dg.MaterializeResult | dg.Asset
         results.append(_together(SOUND, model.full_name, verdicts))
     results += [_result(fact) for fact in facts]
     broken = [verdict.detail for verdict in verdicts if not verdict.passed]
-    return results, f"{model.full_name}: {'; '.join(map(str, broken))}" if broken else None
+    return _Built(results, f"{model.full_name}: {'; '.join(map(str, broken))}" if broken else None)
 
 
 # Facts about the data that a person should see and that stop nothing: per table the name of the check, what it asks,

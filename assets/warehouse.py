@@ -135,14 +135,14 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
             ) from error
         said = _first_line(error)
         raise WarehouseError(unwritable(path.parent, said) or f"{path} cannot be opened: {said}") from error
-    connection.execute("set timezone = 'UTC'")
+    connection.execute("set global timezone = 'UTC'")
     return connection
 
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the schemas and the stored tables that are not there yet, and settle how as-of joins are planned."""
     # The loop that DuckDB takes for a few rows is quadratic, and behind a few CTEs it takes thousands for a few.
-    connection.execute("set asof_loop_join_threshold = 0")
+    connection.execute("set global asof_loop_join_threshold = 0")
     there = {
         f"{schema}.{table}"
         for schema, table in connection.execute(

@@ -89,7 +89,8 @@ def run(source: str, path: str, home: str, as_of: str, full: bool, symbols: tupl
         _fail("--accept needs --symbol: only what you name is taken on your word", WRONG_USAGE)
     if as_of and source == "live" and not where.warehouse.exists():
         _fail("nothing live is stored yet to look back on; run once without --as-of", NOT_PUBLISHED)
-    validation.warm_up()
+    if not as_of:
+        validation.warm_up()
     settings = {
         "source": source,
         "path": path,
