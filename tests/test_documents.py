@@ -50,6 +50,8 @@ PROMISED = {
     "max_run_up max_drawdown is_complete known_at",
     "marts.rotation_summary": "signal_id target_id horizon_days n_events n_episodes mean_return median_return hit_rate "
     "baseline_mean baseline_median excess_mean evidence as_of",
+    "marts.lead_lag": "signal_id target_id aggregation lag correlation n n_eff p_value as_of",
+    "marts.lead_lag_best": "signal_id target_id aggregation best_lag correlation p_value q_value as_of",
     "meta.runs": "run_id source started_at finished_at as_of status rows_new rows_restated code_version",
     "meta.parameters": "name value unit reason",
     "meta.restatements": "id session_date captured_at field old_value new_value kind",
