@@ -130,6 +130,11 @@ def _universe_rows(universe: Universe) -> dict[str, list[dict[str, object]]]:
         ],
         "reference.targets": [{"target_id": id_} for id_ in universe.target_ids],
         "reference.horizons": [{"horizon_days": days} for days in universe.targets.horizons_days],
+        "reference.lagged_series": [
+            {"series_id": id_, "side": side}
+            for side, ids in (("signal", universe.lead_lag.signals), ("target", universe.lead_lag.targets))
+            for id_ in ids
+        ],
         "reference.ingredients": [
             {
                 "stage": number,

@@ -116,6 +116,14 @@ class Targets(_Entry):
     horizons_days: tuple[int, ...]
 
 
+class LaggedSeries(_Entry):
+    """What the lead-lag tables compare: every signal with every target, either way round."""
+
+    # Instruments, pairs, macro series, net_liquidity, or ALTSEASON for the altseason index.
+    signals: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+
+
 class Ingredient(_Entry):
     """Something that says yes or no to whether money has reached a stage of the cascade."""
 
@@ -182,6 +190,7 @@ class Universe(_Entry):
     pairs_as_written: tuple[Pair | PairOfEach, ...] = Field(alias="pairs")
     signals: tuple[Signal, ...]
     targets: Targets
+    lead_lag: LaggedSeries = LaggedSeries()
     stages: tuple[Stage, ...] = ()
     breadth: tuple[Breadth, ...] = ()
     series: tuple[Series, ...]
@@ -232,6 +241,9 @@ class Universe(_Entry):
             if name not in instruments:
                 raise ValueError(f"{where}: there is no instrument {name}")
         series = {s.id for s in self.series}
+        for id_ in (*self.lead_lag.signals, *self.lead_lag.targets):
+            if id_ not in instruments | pairs | series | {"net_liquidity", "ALTSEASON"}:
+                raise ValueError(f"lead_lag: there is nothing named {id_}")
         subjects_of = {
             "price_above_mean": instruments,
             "mean_above_mean": instruments,

@@ -151,7 +151,7 @@ def test_models_that_read_each_other_are_refused(tmp_path: Path) -> None:
 def test_every_parameter_is_used_and_every_name_known() -> None:
     known = set(load_parameters())
     in_models = {name for model in MODELS for name in re.findall(r"\$([a-z_0-9]+)", model.text)}
-    code = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("assets/*.py"))
+    code = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("assets/**/*.py"))
     in_code = {name for name in known if f'"{name}"' in code}
     assert in_models | in_code == known
 

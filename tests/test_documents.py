@@ -52,6 +52,8 @@ PROMISED = {
     "baseline_mean baseline_median excess_mean evidence as_of",
     "marts.claims": "claim_id claim test measured expected n p_value specification_share verdict reason sql_ref as_of",
     "marts.claim_parts": "claim_id part moment kind measured expected n p_value agrees verdict reason as_of",
+    "marts.lead_lag": "signal_id target_id aggregation lag correlation n n_eff p_value as_of",
+    "marts.lead_lag_best": "signal_id target_id aggregation best_lag correlation p_value q_value as_of",
     "meta.runs": "run_id source started_at finished_at as_of status rows_new rows_restated code_version",
     "meta.parameters": "name value unit reason",
     "meta.restatements": "id session_date captured_at field old_value new_value kind",
