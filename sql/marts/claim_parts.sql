@@ -69,6 +69,19 @@ orders as (
     from intermediate.claim_orders
 ),
 
+-- Which stage, followed by the next, is which part of a claim.
+order_parts as (
+    select order_parts.*
+    from (
+        values
+        (10, 'equities_after_funding', 1),
+        (10, 'small_caps_after_equities', 2),
+        (10, 'majors_after_small_caps', 3),
+        (10, 'altcoins_after_majors', 4),
+        (15, 'altcoins_last', 4)
+    ) as order_parts (claim_id, part, from_stage)
+),
+
 answers as (
     select
         claim_id,
@@ -78,7 +91,7 @@ answers as (
         expected,
         n,
         p_value,
-        specification_share,
+        p_limit,
         agrees,
     from intermediate.claim_answers
 ),
@@ -92,7 +105,7 @@ measured as (
         expected,
         n,
         null::double as p_value,
-        null::double as specification_share,
+        $claim_p_value as p_limit,
         agrees,
         null::bigint as counterexamples,
     from facts
@@ -110,7 +123,7 @@ measured as (
         end as expected,
         n,
         if(kind = 'fact', null, p_value) as p_value,
-        null::double as specification_share,
+        $claim_p_value as p_limit,
         agreeing > chance * n as agrees,
         n - agreeing as counterexamples,
     from counts
@@ -123,28 +136,24 @@ measured as (
         if(direction > 0, 'more when ', 'less when ') || wording as expected,
         n,
         p_value,
-        null::double as specification_share,
+        $claim_p_value as p_limit,
         direction * contrast > 0 as agrees,
         null::bigint as counterexamples,
     from contrasts
     union all
     select
-        10 as claim_id,
-        case from_stage
-            when 1 then 'equities_after_funding'
-            when 2 then 'small_caps_after_equities'
-            when 3 then 'majors_after_small_caps'
-            when 4 then 'altcoins_after_majors'
-        end as part,
-        moment,
+        order_parts.claim_id,
+        order_parts.part,
+        orders.moment,
         printf('%.0f %% of %d', 100 * share, n) as measured,
         printf('more than %.0f %%', 100 * chance) as expected,
         n,
         p_value,
-        null::double as specification_share,
+        $claim_p_value as p_limit,
         share > chance as agrees,
         null::bigint as counterexamples,
     from orders
+    inner join order_parts on order_parts.from_stage = orders.from_stage
     union all
     select
         *,
@@ -191,7 +200,7 @@ judged as (
             when kind = 'universal' and counterexamples >= $claim_counterexamples then 'contradicted'
             when coalesce(n, 0) < $minimum_episodes then 'insufficient_evidence'
             when kind = 'universal' then if(counterexamples = 0, 'supported', 'insufficient_evidence')
-            when p_value is null or p_value > $claim_p_value then 'insufficient_evidence'
+            when p_value is null or p_value > p_limit then 'insufficient_evidence'
             else if(agrees, 'supported', 'contradicted')
         end as verdict,
     from answered
@@ -207,8 +216,7 @@ final as (
         judged.measured, -- What was measured, in words; null where it is not known.
         judged.expected, -- What the claim says it should be.
         judged.n, -- Cases that it rests on; null where it is one number.
-        judged.p_value, -- Two-sided p against chance; null where there is no test.
-        judged.specification_share, -- Share of the specifications that agree, of those of marts.specification_grid that were asked [fraction]; null where it has none.
+        judged.p_value, -- Two-sided p against chance, or q where it was one of a family of questions; null where there is no test.
         judged.agrees, -- Whether what was measured points where the claim does; null where it is not known or points both ways.
         judged.verdict, -- supported, contradicted, insufficient_evidence or not_testable.
         case
@@ -223,7 +231,7 @@ final as (
             when judged.kind = 'universal'
                 then if(judged.counterexamples = 0, 'no counterexample', 'one counterexample')
             when judged.p_value is null then 'no p-value'
-            when judged.p_value > $claim_p_value then 'not to be told from chance'
+            when judged.p_value > judged.p_limit then 'not to be told from chance'
             when judged.agrees then 'more than chance gives'
             else 'against what the claim says'
         end as reason, -- Why that is the verdict.

@@ -26,11 +26,17 @@ parts as (
         expected,
         n,
         p_value,
-        specification_share,
         verdict,
         reason,
         count(*) over (partition by claim_id, moment) as parts,
     from marts.claim_parts
+),
+
+specifications as (
+    select
+        claim_id,
+        specification_share,
+    from intermediate.claim_specifications
 ),
 
 named as (
@@ -48,7 +54,6 @@ scored as (
         string_agg(label || expected, ' | ' order by position) as expected,
         min(n) as n,
         max(p_value) as p_value,
-        avg(specification_share order by position) as specification_share,
         case
             when bool_or(verdict = 'contradicted') then 'contradicted'
             when bool_or(verdict = 'insufficient_evidence') then 'insufficient_evidence'
@@ -70,7 +75,7 @@ final as (
         current.expected, -- What the claim says it should be; null where nothing was measured.
         current.n, -- Cases that it rests on, of the part that has fewest; null where it rests on single numbers.
         current.p_value, -- Two-sided p against chance, of the part that has the largest; null where there is no test.
-        current.specification_share, -- Share of the specifications of marts.specification_grid that agree [fraction]; null where it has none.
+        specifications.specification_share, -- Share of the specifications in marts.specification_grid of breakouts, targets and horizons that the claim speaks of, whose excess points where the claim does [fraction]; null where it speaks of none.
         current.verdict, -- supported, contradicted, insufficient_evidence (too few cases, not to be told from chance, or no data) or not_testable.
         current.reason, -- Why, part by part.
         if(earlier.is_measured, earlier.measured, null) as measured_then, -- What was measured at the article's close; null before it, and where only a run as of that day can tell.
@@ -83,6 +88,7 @@ final as (
     inner join scored as current
         on current.claim_id = claims.claim_id
         and current.moment = 'clock'
+    left join specifications on specifications.claim_id = claims.claim_id
     left join scored as earlier
         on earlier.claim_id = claims.claim_id
         and earlier.moment = 'article'
