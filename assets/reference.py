@@ -135,6 +135,12 @@ def _universe_rows(universe: Universe) -> dict[str, list[dict[str, object]]]:
             for side, ids in (("signal", universe.lead_lag.signals), ("target", universe.lead_lag.targets))
             for id_ in ids
         ],
+        "reference.primary_family": [
+            {"signal_id": signal, "target_id": target, "horizon_days": days}
+            for signal in universe.primary_family.signals
+            for target in universe.primary_family.targets
+            for days in universe.primary_family.horizons_days
+        ],
         "reference.ingredients": [
             {
                 "stage": number,

@@ -98,8 +98,10 @@ class PairOfEach(_Entry):
 class Signal(_Entry):
     """A kind of event whose aftermath is measured, and the fact that starts the clock."""
 
+    # An instrument or pair that breaks out, or a stage of the cascade that turns on.
     subject: str
-    kind: Literal["all_time_high", "year_high"]
+    kind: Literal["all_time_high", "year_high", "turn_on"]
+    # Only breakouts are confirmed; a turn-on is decided by the close that shows it.
     trigger: Literal["decided", "confirmed"]
 
     @property
@@ -112,6 +114,8 @@ class Targets(_Entry):
 
     instruments: tuple[str, ...]
     roles: tuple[str, ...] = ()
+    # Levels that nobody can buy: their response is how far they moved, not a return.
+    indices: tuple[Literal["ALTSEASON"], ...] = ()
     # Calendar days from the entry at which the outcome is read.
     horizons_days: tuple[int, ...]
 
@@ -122,6 +126,14 @@ class LaggedSeries(_Entry):
     # Instruments, pairs, macro series, net_liquidity, or ALTSEASON for the altseason index.
     signals: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
+
+
+class PrimaryFamily(_Entry):
+    """The questions that evidence is judged by, each signal on each target at each horizon."""
+
+    signals: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    horizons_days: tuple[int, ...] = ()
 
 
 class Ingredient(_Entry):
@@ -191,6 +203,7 @@ class Universe(_Entry):
     signals: tuple[Signal, ...]
     targets: Targets
     lead_lag: LaggedSeries = LaggedSeries()
+    primary_family: PrimaryFamily = PrimaryFamily()
     stages: tuple[Stage, ...] = ()
     breadth: tuple[Breadth, ...] = ()
     series: tuple[Series, ...]
@@ -211,9 +224,9 @@ class Universe(_Entry):
 
     @property
     def target_ids(self) -> tuple[str, ...]:
-        """Every target, those named first, then those that have a target role, in file order."""
+        """Every target, those named first, then those that have a target role, in file order, then the indices."""
         by_role = (i.id for i in self.instruments if i.role in self.targets.roles)
-        return tuple(dict.fromkeys((*self.targets.instruments, *by_role)))
+        return tuple(dict.fromkeys((*self.targets.instruments, *by_role, *self.targets.indices)))
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Universe:
@@ -259,9 +272,23 @@ class Universe(_Entry):
                     raise ValueError(
                         f"stage {stage.name}: {ingredient.measure} cannot be asked of {ingredient.subject}"
                     )
+        stages = {stage.name for stage in self.stages}
         for signal in self.signals:
-            if signal.subject not in instruments | pairs:
+            if signal.kind == "turn_on":
+                if signal.subject not in stages:
+                    raise ValueError(f"signal {signal.id}: there is no stage {signal.subject}")
+                if signal.trigger != "decided":
+                    raise ValueError(f"signal {signal.id}: a turn-on is decided, never confirmed")
+            elif signal.subject not in instruments | pairs:
                 raise ValueError(f"signal {signal.id}: there is no instrument or pair {signal.subject}")
+        family = self.primary_family
+        unknown = {
+            *(set(family.signals) - {signal.id for signal in self.signals}),
+            *(set(family.targets) - set(self.target_ids)),
+            *(str(days) for days in set(family.horizons_days) - set(self.targets.horizons_days)),
+        }
+        if unknown:
+            raise ValueError(f"primary family: there is no {', '.join(sorted(unknown))}")
         return self
 
 

@@ -446,8 +446,8 @@ def test_the_basket_is_an_instrument_a_leg_and_a_target(basket: Bench) -> None:
         ("ALTS/BTC", "2024-02-02", 250.0, 2.0, "total_return", "2024-02-03 00:00"),
     ]
     assert basket.rows("select * from intermediate.target_prices order by session_number") == [
-        ("ALTS", 1, "2024-02-01", 200.0, "2024-02-02 00:00", "2024-02-02 00:00"),
-        ("ALTS", 2, "2024-02-02", 250.0, "2024-02-03 00:00", "2024-02-03 00:00"),
+        ("ALTS", 1, "2024-02-01", 200.0, False, "2024-02-02 00:00", "2024-02-02 00:00"),
+        ("ALTS", 2, "2024-02-02", 250.0, False, "2024-02-03 00:00", "2024-02-03 00:00"),
     ]
 
 
@@ -459,7 +459,10 @@ def test_a_breakout_is_answered_by_the_basket(basket: Bench) -> None:
     )
     _coins(basket, "2024-01-31", {id_: [10.0, 20.0, 20.0, 20.0, 30.0] for id_ in "ABCDE"})
     basket.build("intermediate.forward_windows", as_of="2024-02-05")
-    basket.build_only("marts.rotation_responses", as_of="2024-02-05")
+    basket.given("intermediate.filtered_events", "trigger_at timestamptz", [("2024-02-01 21:00",)])
+    basket.given("intermediate.specification_events", "decided_at timestamptz", [("2024-02-01 21:00",)])
+    for model in ("intermediate.entries", "marts.rotation_responses"):
+        basket.build_only(model, as_of="2024-02-05")
     assert basket.rows(
         "select target_id, entry_date, exit_date, forward_return from marts.rotation_responses where horizon_days = 3"
     ) == [("ALTS", "2024-02-01", "2024-02-04", 0.5)]

@@ -30,6 +30,19 @@ def test_the_universe_holds_what_the_questions_need() -> None:
     assert {i.id for i in universe.instruments if i.is_required} == {"RUT", "SPX", "BTC"}
 
 
+def test_the_primary_family_is_the_one_that_was_fixed_in_advance() -> None:
+    family = load_universe().primary_family
+    assert set(family.signals) == {
+        "RUT:all_time_high:decided",
+        "RUT:all_time_high:confirmed",
+        "RUT:year_high:decided",
+        "RUT:year_high:confirmed",
+        "RUT/SPX:year_high:decided",
+        "small_caps:turn_on:decided",
+    }
+    assert (family.targets, family.horizons_days) == (("BTC", "ETH", "ALTS"), (30, 60, 90))
+
+
 def test_coins_that_share_a_ticker_are_told_apart() -> None:
     symbols = {i.id: i.yahoo for i in load_universe().instruments}
     assert symbols["UNI"] == "UNI7083-USD"
@@ -56,6 +69,18 @@ def break_signal(entries: Entries) -> None:
     entries["signals"][0]["subject"] = "NOBODY"
 
 
+def break_turn_on(entries: Entries) -> None:
+    entries["signals"].append({"subject": "nobodies", "kind": "turn_on", "trigger": "decided"})
+
+
+def break_turn_on_trigger(entries: Entries) -> None:
+    entries["signals"].append({"subject": "funding", "kind": "turn_on", "trigger": "confirmed"})
+
+
+def break_family(entries: Entries) -> None:
+    entries["primary_family"] = {"signals": ["RUT:year_high:decided"], "targets": ["NOBODY"], "horizons_days": [31]}  # type: ignore[assignment]
+
+
 def break_stage(entries: Entries) -> None:
     entries["stages"][1]["ingredients"] = [{"subject": "NOBODY", "measure": "price_above_mean"}]
 
@@ -72,6 +97,9 @@ def break_death(entries: Entries) -> None:
         (break_proxy, "volume_proxy of RUT: there is no instrument NOBODY"),
         (break_leg, "denominator of RUT/SPX: there is no instrument NOBODY"),
         (break_signal, "there is no instrument or pair NOBODY"),
+        (break_turn_on, "there is no stage nobodies"),
+        (break_turn_on_trigger, "a turn-on is decided, never confirmed"),
+        (break_family, "primary family: there is no 31, NOBODY"),
         (break_stage, "stage equities: price_above_mean cannot be asked of NOBODY"),
         (break_death, "valid_to and valid_to_reason come together"),
     ],

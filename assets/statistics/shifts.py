@@ -13,8 +13,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import duckdb
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+
+from assets.parameters import Parameters
 
 # Two differences from the mean that are closer than this are the same: sums of other orders differ in the last digits.
 TIE = 1e-12
@@ -99,4 +103,54 @@ def shift_test(responses: ArrayLike, positions: ArrayLike, guard: int, weights: 
         shifts=len(away),
         p_value=(1 + as_far) / (1 + len(away)),
         min_p=1 / (1 + len(away)),
+    )
+
+
+def p_values(_: Parameters, windows: duckdb.DuckDBPyRelation, pattern_windows: duckdb.DuckDBPyRelation) -> pd.DataFrame:
+    """The shift test of every pattern on every target at every horizon.
+
+    `windows` are intermediate.forward_windows, `pattern_windows` those of them that open after a pattern's events, with
+    their weights. Reconstructed windows, which come first, are there only for patterns that say so. The answer has one
+    row per pattern_id, target_id and horizon_days.
+    """
+    histories = windows.aggregate(
+        "target_id, horizon_days, count_if(is_reconstructed)::bigint as reconstructed, "
+        "list(log_return order by entry_date) as responses, "
+        "list(entry_date - '1970-01-01'::date order by entry_date) as days",
+        "target_id, horizon_days",
+    ).df()
+    patterns = pattern_windows.aggregate(
+        "pattern_id, target_id, horizon_days, has_reconstructed, "
+        "list(weight order by entry_date, event_id) as weights, "
+        "list(entry_date - '1970-01-01'::date order by entry_date, event_id) as days",
+        "pattern_id, target_id, horizon_days, has_reconstructed",
+    ).df()
+    history_of = {}
+    for row in histories.itertuples():
+        for has_reconstructed in (True, False):
+            first = 0 if has_reconstructed else row.reconstructed
+            days = row.days[first:]
+            history_of[row.target_id, row.horizon_days, has_reconstructed] = (
+                days,
+                row.responses[first:],
+                guard_of(days, row.horizon_days),
+            )
+    rows = []
+    for pattern in patterns.itertuples():
+        days, responses, guard = history_of[pattern.target_id, pattern.horizon_days, pattern.has_reconstructed]
+        test = shift_test(responses, np.searchsorted(days, pattern.days), guard, pattern.weights)
+        rows.append(
+            (pattern.pattern_id, pattern.target_id, pattern.horizon_days, test.shifts, test.p_value, test.min_p)
+        )
+    frame = pd.DataFrame(rows, columns=["pattern_id", "target_id", "horizon_days", "shifts", "p_value", "min_p"])
+    # Empty columns, too, must have a type.
+    return frame.astype(
+        {
+            "pattern_id": "str",
+            "target_id": "str",
+            "horizon_days": "int32",
+            "shifts": "int64",
+            "p_value": "float64",
+            "min_p": "float64",
+        }
     )

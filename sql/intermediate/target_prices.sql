@@ -1,4 +1,5 @@
--- description: The prices that responses are measured on: final bars or levels of every target, on the return price.
+-- description: What responses are measured on: final bars or levels of every target on the return price, and the altseason
+--   index, which nobody can buy.
 -- grain: target_id, session_date
 -- known_at: known_at
 with targets as (
@@ -16,16 +17,46 @@ bars as (
     where return_price is not null
 ),
 
+altseason as (
+    select
+        session_date,
+        index_pct,
+        known_at,
+    from marts.altseason
+    where index_pct is not null
+),
+
+measured as (
+    select
+        instrument_id as target_id,
+        session_date,
+        return_price as price,
+        false as is_index,
+        closes_at,
+        known_at,
+    from bars
+    union all
+    select
+        'ALTSEASON' as target_id,
+        session_date,
+        0.01 * index_pct as price,
+        true as is_index,
+        (session_date + 1)::timestamptz as closes_at,
+        known_at,
+    from altseason
+),
+
 final as (
     select
-        bars.instrument_id as target_id, -- The target, a row of core.instruments.
-        row_number() over (partition by bars.instrument_id order by bars.session_date) as session_number, -- Position among the target's sessions, from 1.
-        bars.session_date, -- The session.
-        bars.return_price as price, -- Price that returns are measured on.
-        bars.closes_at, -- Instant at which the session ended, UTC.
-        bars.known_at, -- When the row could first be known, UTC.
+        measured.target_id, -- The target, a row of core.instruments, or ALTSEASON.
+        row_number() over (partition by measured.target_id order by measured.session_date) as session_number, -- Position among the target's sessions, from 1.
+        measured.session_date, -- The session.
+        measured.price, -- Price that returns are measured on; of the altseason index its level [fraction of the altcoins], which is no price.
+        measured.is_index, -- Whether the response is the difference of two levels rather than a return.
+        measured.closes_at, -- Instant at which the session ended, UTC.
+        measured.known_at, -- When the row could first be known, UTC.
     from targets
-    inner join bars on bars.instrument_id = targets.target_id
+    inner join measured on measured.target_id = targets.target_id
 )
 
 select * from final

@@ -1,4 +1,5 @@
--- description: Every event that starts the clock of a signal: a breakout at its decision, or at its confirmation.
+-- description: Every event that starts the clock of a signal: a breakout at its decision or at its confirmation, or a
+--   stage of the cascade that turns on.
 -- grain: signal_id, event_id
 -- known_at: trigger_at
 with signals as (
@@ -20,17 +21,54 @@ breakouts as (
     from marts.breakouts
 ),
 
+-- A stage that is on in the first row that knows its state was not seen to turn on.
+turn_ons as (
+    select
+        stage_name,
+        session_date,
+        known_at,
+    from marts.cascade
+    where is_turn_on
+),
+
+events as (
+    select
+        event_id,
+        subject_id,
+        kind,
+        'decided' as trigger,
+        decided_at as trigger_at,
+    from breakouts
+    union all
+    select
+        event_id,
+        subject_id,
+        kind,
+        'confirmed' as trigger,
+        confirmed_at as trigger_at,
+    from breakouts
+    where confirmed_at is not null
+    union all
+    select
+        stage_name || ':turn_on:' || session_date as event_id,
+        stage_name as subject_id,
+        'turn_on' as kind,
+        'decided' as trigger,
+        known_at as trigger_at,
+    from turn_ons
+),
+
 final as (
     select
         signals.signal_id, -- subject:kind:trigger.
-        breakouts.event_id, -- The breakout.
+        events.event_id, -- The breakout, or stage:turn_on:session.
         signals.trigger, -- decided or confirmed.
-        if(signals.trigger = 'decided', breakouts.decided_at, breakouts.confirmed_at) as trigger_at, -- Instant at which the signal was known.
+        events.trigger_at, -- Instant at which the signal was known.
     from signals
-    inner join breakouts
-        on breakouts.subject_id = signals.subject_id
-        and breakouts.kind = signals.kind
-    where signals.trigger = 'decided' or breakouts.confirmed_at is not null
+    inner join events
+        on events.subject_id = signals.subject_id
+        and events.kind = signals.kind
+        and events.trigger = signals.trigger
 )
 
 select * from final

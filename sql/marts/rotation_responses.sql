@@ -11,18 +11,24 @@ with triggers as (
     from intermediate.triggers
 ),
 
+bought as (
+    select
+        trigger_at,
+        target_id,
+        entry_number,
+        entry_date,
+        entry_price,
+        is_index,
+        entry_at,
+    from intermediate.entries
+),
+
 prices as (
     select
         target_id,
         session_number,
-        session_date,
         price,
-        closes_at,
     from intermediate.target_prices
-),
-
-targets as (
-    select distinct target_id from prices
 ),
 
 horizons as (
@@ -41,30 +47,13 @@ windows as (
     from intermediate.forward_windows
 ),
 
-asked as (
+entries as (
     select
         triggers.event_id,
         triggers.trigger,
-        triggers.trigger_at,
-        targets.target_id,
+        bought.* exclude (trigger_at),
     from triggers
-    cross join targets
-),
-
-entries as (
-    select
-        asked.event_id,
-        asked.trigger,
-        asked.target_id,
-        prices.session_number as entry_number,
-        prices.session_date as entry_date,
-        prices.price as entry_price,
-        prices.closes_at as entry_at,
-    from asked
-    asof join prices
-        on prices.target_id = asked.target_id
-        and prices.closes_at > asked.trigger_at
-    where prices.closes_at <= asked.trigger_at + to_days($entry_window_days)
+    inner join bought on bought.trigger_at = triggers.trigger_at
 ),
 
 outcomes as (
@@ -90,6 +79,7 @@ longest as (
         target_id,
         any_value(entry_number) as entry_number,
         any_value(entry_price) as entry_price,
+        any_value(is_index) as is_index,
         max(exit_number) as exit_number,
     from outcomes
     where exit_number is not null
@@ -104,6 +94,7 @@ ways as (
         longest.target_id,
         prices.session_number,
         longest.entry_price,
+        longest.is_index,
         prices.price,
         max(prices.price) over so_far as high_so_far,
     from longest
@@ -123,8 +114,8 @@ extremes as (
         trigger,
         target_id,
         session_number,
-        high_so_far / nullif(entry_price, 0) - 1 as max_run_up,
-        min(price / nullif(high_so_far, 0) - 1) over so_far as max_drawdown,
+        if(is_index, high_so_far - entry_price, high_so_far / nullif(entry_price, 0) - 1) as max_run_up,
+        min(if(is_index, price - high_so_far, price / nullif(high_so_far, 0) - 1)) over so_far as max_drawdown,
     from ways
     window so_far as (
         partition by event_id, trigger, target_id
@@ -135,16 +126,16 @@ extremes as (
 
 final as (
     select
-        outcomes.event_id, -- The breakout, a row of marts.breakouts.
+        outcomes.event_id, -- The breakout, a row of marts.breakouts; or a stage that turned on, stage:turn_on:session.
         outcomes.trigger, -- The fact that started the clock: decided or confirmed.
-        outcomes.target_id, -- What was bought, a row of core.instruments.
+        outcomes.target_id, -- What was bought, a row of core.instruments; or ALTSEASON, the altseason index, which nobody can buy.
         outcomes.horizon_days, -- Calendar days held.
         outcomes.entry_date, -- Session of the target's first close that came after the trigger, within five days.
         outcomes.entry_at, -- Instant of that close, UTC.
         outcomes.exit_date, -- Last session at or before entry_date + horizon_days; null while the window is open.
-        outcomes.forward_return, -- Return from entry to exit, total return where it is known, before costs [fraction]; null while the window is open.
-        extremes.max_run_up, -- Highest close of the window against the entry [fraction]; null while the window is open.
-        extremes.max_drawdown, -- Largest fall of the closes from their highest so far, the entry included [fraction, negative]; null while the window is open.
+        outcomes.forward_return, -- Return from entry to exit, total return where it is known, before costs [fraction]; of the altseason index the difference of its levels [0.1 is ten points]; null while the window is open.
+        extremes.max_run_up, -- Highest close of the window against the entry [fraction, or difference]; null while the window is open.
+        extremes.max_drawdown, -- Largest fall of the closes from their highest so far, the entry included [fraction or difference, negative]; null while the window is open.
         outcomes.known_at is not null as is_complete, -- Whether the horizon was reached and the target still traded.
         outcomes.known_at, -- End of the UTC day on which the horizon was reached; null while the window is open.
     from outcomes
