@@ -120,7 +120,9 @@ def _evidence(row: dict[str, Any]) -> str:
         lines = [f"{line} ({said_of})" for line, said_of in zip(lines, said, strict=True)]
     if row["verdict_then"] not in (None, row["verdict"]):
         lines.append(f"at the article's close: {SHORT_VERDICTS[row['verdict_then']]}")
-    return "\n".join(lines).replace(" %", "\u00a0%")  # a line does not begin with the sign
+    if row["specification_share"] is not None:
+        lines.append(f"{100 * row['specification_share']:.0f} % of the specifications agree")
+    return "\n".join(lines)
 
 
 def _published(reader: duckdb.DuckDBPyConnection) -> tuple[Any, ...]:

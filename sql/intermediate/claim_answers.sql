@@ -65,7 +65,12 @@ rises as (
 responses as (
     select
         if(target_id = 'ETH', 'ether', 'altcoins') as part,
-        rotation.*,
+        translate(signal_id, ':_', '  ') as signal,
+        horizon_days,
+        n_episodes,
+        excess_mean,
+        q_value,
+        evidence,
         count(*) over (partition by target_id) as questions,
     from rotation
     where signal_id in ('RUT:all_time_high:confirmed', 'RUT:year_high:confirmed', 'small_caps:turn_on:decided')
@@ -74,7 +79,7 @@ responses as (
         and n_episodes > 0
     qualify row_number() over (
         partition by target_id
-        order by n_episodes >= $minimum_episodes desc, q_value asc nulls last, p_value, signal_id, horizon_days
+        order by n_episodes < $minimum_episodes, coalesce(q_value, 1), p_value, signal_id, horizon_days
     ) = 1
 ),
 
@@ -133,7 +138,7 @@ answers as (
         'clock' as moment,
         printf(
             '%+.1f %% above usual %d days after %s (best of %d)',
-            100 * excess_mean, horizon_days, signal_id, questions
+            100 * excess_mean, horizon_days, signal, questions
         ) as measured,
         'above 0 %' as expected,
         n_episodes as n,
