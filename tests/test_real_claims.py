@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from real import FOLDER, MARKS, closes
+from real import FOLDER, MARKS, closes, run_cascade
 
 pytestmark = MARKS
 
@@ -97,3 +97,18 @@ def test_pullbacks_against_a_fair_coin(parts: pd.DataFrame, real_published: duck
     row = parts.loc[(16, "absorbed")]
     assert (row["measured"], row["n"]) == (f"{absorbed} of {n}", n)
     assert row["p_value"] == pytest.approx(sum(chance for chance in chances if chance <= chances[absorbed]), abs=1e-12)
+
+
+def test_what_was_said_at_the_articles_close_is_what_a_run_as_of_that_day_says(
+    real_home: Path, ledger: pd.DataFrame
+) -> None:
+    result = run_cascade(real_home, "--as-of", "2026-01-13")
+    assert result.returncode in (0, 3), result.stderr
+    with duckdb.connect(str(real_home / "cascade-asof-2026-01-13.duckdb"), read_only=True) as connection:
+        then = connection.execute("select claim_id, verdict, measured from marts.claims").df().set_index("claim_id")
+    scored = ledger[ledger["verdict_then"].notna()]
+    # The others ask the tables of evidence, which are true as of one clock.
+    assert set(ledger.index) - set(scored.index) == {12, 13, 15, 20}
+    pd.testing.assert_frame_equal(
+        scored[["verdict_then", "measured_then"]].set_axis(["verdict", "measured"], axis=1), then.loc[scored.index]
+    )
