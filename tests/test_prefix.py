@@ -359,7 +359,7 @@ def test_the_ledger_of_claims_is_whole_on_the_synthetic_market(market: Market) -
     assert all(all(row[1:6]) for row in rows)
     assert [row[0] for row in rows if row[6] is None] == [1, 2, 3, 4, 5, 9, 14, 17, 22, 24]
     assert {row[4] for row in rows if row[6] is None} == {"insufficient_evidence", "not_testable"}
-    assert {row[7] for row in rows} == {None, "not_testable"}
+    assert {row[7] for row in rows} == {None}
 
 
 @pytest.mark.parametrize("day", FAST_DAYS, ids=str)
