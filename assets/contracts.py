@@ -346,6 +346,13 @@ UNIVERSE_TABLES: tuple[Table, ...] = (
         Column("horizon_days", "integer", "Calendar days from the entry."),
     ),
     _reference_table(
+        "lagged_series",
+        "What the lead-lag tables compare.",
+        ("series_id", "side"),
+        Column("series_id", "varchar", "Instrument, pair, macro series, net_liquidity or ALTSEASON."),
+        Column("side", "varchar", "signal or target; every signal is compared with every target."),
+    ),
+    _reference_table(
         "primary_family",
         "The questions that were fixed before any answer was looked at; everything else is exploratory.",
         ("signal_id", "target_id", "horizon_days"),
@@ -392,8 +399,32 @@ UNIVERSE_TABLES: tuple[Table, ...] = (
     ),
 )
 
+CLAIMS_TABLES: tuple[Table, ...] = (
+    _reference_table(
+        "claims",
+        "The claims file: what an article says, and how each sentence is tested.",
+        ("claim_id",),
+        Column("claim_id", "integer", "Number of the claim."),
+        Column("claim", "varchar", "What the article says."),
+        Column("test", "varchar", "What is computed, in words."),
+        Column("sql_ref", "varchar", "Tables and model where the numbers come from."),
+        Column("scored_on", "date", "Session at whose close the claims are scored, beside the run's clock."),
+    ),
+    _reference_table(
+        "claim_parts",
+        "What each claim rests on, part by part.",
+        ("claim_id", "part"),
+        Column("claim_id", "integer", "Number of the claim."),
+        Column("part", "varchar", "Name of the part."),
+        Column("position", "integer", "Its place among the claim's parts, from 1."),
+        Column("kind", "varchar", "Evidence that it needs: fact, universal, tendency, or untestable."),
+        Column("reason", "varchar", "Why free data cannot test it; null where it can.", True),
+    ),
+)
+
 REFERENCE_TABLES: tuple[Table, ...] = (
     *UNIVERSE_TABLES,
+    *CLAIMS_TABLES,
     _reference_table(
         "sessions",
         "Every scheduled session of the exchange and of the crypto market, past and planned.",

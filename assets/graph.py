@@ -19,7 +19,7 @@ from typing import NamedTuple
 import dagster as dg
 
 from assets import ledger
-from assets.contracts import RAW_TABLE, STORED_TABLES, TABLES_OF_CLASS, UNIVERSE_TABLES, Column, Table
+from assets.contracts import CLAIMS_TABLES, RAW_TABLE, STORED_TABLES, TABLES_OF_CLASS, UNIVERSE_TABLES, Column, Table
 from assets.ingest import ContractBroken, Ingested, already_stored, ingest
 from assets.ledger import Check
 from assets.models import Model, check_model, read_models, run_model
@@ -38,9 +38,9 @@ BUILDERS = 2
 # How many guilty rows or failed symbols a check's metadata names; the rest is in meta.quarantine and meta.deliveries.
 NAMED = 10
 
-# Tables that one asset stands for: the universe file as a whole is easier to look at than its parts.
+# Tables that one asset stands for: the universe and claims files as a whole are easier to look at than its parts.
 UNIVERSE = "reference.universe"
-_UNIVERSE_TABLES = tuple(table.name for table in UNIVERSE_TABLES)
+_UNIVERSE_TABLES = tuple(table.name for table in (*UNIVERSE_TABLES, *CLAIMS_TABLES))
 _CLOCK_TABLES = ("reference.clock", "reference.releases")
 # By when a class should have been asked for again, on the wall clock: some hours after its schedule. Whether what came
 # is as new as it should be is another question, which meta.freshness answers.
@@ -133,10 +133,12 @@ def _result(check: Check) -> dg.AssetCheckResult:
     group_name="reference",
     kinds={"yaml", "duckdb"},
     owners=OWNERS,
-    description="The universe and parameter files as tables: " + ", ".join(_UNIVERSE_TABLES) + " and meta.parameters.",
+    description="The universe, claims and parameter files as tables: "
+    + ", ".join(_UNIVERSE_TABLES)
+    + " and meta.parameters.",
 )
 def universe(run: dg.ResourceParam[Run]) -> dg.MaterializeResult:
-    """Write the universe and parameter files into tables."""
+    """Write the universe, claims and parameter files into tables."""
     log.info("universe")
     rows = write_universe(run)
     return dg.MaterializeResult(metadata={"dagster/row_count": sum(rows.values()), "source": _source(run), **rows})

@@ -1,4 +1,4 @@
-"""The reference tables: the universe and the parameters as data, the sessions, the releases and the clock.
+"""The reference tables: the universe, the claims and the parameters as data, the sessions, the releases and the clock.
 
 Here: writing down what people decided and what calendars say, so that SQL can read it. Nothing here looks at a price.
 """
@@ -11,6 +11,7 @@ import duckdb
 import pandas as pd
 
 from assets import calendars
+from assets.claims import ClaimsBook, load_claims
 from assets.contracts import RAW_TABLE, RAW_TABLES, STORED_TABLES
 from assets.run import Run
 from assets.universe import Universe
@@ -24,9 +25,9 @@ class ClockError(Exception):
 
 
 def write_universe(run: Run) -> dict[str, int]:
-    """Replace the reference tables that come from the universe and parameter files. Returns rows per table."""
+    """Replace the reference tables that come from the universe, claims and parameter files. Returns rows per table."""
     parameters = [{"name": name, **parameter.model_dump()} for name, parameter in run.parameters.items()]
-    tables = {**_universe_rows(run.universe), "meta.parameters": parameters}
+    tables = {**_universe_rows(run.universe), **_claims_rows(load_claims()), "meta.parameters": parameters}
     with transaction(run.connection):
         for name, rows in tables.items():
             # The columns are those of the contract, also where there is no row to read them from.
@@ -129,6 +130,11 @@ def _universe_rows(universe: Universe) -> dict[str, list[dict[str, object]]]:
         ],
         "reference.targets": [{"target_id": id_} for id_ in universe.target_ids],
         "reference.horizons": [{"horizon_days": days} for days in universe.targets.horizons_days],
+        "reference.lagged_series": [
+            {"series_id": id_, "side": side}
+            for side, ids in (("signal", universe.lead_lag.signals), ("target", universe.lead_lag.targets))
+            for id_ in ids
+        ],
         "reference.primary_family": [
             {"signal_id": signal, "target_id": target, "horizon_days": days}
             for signal in universe.primary_family.signals
@@ -160,6 +166,33 @@ def _universe_rows(universe: Universe) -> dict[str, list[dict[str, object]]]:
         "reference.series": [
             {**s.model_dump(exclude={"id", "release", "fred"}), "series_id": s.id, "release_rule": s.release}
             for s in universe.series
+        ],
+    }
+
+
+def _claims_rows(book: ClaimsBook) -> dict[str, list[dict[str, object]]]:
+    """The rows of each table that comes from the claims file, by column."""
+    return {
+        "reference.claims": [
+            {
+                "claim_id": claim.id,
+                "claim": claim.claim,
+                "test": claim.test,
+                "sql_ref": claim.sql_ref,
+                "scored_on": book.article.scored_on,
+            }
+            for claim in book.claims
+        ],
+        "reference.claim_parts": [
+            {"claim_id": claim.id, "part": part, "position": position, "kind": kind, "reason": reason}
+            for claim in book.claims
+            for position, (part, kind, reason) in enumerate(
+                [
+                    *((part, kind, None) for part, kind in claim.parts.items()),
+                    *((part, "untestable", reason) for part, reason in claim.untestable.items()),
+                ],
+                start=1,
+            )
         ],
     }
 

@@ -1,4 +1,4 @@
-"""The command line: run, status, query, ui.
+"""The command line: run, status, claims, query, ui.
 
 Here: arguments, exit codes and what is printed. A run goes through the same Dagster definitions as the UI; reading
 goes through the published file, never the warehouse. Exit codes: 0 published, 3 published with failed or stale
@@ -53,6 +53,7 @@ def main() -> None:
     cascade run --source files --path DIR         on a folder of CSV or Parquet files
     cascade run --source live                     on Yahoo and FRED
     cascade status                                how fresh it is, what broke out last
+    cascade claims                                what an article says, held against the data
     cascade query "from marts.breakouts"          any SQL on the published file
     """
 
@@ -124,6 +125,34 @@ def status(source: str, home: str, as_of: str) -> None:
     day = _day(as_of)
     with _open(where, source, day) as reader:
         summary.show_status(Console(), reader, where.published(day))
+
+
+@main.command()
+@_source
+@_home
+@_as_of
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per claim, for scripts.")
+def claims(source: str, home: str, as_of: str, as_json: bool) -> None:
+    """What an article says of the Russell 2000, claim by claim, held against the data.
+
+    Verdicts: supported, contradicted, insufficient_evidence (too few cases, not to be told from chance, or no data),
+    not_testable. marts.claim_parts has the numbers of each part.
+    """
+    import duckdb
+
+    from pipelines import summary
+
+    where = Home(home_folder(source, home))
+    day = _day(as_of)
+    with _open(where, source, day) as reader:
+        try:
+            if as_json:
+                for claim in summary.claims(reader):
+                    click.echo(json.dumps(claim, default=_plain))
+            else:
+                summary.show_claims(Console(), reader, where.published(day))
+        except duckdb.CatalogException as error:
+            _fail(f"{where.published(day)} has no claims yet; run again: {_said(error)}", NOT_PUBLISHED)
 
 
 @main.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,14 @@ import duckdb
 from pipelines.console import Console
 
 SYNTHETIC = "SYNTHETIC DATA: no market made these numbers. Do not trade or publish on them."
+VERDICTS = ("supported", "contradicted", "insufficient_evidence", "not_testable")
+# As the ledger's table shows them, which has to fit a narrow terminal.
+SHORT_VERDICTS = {
+    "supported": "supported",
+    "contradicted": "contradicted",
+    "insufficient_evidence": "insufficient",
+    "not_testable": "not testable",
+}
 # How many failed or stale symbols are named one by one.
 NAMED = 10
 
@@ -53,17 +62,76 @@ def show_run(console: Console, reader: duckdb.DuckDBPyConnection, run_id: str, p
 
 def show_status(console: Console, reader: duckdb.DuckDBPyConnection, path: Path) -> None:
     """How fresh the file is, what failed, what broke out last."""
-    source, as_of, finished_at, code_version = _one(
-        reader,
-        "select source, as_of, finished_at, code_version from meta.runs "
-        "where status like 'published%' order by started_at desc limit 1",
-    )
+    source, as_of, finished_at, code_version = _published(reader)
     _banner(console, source)
     console.line(f"{path}", style="bold")
     console.line(f"As of {as_of}, published {finished_at:%Y-%m-%d %H:%M} UTC by Cascade {code_version}.")
     _ingested(console, reader)
     _troubles(console, reader)
     _breakouts(console, reader)
+
+
+def claims(reader: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """The ledger of claims, one object per claim; `is_synthetic` where no real market is behind the verdicts."""
+    source, *_ = _published(reader)
+    result = reader.execute("from marts.claims order by claim_id")
+    names = [column[0] for column in result.description or []]
+    return [
+        {**dict(zip(names, row, strict=True)), "source": source, "is_synthetic": source == "demo"}
+        for row in result.fetchall()
+    ]
+
+
+def show_claims(console: Console, reader: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """The ledger of claims: verdict, claim, what was measured against what should have been."""
+    source, as_of, *_ = _published(reader)
+    rows = claims(reader)
+    _banner(console, source)
+    if source == "demo":
+        console.line("The verdicts are on the synthetic market and say nothing of the article.", style="yellow")
+    console.line(f"As of {as_of}; facts of a day as of {rows[0]['scored_on']}, the close before the article: {path}")
+    console.table(
+        ["", "verdict", "claim", "measured", "n", "p"],
+        [
+            (
+                row["claim_id"],
+                SHORT_VERDICTS[row["verdict"]],
+                row["claim"],
+                _evidence(row),
+                row["n"],
+                None if row["p_value"] is None else f"{row['p_value']:.3f}",
+            )
+            for row in rows
+        ],
+        title="Claims; (said): what the claim says; n: cases of the part with fewest; p: of the part with the largest",
+    )
+    counts = Counter(row["verdict"] for row in rows)
+    console.line("; ".join(f"{verdict.replace('_', ' ')} {counts[verdict]}" for verdict in VERDICTS))
+
+
+def _evidence(row: dict[str, Any]) -> str:
+    """What was measured and what was said, part under part; where nothing was measured, why."""
+    if row["measured"] is None:
+        return str(row["reason"])
+    lines = str(row["measured"]).split(" | ")
+    if row["expected"] is not None:
+        # With several parts each says its name where it is measured; there is no need to say it twice.
+        said = [part.rpartition(": ")[2] for part in str(row["expected"]).split(" | ")]
+        lines = [f"{line} ({said_of})" for line, said_of in zip(lines, said, strict=True)]
+    if row["verdict_then"] not in (None, row["verdict"]):
+        lines.append(f"at the article's close: {SHORT_VERDICTS[row['verdict_then']]}")
+    if row["specification_share"] is not None:
+        lines.append(f"{100 * row['specification_share']:.0f} % of the specifications agree")
+    return "\n".join(lines)
+
+
+def _published(reader: duckdb.DuckDBPyConnection) -> tuple[Any, ...]:
+    """Source, day, end and code version of the run that published the file."""
+    return _one(
+        reader,
+        "select source, as_of, finished_at, code_version from meta.runs "
+        "where status like 'published%' order by started_at desc limit 1",
+    )
 
 
 def _banner(console: Console, source: str) -> None:

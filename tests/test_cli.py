@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import duckdb
 import pytest
 from click.testing import CliRunner
 from folders import EQUITIES, LAST_DAY, SESSIONS, CascadeHome, MarketFolder, differences, healthy_home, market_folder
@@ -67,7 +68,7 @@ def other_process(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]
 # Help and wrong usage
 
 
-@pytest.mark.parametrize("command", ["", "run", "status", "query", "ui"])
+@pytest.mark.parametrize("command", ["", "run", "status", "claims", "query", "ui"])
 def test_every_command_explains_itself(command: str) -> None:
     result = CliRunner().invoke(main, [*command.split(), "--help"])
 
@@ -213,6 +214,33 @@ select
 from core.bars
 where instrument_id = 'RUT'
 """
+
+
+def test_claims_are_shown_with_their_verdicts(healthy: CascadeHome) -> None:
+    """On a market without the indices that the article speaks of nothing is decided."""
+    ended = healthy.invoke("claims", "--source", "files")
+
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith(f"As of {LAST_DAY}; facts of a day as of 2026-01-13")
+    assert "insufficient" in ended.out and "no data" in ended.out
+    assert ended.out.endswith("supported 0; contradicted 0; insufficient evidence 22; not testable 2\n")
+
+    as_json = healthy.invoke("claims", "--source", "files", "--json")
+    rows = [json.loads(line) for line in as_json.out.splitlines()]
+    assert [row["claim_id"] for row in rows] == list(range(1, 25))
+    assert {(row["source"], row["is_synthetic"], row["as_of"]) for row in rows} == {("files", False, str(LAST_DAY))}
+    assert {row["verdict"] for row in rows} == {"insufficient_evidence", "not_testable"}
+
+
+def test_claims_of_a_synthetic_market_say_so(healthy: CascadeHome, tmp_path: Path) -> None:
+    """The healthy market's file, as if the demo had published it."""
+    home = healthy.copy(tmp_path / "demo")
+    with duckdb.connect(str(home.path / "cascade.duckdb")) as connection:
+        connection.execute("update meta.runs set source = 'demo'")
+    ended = home.invoke("claims")
+    assert ended.out.startswith("SYNTHETIC DATA")
+    assert "say nothing of the article" in ended.out
+    assert json.loads(home.invoke("claims", "--json").out.splitlines()[0])["is_synthetic"] is True
 
 
 def test_query_speaks_json(healthy: CascadeHome) -> None:

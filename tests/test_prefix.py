@@ -126,6 +126,19 @@ def market(calendar_sessions: pd.DataFrame) -> Iterator[Market]:
 # --- the tests ------------------------------------------------------------------------------------------------------
 
 
+def test_the_ledger_of_claims_is_whole_on_the_synthetic_market(market: Market) -> None:
+    """Which ends before the article and has no sectors: what is said of them was measured by nobody."""
+    rows = market.connection.execute(
+        "select claim_id, claim, test, sql_ref, verdict, reason, measured, verdict_then from full_run.marts.claims "
+        "order by claim_id"
+    ).fetchall()
+    assert [row[0] for row in rows] == list(range(1, 25))
+    assert all(all(row[1:6]) for row in rows)
+    assert [row[0] for row in rows if row[6] is None] == [1, 2, 3, 4, 5, 9, 14, 17, 22, 24]
+    assert {row[4] for row in rows if row[6] is None} == {"insufficient_evidence", "not_testable"}
+    assert {row[7] for row in rows} == {None}
+
+
 @pytest.mark.parametrize("day", FAST_DAYS, ids=str)
 def test_a_past_state_is_the_full_run_without_what_came_later(market: Market, day: date) -> None:
     assert market.differs_from_the_full_run(day) == []
