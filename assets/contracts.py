@@ -361,13 +361,6 @@ UNIVERSE_TABLES: tuple[Table, ...] = (
         Column("horizon_days", "integer", "Calendar days from the entry."),
     ),
     _reference_table(
-        "lagged_series",
-        "What the lead-lag tables compare.",
-        ("series_id", "side"),
-        Column("series_id", "varchar", "Instrument, pair, macro series, net_liquidity or ALTSEASON."),
-        Column("side", "varchar", "signal or target; every signal is compared with every target."),
-    ),
-    _reference_table(
         "ingredients",
         "The stages of the cascade and what says that money has reached each.",
         ("stage", "ingredient"),

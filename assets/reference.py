@@ -141,11 +141,6 @@ def _universe_rows(universe: Universe) -> dict[str, list[dict[str, object]]]:
             for target in universe.primary_family.targets
             for days in universe.primary_family.horizons_days
         ],
-        "reference.lagged_series": [
-            {"series_id": id_, "side": side}
-            for side, ids in (("signal", universe.lead_lag.signals), ("target", universe.lead_lag.targets))
-            for id_ in ids
-        ],
         "reference.ingredients": [
             {
                 "stage": number,

@@ -120,14 +120,6 @@ class Targets(_Entry):
     horizons_days: tuple[int, ...]
 
 
-class LaggedSeries(_Entry):
-    """What the lead-lag tables compare: every signal with every target, either way round."""
-
-    # Instruments, pairs, macro series, net_liquidity, or ALTSEASON for the altseason index.
-    signals: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
-
-
 class PrimaryFamily(_Entry):
     """The questions that evidence is judged by, each signal on each target at each horizon."""
 
@@ -210,7 +202,6 @@ class Universe(_Entry):
     pairs_as_written: tuple[Pair | PairOfEach, ...] = Field(alias="pairs")
     signals: tuple[Signal, ...]
     targets: Targets
-    lead_lag: LaggedSeries = LaggedSeries()
     primary_family: PrimaryFamily = PrimaryFamily()
     lead_lag: LaggedSeries = LaggedSeries()
     stages: tuple[Stage, ...] = ()

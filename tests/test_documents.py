@@ -59,8 +59,6 @@ PROMISED = {
     "p_value as_of",
     "marts.confirmation_value": "filter target_id horizon_days n_kept n_dropped excess_kept excess_dropped p_value "
     "evidence as_of",
-    "marts.lead_lag": "signal_id target_id aggregation lag correlation n n_eff p_value as_of",
-    "marts.lead_lag_best": "signal_id target_id aggregation best_lag correlation p_value q_value as_of",
     "meta.runs": "run_id source started_at finished_at as_of status rows_new rows_restated code_version",
     "meta.parameters": "name value unit reason",
     "meta.restatements": "id session_date captured_at field old_value new_value kind",

@@ -291,6 +291,17 @@ def test_the_tables_pair_by_session_and_correct_for_all_that_was_looked_at(bench
     assert float(best_of[0][5] or 1) < 0.01
 
 
+def test_what_is_shorter_than_a_block_has_no_row(bench: Bench) -> None:
+    bench.given(
+        "intermediate.lagged_changes",
+        "series_id varchar, session_number bigint, scaled_change double",
+        [(id_, session, float(session)) for id_ in ("IWM", "BTC") for session in range(1, 7)],
+    )
+    bench.universe(WATCHED)
+    bench.build_only("marts.lead_lag", as_of="2024-12-31", lag_reach=10, lag_guard=4, lag_week=5, lag_month=21)
+    assert bench.rows("select distinct aggregation from marts.lead_lag order by all") == [(1,), (5,)]
+
+
 def test_nothing_to_compare_gives_empty_tables(bench: Bench) -> None:
     bench.given(
         "intermediate.lagged_changes",

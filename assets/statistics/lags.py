@@ -264,7 +264,7 @@ def best_leads(
 def _scans(
     parameters: Mapping[str, Parameter], changes: duckdb.DuckDBPyRelation, series: duckdb.DuckDBPyRelation
 ) -> Iterator[tuple[str, str, int, Lags]]:
-    """Signal, target, aggregation and what their lags say, for each pair with a session that both know."""
+    """Signal, target, aggregation and what their lags say, for each pair that has at least one block in common."""
     number = {name: int(parameters[name].value) for name in parameters if name.startswith("lag_")}
     table = changes.project("series_id, session_number, scaled_change").df()
     wide = table.pivot(index="session_number", columns="series_id", values="scaled_change").astype("float64")
@@ -282,6 +282,8 @@ def _scans(
             sessions = range(common.min(), common.max() + 1)
             x, y = wide[[signal, target]].reindex(sessions).to_numpy().T
             for size in (1, number["lag_week"], number["lag_month"]):
+                if len(sessions) < size:
+                    continue
                 yield (
                     signal,
                     target,
