@@ -5,7 +5,7 @@ becomes an asset because its file is there. Nothing here decides when anything r
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -363,11 +363,6 @@ def _model_spec(model: Model, tables_read: Iterable[str]) -> dg.AssetSpec:
     )
 
 
-def _has_check(model: Model) -> bool:
-    """A step in between is checked as well, but has no check of its own in the UI: it fails when it does not hold."""
-    return model.schema in PUBLISHED_SCHEMAS
-
-
 def _model_check_spec(model: Model) -> dg.AssetCheckSpec:
     sound = f"{', '.join(model.grain)} tell rows apart; an unknown number is null, never NaN"
     if model.known_at:
@@ -375,13 +370,31 @@ def _model_check_spec(model: Model) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(SOUND, asset=key(model.full_name), blocking=True, description=f"{sound}.")
 
 
-def _tables_read(model: Model, models: Mapping[str, Model]) -> set[str]:
-    """The tables that a model is made of, with those behind the views that it reads."""
+def _is_asset(model: Model) -> bool:
+    """What is published is an asset. A step in between is made on the way: dozens of them would hide the rest."""
+    return model.form == "table" and model.schema in PUBLISHED_SCHEMAS
+
+
+def _assets_read(model: Model, models: Mapping[str, Model]) -> set[str]:
+    """The tables of other assets that a model is made of, with those behind the steps in between."""
     read: set[str] = set()
     for name in model.upstream:
         upstream = models.get(name)
-        read |= {name} if upstream is None or upstream.form == "table" else _tables_read(upstream, models)
+        read |= {name} if upstream is None or _is_asset(upstream) else _assets_read(upstream, models)
     return read
+
+
+def _with_steps(selected: Set[str], models: dict[str, Model]) -> list[Model]:
+    """The selected assets, the steps on the way to them, and the macros that ask nothing else."""
+    wanted = {
+        name
+        for name, model in models.items()
+        if name in selected or (model.form == "macro" and _assets_read(model, models) <= selected)
+    }
+    for name, model in reversed(models.items()):
+        if name in wanted:
+            wanted |= {up for up in model.upstream if up in models and not _is_asset(models[up])}
+    return [model for name, model in models.items() if name in wanted]
 
 
 class _Built(NamedTuple):
@@ -392,27 +405,22 @@ class _Built(NamedTuple):
 
 
 def _models_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
-    """Every table is an asset of its own, and all are one step: Dagster takes a tenth of a second for each step.
-
-    Views and macros hold nothing, so they are no assets; they are made on the way.
-    """
+    """Every published table is an asset, and all are one step: Dagster takes a tenth of a second for each step."""
     by_name = {model.full_name: model for model in models}
-    tables = [model for model in models if model.form == "table"]
+    assets = [model for model in models if _is_asset(model)]
 
     @dg.multi_asset(
         name="models",
-        specs=[_model_spec(model, _tables_read(model, by_name)) for model in tables],
-        check_specs=[*(_model_check_spec(model) for model in tables if _has_check(model)), *_data_check_specs()],
+        specs=[_model_spec(model, _assets_read(model, by_name)) for model in assets],
+        check_specs=[*map(_model_check_spec, assets), *_data_check_specs()],
         can_subset=True,
         description="Build the tables that the files below sql/ define, each after those that it reads.",
     )
     def build(
         context: dg.AssetExecutionContext, run: dg.ResourceParam[Run]
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        wanted = [
-            model for model in models if model.form != "table" or key(model.full_name) in context.selected_asset_keys
-        ]
-        for results, broken in _built_side_by_side(run, wanted):
+        selected = {model.full_name for model in assets if key(model.full_name) in context.selected_asset_keys}
+        for results, broken in _built_side_by_side(run, _with_steps(selected, by_name)):
             yield from results
             if broken:
                 # Those that read the table are built in the same step: a blocking check alone stops none.
@@ -441,9 +449,10 @@ def _built_side_by_side(run: Run, models: Sequence[Model]) -> Iterator[_Built]:
             told.put(error)
             return
         told.put(built)
-        with in_turn:
-            order.done(name)
-            start_ready()
+        if not built.broken:
+            with in_turn:
+                order.done(name)
+                start_ready()
 
     def start_ready() -> None:
         # Nothing can be started any more when the run has given up.
@@ -485,18 +494,19 @@ def _built(run: Run, model: Model) -> _Built:
     ]
     facts = list(_data_checks(run, model.full_name))
     ledger.note_checks(run, [*verdicts, *facts])
-    results: list[dg.MaterializeResult | dg.AssetCheckResult] = [
-        dg.MaterializeResult(
-            asset_key=key(model.full_name),
-            metadata={
-                "dagster/row_count": rows,
-                "dagster/column_schema": _schema(columns),
-                "seconds": round(perf_counter() - started, 3),
-                "source": _source(run),
-            },
+    results: list[dg.MaterializeResult | dg.AssetCheckResult] = []
+    if _is_asset(model):
+        results.append(
+            dg.MaterializeResult(
+                asset_key=key(model.full_name),
+                metadata={
+                    "dagster/row_count": rows,
+                    "dagster/column_schema": _schema(columns),
+                    "seconds": round(perf_counter() - started, 3),
+                    "source": _source(run),
+                },
+            )
         )
-    ]
-    if _has_check(model):
         results.append(_together(SOUND, model.full_name, verdicts))
     results += [_result(fact) for fact in facts]
     broken = [verdict.detail for verdict in verdicts if not verdict.passed]
@@ -559,7 +569,7 @@ def _data_checks(run: Run, table: str) -> Iterator[Check]:
 def _publish_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
     @dg.asset(
         key=dg.AssetKey(["publish", "cascade_duckdb"]),
-        deps=[key(m.full_name) for m in models if m.form == "table" and m.schema in PUBLISHED_SCHEMAS],
+        deps=[key(model.full_name) for model in models if _is_asset(model)],
         group_name="publish",
         kinds={"duckdb"},
         owners=OWNERS,

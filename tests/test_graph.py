@@ -34,9 +34,9 @@ select * from final
 
 
 def models(folder: Path, **queries: str) -> tuple[Model, ...]:
-    """Models of the schema core, by name; a name that ends in _view is one."""
+    """Models of the schema core, by name; a name that ends in _view is one, one that ends in _step is in between."""
     for name, rows in queries.items():
-        path = folder / "core" / f"{name}.sql"
+        path = folder / ("intermediate" if name.endswith("_step") else "core") / f"{name}.sql"
         path.parent.mkdir(exist_ok=True)
         form = "-- form: view\n" if name.endswith("_view") else ""
         path.write_text(MODEL.format(rows=rows, form=form), encoding="utf-8")
@@ -95,6 +95,38 @@ def test_a_part_of_the_tables_can_be_built(run: Run, tmp_path: Path) -> None:
     assert run.connection.execute("select table_name from duckdb_tables() where schema_name = 'core'").fetchall() == [
         ("two",)
     ]
+
+
+def test_steps_in_between_are_built_with_what_reads_them_and_reported_by_nobody(run: Run, tmp_path: Path) -> None:
+    built = models(
+        tmp_path,
+        first="select 1 as id",
+        near_step="select id from core.first",
+        far_step="select id from intermediate.near_step",
+        last="select id from intermediate.far_step",
+        other_step="select no_such_column as id from core.first",
+        other="select id from intermediate.other_step",
+    )
+    asset = _models_asset(built)
+    assert asset.asset_deps[dg.AssetKey(["core", "last"])] == {dg.AssetKey(["core", "first"])}
+    assert len(asset.keys) == 3
+    assert reported(build(run, built, ["first"])) == ["first"]
+    run.connection.execute("insert into core.first values (2)")
+    # What was selected and what leads to it is built; what others need is not, and assets not selected stay.
+    assert reported(build(run, built, ["last"])) == ["last"]
+    assert run.connection.execute("from core.last order by id").fetchall() == [(1,), (2,)]
+
+
+def test_a_broken_step_in_between_stops_what_reads_it(run: Run, tmp_path: Path) -> None:
+    built = models(tmp_path, bad_step="select unnest([7, 7]) as id", after="select id from intermediate.bad_step")
+    result = build(run, built)
+    assert (result.success, reported(result)) == (False, [])
+    assert run.connection.execute("select count(*) from duckdb_tables() where table_name = 'after'").fetchall() == [
+        (0,)
+    ]
+    assert run.connection.execute(
+        "select check_name, rows_failed from meta.checks where table_name = 'intermediate.bad_step' and not passed"
+    ).fetchall() == [("grain_is_unique", 1)]
 
 
 def test_a_table_that_breaks_its_grain_stops_those_that_read_it(run: Run, tmp_path: Path) -> None:
