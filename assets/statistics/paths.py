@@ -1,0 +1,76 @@
+"""How far prices rose and fell on the way: extremes of thousands of short, overlapping paths.
+
+Here: running maxima and minima along the way from an entry to an exit. A database goes up a tree for each of their
+rows; an array is walked through once.
+"""
+
+from __future__ import annotations
+
+import duckdb
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from assets.parameters import Parameters
+
+
+def run_ups_and_drawdowns(
+    prices: ArrayLike, starts: ArrayLike, length: int, *, as_difference: bool = False
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Along each path of `length` steps from its start on, how far it rose above the start and fell from its highest.
+
+    `prices` (N,), `starts`: positions among them (P,). Two arrays (P, length + 1), one column per step from the start
+    itself on: the highest so far over the start less 1, and the lowest so far of price over the highest so far less 1;
+    with `as_difference` differences instead of quotients. Beyond the last price a path stays at it. A price of 0 has no
+    quotient: nan.
+    """
+    series = np.asarray(prices, dtype=np.float64)
+    first = np.asarray(starts, dtype=np.int64)
+    steps = np.minimum(first[:, None] + np.arange(length + 1), max(len(series) - 1, 0))
+    path = series[steps] if len(first) else np.empty((0, length + 1))
+    highest = np.maximum.accumulate(path, axis=1)
+    if as_difference:
+        return highest - path[:, :1], np.minimum.accumulate(path - highest, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        risen = np.where(path[:, :1] != 0, highest / path[:, :1] - 1, np.nan)
+        fallen = np.where(highest != 0, path / highest - 1, np.nan)
+    return risen, np.fmin.accumulate(fallen, axis=1)
+
+
+def extremes(
+    _: Parameters,
+    entries: duckdb.DuckDBPyRelation,
+    windows: duckdb.DuckDBPyRelation,
+    prices: duckdb.DuckDBPyRelation,
+) -> pd.DataFrame:
+    """The highest rise and the deepest fall of every complete window that opens at an entry.
+
+    `entries` are intermediate.entries, `windows` intermediate.forward_windows, `prices` intermediate.target_prices, in
+    which a target's sessions are numbered from 1 without a gap. The answer has one row per target_id, entry_date and
+    horizon_days.
+    """
+    asked = (
+        windows.set_alias("windows")
+        .join(
+            entries.project("target_id, entry_date").distinct().set_alias("entries"),
+            "entries.target_id = windows.target_id and entries.entry_date = windows.entry_date",
+        )
+        .project(
+            "windows.target_id, windows.entry_date, horizon_days, is_index, session_number - 1 as start, "
+            "exit_number - session_number as steps"
+        )
+        .order("target_id, entry_date, horizon_days")
+        .df()
+    )
+    closes = prices.order("target_id, session_number").project("target_id, price").df()
+    of_target = {str(target): series.to_numpy() for target, series in closes.groupby("target_id")["price"]}
+    found = [
+        part.assign(max_run_up=run_ups[places, part["steps"]], max_drawdown=drawdowns[places, part["steps"]])
+        for (target, is_index), part in asked.groupby(["target_id", "is_index"])
+        for starts, places in [np.unique(part["start"], return_inverse=True)]
+        for run_ups, drawdowns in [
+            run_ups_and_drawdowns(of_target[target], starts, int(part["steps"].max()), as_difference=bool(is_index))
+        ]
+    ]
+    frame = pd.concat(found) if found else asked.assign(max_run_up=0.0, max_drawdown=0.0)
+    return frame[["target_id", "entry_date", "horizon_days", "max_run_up", "max_drawdown"]]
