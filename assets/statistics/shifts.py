@@ -11,7 +11,9 @@ takes a quarter of the time of Fourier transforms, whose lengths are often prime
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -113,35 +115,33 @@ def p_values(_: Parameters, windows: duckdb.DuckDBPyRelation, pattern_windows: d
     their weights. Reconstructed windows, which come first, are there only for patterns that say so. The answer has one
     row per pattern_id, target_id and horizon_days.
     """
-    histories = windows.aggregate(
-        "target_id, horizon_days, count_if(is_reconstructed)::bigint as reconstructed, "
-        "list(log_return order by entry_date) as responses, "
-        "list(entry_date - '1970-01-01'::date order by entry_date) as days",
-        "target_id, horizon_days",
-    ).df()
-    patterns = pattern_windows.aggregate(
-        "pattern_id, target_id, horizon_days, has_reconstructed, "
-        "list(weight order by entry_date, event_id) as weights, "
-        "list(entry_date - '1970-01-01'::date order by entry_date, event_id) as days",
-        "pattern_id, target_id, horizon_days, has_reconstructed",
-    ).df()
-    history_of = {}
-    for row in histories.itertuples():
+    day = "entry_date - '1970-01-01'::date as day"
+    history_of: dict[tuple[str, int, bool], tuple[NDArray[np.int64], NDArray[np.float64], int]] = {}
+    for (target, horizon, reconstructed), history in _in_groups(
+        windows.aggregate(
+            "target_id, horizon_days, count_if(is_reconstructed)::bigint as reconstructed, count(*) as size",
+            "target_id, horizon_days",
+        ),
+        windows.order("target_id, horizon_days, entry_date").project(f"{day}, log_return"),
+    ):
         for has_reconstructed in (True, False):
-            first = 0 if has_reconstructed else row.reconstructed
-            days = row.days[first:]
-            history_of[row.target_id, row.horizon_days, has_reconstructed] = (
-                days,
-                row.responses[first:],
-                guard_of(days, row.horizon_days),
-            )
+            first = 0 if has_reconstructed else reconstructed
+            days = history["day"][first:]
+            responses = history["log_return"][first:]
+            history_of[target, horizon, has_reconstructed] = (days, responses, guard_of(days, horizon))
     rows = []
-    for pattern in patterns.itertuples():
-        days, responses, guard = history_of[pattern.target_id, pattern.horizon_days, pattern.has_reconstructed]
-        test = shift_test(responses, np.searchsorted(days, pattern.days), guard, pattern.weights)
-        rows.append(
-            (pattern.pattern_id, pattern.target_id, pattern.horizon_days, test.shifts, test.p_value, test.min_p)
-        )
+    for (pattern, target, horizon, has_reconstructed), events in _in_groups(
+        pattern_windows.aggregate(
+            "pattern_id, target_id, horizon_days, has_reconstructed, count(*) as size",
+            "pattern_id, target_id, horizon_days, has_reconstructed",
+        ),
+        pattern_windows.order("pattern_id, target_id, horizon_days, has_reconstructed, entry_date, event_id").project(
+            f"{day}, weight"
+        ),
+    ):
+        days, responses, guard = history_of[target, horizon, has_reconstructed]
+        test = shift_test(responses, np.searchsorted(days, events["day"]), guard, events["weight"])
+        rows.append((pattern, target, horizon, test.shifts, test.p_value, test.min_p))
     frame = pd.DataFrame(rows, columns=["pattern_id", "target_id", "horizon_days", "shifts", "p_value", "min_p"])
     # Empty columns, too, must have a type.
     return frame.astype(
@@ -154,3 +154,14 @@ def p_values(_: Parameters, windows: duckdb.DuckDBPyRelation, pattern_windows: d
             "min_p": "float64",
         }
     )
+
+
+def _in_groups(
+    groups: duckdb.DuckDBPyRelation, members: duckdb.DuckDBPyRelation
+) -> Iterator[tuple[tuple[Any, ...], dict[str, NDArray[Any]]]]:
+    """Each group's names with its members' columns. A group is names and, last, a size; members are in their order."""
+    columns = members.fetchnumpy()
+    end = 0
+    for *names, size in groups.order(", ".join(groups.columns[:-1])).fetchall():
+        start, end = end, end + size
+        yield tuple(names), {name: column[start:end] for name, column in columns.items()}
