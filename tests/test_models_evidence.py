@@ -329,8 +329,8 @@ def test_the_altseason_index_is_a_target_that_nobody_buys(bench: Bench) -> None:
         bench.given(name, columns, [("2024-01-31 21:00",)])
     bench.build("core.instruments", as_of="2024-02-03")
     bench.build("intermediate.prices", as_of="2024-02-03")
-    for model in ("intermediate.target_prices", "intermediate.forward_windows", "intermediate.entries"):
-        bench.build_only(model, as_of="2024-02-03")
+    for model in ("target_prices", "forward_windows", "entries", "extremes"):
+        bench.build_only(f"intermediate.{model}", as_of="2024-02-03")
     bench.build_only("marts.rotation_responses", as_of="2024-02-03")
     assert bench.rows(
         "select horizon_days, entry_date, exit_date, forward_return, max_run_up, max_drawdown "

@@ -797,10 +797,19 @@ def test_a_breakout_triggers_the_signals_of_its_subject_and_kind(bench: Bench) -
     ]
 
 
+# What has a row for each claim, whatever is known.
+CLAIMS = ("intermediate.claim_moments", "marts.claim_parts", "marts.claims")
+
+
 def test_a_warehouse_without_prices_gives_empty_tables(bench: Bench) -> None:
     bench.build(*(model.full_name for model in all_models()), as_of="2024-12-31")
     assert [
         model.full_name
         for model in all_models()
         if model.form != "macro" and bench.rows(f"select count(*) from {model.full_name}") != [(0,)]
-    ] == ["core.series", "core.sessions"]
+    ] == ["core.series", "core.sessions", *CLAIMS]
+    # Without data every claim says so.
+    assert bench.rows("select distinct verdict from marts.claims order by all") == [
+        ("insufficient_evidence",),
+        ("not_testable",),
+    ]
