@@ -6,7 +6,7 @@ published file can judge what it holds without Dagster.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,16 +72,20 @@ def note_as_of(run: Run) -> None:
     )
 
 
-def note_checks(run: Run, checks: Iterable[Check]) -> None:
+def note_checks(run: Run, checks: Sequence[Check]) -> None:
     """Enter the verdicts, in place of those that the same run gave before."""
     rows = [
         (run.id, c.name, c.table_name, c.passed, c.severity, c.rows_checked, c.rows_failed, c.detail) for c in checks
     ]
+    if not rows:
+        return
     with transaction(run.connection):
-        run.connection.executemany(
-            "delete from meta.checks where run_id = ? and check_name = ? and table_name = ?", [row[:3] for row in rows]
+        run.connection.execute(
+            "delete from meta.checks where run_id = ? and list_contains(?, check_name || ' of ' || table_name)",
+            [run.id, [f"{c.name} of {c.table_name}" for c in checks]],
         )
-        run.connection.executemany("insert into meta.checks values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        values = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * len(rows))
+        run.connection.execute(f"insert into meta.checks values {values}", [value for row in rows for value in row])
 
 
 def troubles(run: Run) -> list[str]:

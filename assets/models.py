@@ -196,9 +196,11 @@ def run_model(
         if model.statistic:
             connection.unregister(_COMPUTED)
         columns = describe(connection, model)
-        connection.execute(f"comment on {model.form} {name} is {_literal(model.description)}")
-        for column in columns:
-            connection.execute(f"comment on column {name}.{column.name} is {_literal(column.description)}")
+        # Statements sent together wait once, not each, for whatever else Python is doing.
+        connection.execute(
+            f"comment on {model.form} {name} is {_literal(model.description)};"
+            + "".join(f"comment on column {name}.{c.name} is {_literal(c.description)};" for c in columns)
+        )
     if model.form == "view":
         return 0, columns
     rows = connection.execute(f"select count(*) from {model.full_name}").fetchall()[0][0]
@@ -236,7 +238,7 @@ def check_model(connection: duckdb.DuckDBPyConnection, model: Model, columns: It
     """
     if model.form != "table":
         return []
-    checks = {
+    broken = {
         "grain_is_unique": (
             f"{', '.join(model.grain)} tell rows apart",
             f"select coalesce(sum(copies - 1), 0)::bigint from (select count(*) as copies from {model.full_name} "
@@ -249,12 +251,13 @@ def check_model(connection: duckdb.DuckDBPyConnection, model: Model, columns: It
         ),
     }
     if model.known_at:
-        checks["nothing_from_the_future"] = (
+        broken["nothing_from_the_future"] = (
             "no row was known only after the run's clock",
             f"select count(*) from {model.full_name} cross join reference.clock where {model.known_at} > as_of_at",
         )
-    rows = connection.execute(f"select count(*) from {model.full_name}").fetchall()[0][0]
+    counts = ", ".join(f"({query})" for _, query in broken.values())
+    rows, *failed = connection.execute(f"select (select count(*) from {model.full_name}), {counts}").fetchall()[0]
     return [
-        ModelCheck(name, description, rows, connection.execute(query).fetchall()[0][0])
-        for name, (description, query) in checks.items()
+        ModelCheck(name, description, rows, rows_failed)
+        for (name, (description, _)), rows_failed in zip(broken.items(), failed, strict=True)
     ]

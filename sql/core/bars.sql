@@ -43,16 +43,25 @@ growth as (
     from intermediate.dividend_growth
 ),
 
+newer_versions as (
+    select
+        instrument_id,
+        session_date,
+        version,
+    from versions
+    where version > 1
+),
+
 visible_versions as (
     select versions.*
     from versions
     cross join clock
-    left join versions as newer
-        on newer.version = versions.version + 1
-        and newer.instrument_id = versions.instrument_id
-        and newer.session_date = versions.session_date
+    left join newer_versions
+        on newer_versions.version = versions.version + 1
+        and newer_versions.instrument_id = versions.instrument_id
+        and newer_versions.session_date = versions.session_date
     where versions.known_at <= clock.as_of_at
-        and newer.version is null
+        and newer_versions.version is null
 ),
 
 -- Growth that dividends add, multiplied up from the first bar, so that a new dividend changes no earlier row.

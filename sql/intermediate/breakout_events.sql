@@ -38,62 +38,78 @@ highs as (
         rules.year,
         rules.all_time_high_quiet,
         rules.year_high_quiet,
-        max(paths.price) over ever as high_ever,
-        max(paths.price) over level_reach as high_of_reach,
-    from paths
-    inner join rules on rules.calendar = paths.calendar
-    window
-        ever as (
-            partition by paths.subject_id
-            order by paths.session_number
-            rows between unbounded preceding and current row
-        ),
-        -- As long as the stretch that a year high's level is looked for in, which is longer than the quiet time.
-        level_reach as (
+        -- Over the stretch that a year high's level is looked for in, which is longer than the quiet time.
+        max(paths.price) over (
             partition by paths.subject_id
             order by paths.session_number
             rows between rules.level_reach preceding and current row
-        )
+        ) as high_of_reach,
+    from paths
+    inner join rules on rules.calendar = paths.calendar
 ),
 
-kinds as (
+-- Whatever breaks out is the highest of its stretch, which leaves few rows to look at. So is the highest ever, whence
+-- their running maximum is that of all sessions.
+peaks as (
     select
         *,
+        max(price) over (
+            partition by subject_id
+            order by session_number
+            rows between unbounded preceding and current row
+        ) as high_ever,
+    from highs
+    where price = high_of_reach
+),
+
+-- The high as of the session at which the quiet time began is the level; as of the session before, it is the highest of
+-- the quiet time (and of some of what lies before it, which changes nothing).
+all_time_highs as (
+    select
+        peaks.*,
         'all_time_high' as kind,
-        all_time_high_quiet as quiet,
+        peaks.all_time_high_quiet as quiet,
         null::integer as reach,
-        high_ever as high,
-    from highs
-    union all
-    select
-        *,
-        'year_high' as kind,
-        year_high_quiet as quiet,
-        year as reach,
-        high_of_reach as high,
-    from highs
+        quiet_starts.high_ever as level,
+        yesterdays.high_ever as high_before,
+    from peaks
+    asof join peaks as quiet_starts
+        on quiet_starts.subject_id = peaks.subject_id
+        and quiet_starts.session_number <= peaks.session_number - peaks.all_time_high_quiet
+    asof join peaks as yesterdays
+        on yesterdays.subject_id = peaks.subject_id
+        and yesterdays.session_number <= peaks.session_number - 1
 ),
 
--- Read from the session at which the quiet time began, the high is the level; read from the session before, it is the
--- highest of the quiet time (and of some of what lies before it, which changes nothing). A breakout is itself the high
--- of its day, which leaves few rows to join.
-broken as (
+year_highs as (
     select
-        kinds.*,
-        quiet_starts.high as level,
-    from kinds
-    inner join kinds as quiet_starts
-        on quiet_starts.subject_id = kinds.subject_id
-        and quiet_starts.kind = kinds.kind
-        and quiet_starts.session_number = kinds.session_number - kinds.quiet
-    inner join kinds as yesterdays
-        on yesterdays.subject_id = kinds.subject_id
-        and yesterdays.kind = kinds.kind
-        and yesterdays.session_number = kinds.session_number - 1
-    where kinds.price = kinds.high
-        and kinds.session_number > kinds.year
-        and kinds.price > quiet_starts.high * (1 + $breakout_margin)
-        and yesterdays.high <= quiet_starts.high * (1 + $breakout_margin)
+        peaks.*,
+        'year_high' as kind,
+        peaks.year_high_quiet as quiet,
+        peaks.year as reach,
+        quiet_starts.high_of_reach as level,
+        yesterdays.high_of_reach as high_before,
+    from peaks
+    inner join highs as quiet_starts
+        on quiet_starts.subject_id = peaks.subject_id
+        and quiet_starts.session_number = peaks.session_number - peaks.year_high_quiet
+    inner join highs as yesterdays
+        on yesterdays.subject_id = peaks.subject_id
+        and yesterdays.session_number = peaks.session_number - 1
+),
+
+candidates as (
+    select * from all_time_highs
+    union all
+    select * from year_highs
+),
+
+broken as (
+    select *
+    from candidates
+    where session_number > year
+        and price > level * (1 + $breakout_margin)
+        and high_before <= level * (1 + $breakout_margin)
 ),
 
 -- The latest session that stood at the level.

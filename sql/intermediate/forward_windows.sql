@@ -28,59 +28,75 @@ horizons as (
     select horizon_days from reference.horizons
 ),
 
-entries as (
+-- What one would hold on every day: the price of the last session, for as long as a window may end on it.
+days as (
     select
-        prices.target_id,
-        prices.session_number,
-        prices.session_date as entry_date,
-        prices.price as entry_price,
-        prices.is_index,
-        horizons.horizon_days,
-        prices.session_date + horizons.horizon_days as horizon_date,
-        prices.known_at as entry_known_at,
-        (prices.session_date + horizons.horizon_days + 1)::timestamptz as horizon_at,
+        target_id,
+        unnest(generate_series(
+            session_date,
+            least(
+                session_date + $exit_tolerance_days,
+                coalesce(lead(session_date) over in_order, session_date + $exit_tolerance_days + 1) - 1
+            )::timestamp,
+            interval 1 day
+        ))::date as day,
+        session_date,
+        session_number,
+        price,
+        known_at,
     from prices
-    cross join horizons
-    cross join clock
-    where (prices.session_date + horizons.horizon_days + 1)::timestamptz <= clock.as_of_at
+    window in_order as (
+        partition by target_id
+        order by session_number
+        rows between current row and 1 following
+    )
 ),
 
-exits as (
+entries as (
     select
-        entries.*,
-        prices.session_date as exit_date,
-        prices.session_number as exit_number,
-        prices.price as exit_price,
-        prices.known_at as exit_known_at,
+        prices.*,
+        horizons.horizon_days,
+        prices.session_date + horizons.horizon_days as horizon_date,
+    from prices
+    cross join horizons
+),
+
+windows as (
+    select
+        entries.target_id,
+        entries.session_number,
+        entries.session_date as entry_date,
+        entries.horizon_days,
+        days.session_date as exit_date,
+        days.session_number as exit_number,
+        entries.is_index,
+        if(entries.is_index, days.price - entries.price, days.price / nullif(entries.price, 0) - 1) as forward_return,
+        if(entries.is_index, days.price - entries.price, ln(days.price / nullif(entries.price, 0))) as log_return,
+        greatest((days.day + 1)::timestamptz, entries.known_at, days.known_at) as known_at,
     from entries
-    asof join prices
-        on prices.target_id = entries.target_id
-        and prices.session_date <= entries.horizon_date
+    -- A target that stopped trading before the horizon has no complete window.
+    inner join days
+        on days.target_id = entries.target_id
+        and days.day = entries.horizon_date
+    cross join clock
+    where (days.day + 1)::timestamptz <= clock.as_of_at
 ),
 
 final as (
     select
-        exits.target_id, -- The target.
-        exits.session_number, -- Position of the entry among the target's sessions.
-        exits.entry_date, -- Session whose close is the entry.
-        exits.horizon_days, -- Calendar days from the entry.
-        exits.exit_date, -- Last session at or before entry_date + horizon_days.
-        exits.exit_number, -- Position of the exit among the target's sessions.
-        case
-            when exits.is_index then exits.exit_price - exits.entry_price
-            else exits.exit_price / nullif(exits.entry_price, 0) - 1
-        end as forward_return, -- Return from entry to exit [fraction], before costs; of the altseason index the difference of its levels.
-        case
-            when exits.is_index then exits.exit_price - exits.entry_price
-            else ln(exits.exit_price / nullif(exits.entry_price, 0))
-        end as log_return, -- What adds up: the logarithm of exit over entry; of the altseason index the same difference.
-        exits.is_index, -- Whether the response is the difference of two levels rather than a return.
-        coalesce(exits.entry_date < instruments.reconstructed_before, false) as is_reconstructed, -- Whether the entry's price is a reconstruction, which is no evidence.
-        greatest(exits.horizon_at, exits.entry_known_at, exits.exit_known_at) as known_at, -- End of the UTC day on which the horizon is reached, or when a price of it was corrected later.
-    from exits
-    left join instruments on instruments.instrument_id = exits.target_id
-    -- A target that stopped trading before the horizon has no complete window.
-    where exits.exit_date >= exits.horizon_date - $exit_tolerance_days
+        windows.target_id, -- The target.
+        windows.session_number, -- Position of the entry among the target's sessions.
+        windows.entry_date, -- Session whose close is the entry.
+        windows.horizon_days, -- Calendar days from the entry.
+        windows.exit_date, -- Last session at or before entry_date + horizon_days.
+        windows.exit_number, -- Position of the exit among the target's sessions.
+        windows.forward_return, -- Return from entry to exit [fraction], before costs; of the altseason index the difference of its levels.
+        windows.log_return, -- What adds up: the logarithm of exit over entry; of the altseason index the same difference.
+        windows.is_index, -- Whether the response is the difference of two levels rather than a return.
+        coalesce(windows.entry_date < instruments.reconstructed_before, false) as is_reconstructed, -- Whether the entry's price is a reconstruction, which is no evidence.
+        windows.known_at, -- End of the UTC day on which the horizon is reached, or when a price of it was corrected later.
+    from windows
+    left join instruments on instruments.instrument_id = windows.target_id
 )
 
 select * from final

@@ -1,7 +1,6 @@
 -- description: Every version of every macro observation, with the instant since when it could be known.
 -- grain: series_id, observation_date, version
 -- known_at: the run's clock
--- form: view
 with observations as (
     select
         series_id,
@@ -85,3 +84,4 @@ final as (
 )
 
 select * from final
+order by series_id, observation_date, version
