@@ -49,17 +49,18 @@ PROMISED = {
     "marts.rotation_responses": "event_id trigger target_id horizon_days entry_date entry_at exit_date forward_return "
     "max_run_up max_drawdown is_complete known_at",
     "marts.rotation_summary": "signal_id target_id horizon_days n_events n_episodes mean_return median_return hit_rate "
-    "baseline_mean baseline_median excess_mean evidence as_of",
+    "baseline_mean baseline_median excess_mean p_value min_p q_value leave_one_out_min leave_one_out_max evidence "
+    "as_of",
     "marts.claims": "claim_id claim test measured expected n p_value specification_share verdict reason sql_ref as_of",
     "marts.claim_parts": "claim_id part moment kind measured expected n p_value agrees verdict reason as_of",
     "marts.lead_lag": "signal_id target_id aggregation lag correlation n n_eff p_value as_of",
     "marts.lead_lag_best": "signal_id target_id aggregation best_lag correlation p_value q_value as_of",
-    "baseline_mean baseline_median excess_mean p_value min_p q_value leave_one_out_min leave_one_out_max evidence "
-    "as_of",
     "marts.specification_grid": "price_id kind quiet_sessions margin target_id horizon_days n_events excess_mean "
     "p_value as_of",
     "marts.confirmation_value": "filter target_id horizon_days n_kept n_dropped excess_kept excess_dropped p_value "
     "evidence as_of",
+    "marts.forecasts": "event_id trigger target_id horizon_days frozen_at code_version is_backtest median low high "
+    "evidence realised realised_at percentile inside",
     "meta.runs": "run_id source started_at finished_at as_of status rows_new rows_restated code_version",
     "meta.parameters": "name value unit reason",
     "meta.restatements": "id session_date captured_at field old_value new_value kind",

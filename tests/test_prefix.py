@@ -37,8 +37,8 @@ FAST_DAYS = (date(2024, 5, 24), date(2020, 11, 20))
 ONE_DAY = FAST_DAYS[-1]
 # Every month's end of three years: a crash, a boom and what comes between, with breakouts that held and that failed.
 SLOW_DAYS = tuple(day.date() for day in pd.date_range("2018-01-31", "2020-12-31", freq="ME"))
-# The one stored table beside raw and reference that models read.
-VANISHED = next(table for table in META_TABLES if table.name == "vanished")
+# The stored tables beside raw and reference that models read.
+READ_OF_META = tuple(table for table in META_TABLES if table.name in ("vanished", "runs"))
 COMPARED_SCHEMAS = ("core", "marts", "meta")
 
 # Relative, for numbers under one absolute: a longer table may add up a window's sum in another order, and what a
@@ -104,6 +104,11 @@ LATER = {
         is_known="entry_at <= $at",
         facts={"known_at": ("exit_date", "forward_return", "max_run_up", "max_drawdown")},
         recomputed={"is_complete": "coalesce(known_at <= $at, false)"},
+    ),
+    # Nothing is frozen here, so that every run freezes what it says as of its own clock.
+    "marts.forecasts": Later(
+        facts={"entry_at": ("entry_date",), "realised_at": ("realised", "percentile", "inside")},
+        recomputed={"frozen_at": "$at", "is_backtest": "trigger_at + interval 5 days < $at"},
     ),
 }
 # Instants that are no later facts: when a version was captured, and when a planned session closes.
@@ -227,6 +232,12 @@ FAULTS = (
         "        outcomes.known_at, -- End",
         "        outcomes.entry_at as known_at, -- End",
     ),
+    Fault(
+        "forecast_from_open_windows",
+        "intermediate.forecast_bases",
+        "responses.known_at <= asked.trigger_at",
+        "responses.entry_date <= asked.trigger_at",
+    ),
 )
 
 
@@ -292,7 +303,7 @@ class Market:
     def truncate(self) -> None:
         """Build all models in `truncated`, with the same clock on raw tables that end with its day."""
         self._attach("truncated")
-        for table in (*REFERENCE_TABLES, VANISHED):
+        for table in (*REFERENCE_TABLES, *READ_OF_META):
             self.connection.execute(f"create table truncated.{table.full_name} as from memory.{table.full_name}")
         for table in RAW_TABLES:
             self.connection.execute(
