@@ -119,6 +119,8 @@ def test_a_forecast_by_hand(bench: Bench) -> None:
         # -4 -2 ... 5 9: two tenths of the way. What followed is not known.
         (11, 11, 0.02, -0.036, 0.082, none, None, None, None),
     ]
+    # A look at the past freezes nothing.
+    assert freeze(bench.begin(as_of="2024-12-31", code_version="test")) == 0
 
 
 def test_a_forecast_rests_on_what_was_complete_when_the_signal_came(bench: Bench) -> None:
@@ -251,6 +253,8 @@ def test_a_later_run_changes_no_word_of_it(bench: Bench) -> None:
         build(bench, as_of=as_of, forecast_tail=0.2, minimum_episodes=3, supporting_q=0.05)
         # Ten responses, the first event's not among them: a fifth of the way from the second to the third.
         assert said(bench, WORDS) == [*words, (day(11), second, "two", False, 10, 10, 0.11, 0.044, 0.176, "none")]
+        # What is frozen is not worked out again.
+        assert bench.rows("select count(*) from intermediate.forecast_bases") == [(added,)]
         assert freeze(run) == added
     # It is scored by what is known now, against what it rested on: 0.2 is above all of 0, 0.01, ... 0.09.
     assert said(bench, "realised, realised_at, percentile, inside", day(10)) == [
@@ -258,10 +262,9 @@ def test_a_later_run_changes_no_word_of_it(bench: Bench) -> None:
     ]
     assert said(bench, "entry_at, realised, percentile", day(0)) == [(f"{day(0)} 23:00", 0.5, None)]
 
-    # A look back to the day before the first run: nothing was frozen, and nothing is frozen now.
+    # A look back to the day before the first run: nothing was frozen yet.
     before = str(date.fromisoformat(day(10)) - timedelta(days=1))
     given(bench, {event: later[event] for event in list(later)[:8]}, list(later)[:9])
     build(bench, as_of=before)
     assert len(said(bench, WORDS)) == 9
     assert said(bench, "frozen_at, is_backtest, n_events, median", day(9)) == [(f"{day(10)} 00:00", True, 8, 0.09)]
-    assert freeze(bench.begin(as_of=before, code_version="four")) == 0
