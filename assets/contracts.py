@@ -415,9 +415,32 @@ CLAIMS_TABLES: tuple[Table, ...] = (
     ),
 )
 
+FROZEN_FORECASTS = _reference_table(
+    "frozen_forecasts",
+    "What marts.forecasts said when each signal came, word for word. Rows are added; none is ever changed or removed.",
+    ("event_id", "trigger", "target_id", "horizon_days"),
+    Column("event_id", "varchar", "The breakout, or stage:turn_on:session."),
+    Column("trigger", "varchar", "The fact that made the forecast due: decided or confirmed."),
+    Column("target_id", "varchar", "What it is about."),
+    Column("horizon_days", "integer", "Calendar days held."),
+    Column("signal_id", "varchar", "subject:kind:trigger."),
+    Column("trigger_at", "timestamptz", "Instant at which the signal was known, UTC."),
+    Column("frozen_at", "timestamptz", "As of when the run worked that froze it, UTC."),
+    Column("code_version", "varchar", "Version of Cascade that froze it."),
+    Column("is_backtest", "boolean", "Whether it was frozen too late to act on."),
+    Column("n_events", "bigint", "Earlier events with a complete window."),
+    Column("n_episodes", "bigint", "Episodes of them."),
+    Column("median", "double", "Median of the responses [fraction].", True),
+    Column("low", "double", "Low end of the range [fraction].", True),
+    Column("high", "double", "High end of the range [fraction].", True),
+    Column("evidence", "varchar", "insufficient, exploratory, none, supports or contradicts."),
+    Column("responses", "double[]", "The responses that it rests on, from the lowest on [fraction]."),
+)
+
 REFERENCE_TABLES: tuple[Table, ...] = (
     *UNIVERSE_TABLES,
     *CLAIMS_TABLES,
+    FROZEN_FORECASTS,
     _reference_table(
         "sessions",
         "Every scheduled session of the exchange and of the crypto market, past and planned.",

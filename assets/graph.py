@@ -20,6 +20,7 @@ import dagster as dg
 
 from assets import ledger
 from assets.contracts import CLAIMS_TABLES, RAW_TABLE, STORED_TABLES, TABLES_OF_CLASS, UNIVERSE_TABLES, Column, Table
+from assets.forecasts import freeze
 from assets.ingest import ContractBroken, Ingested, already_stored, ingest
 from assets.ledger import Check
 from assets.models import Model, check_model, read_models, run_model
@@ -595,6 +596,8 @@ def _publish_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
             "; ".join(troubles[:NAMED]) or None,
         )
         ledger.note_checks(run, [verdict])
+        # Every table is built and sound by now: what is about to be said in public is what is frozen.
+        frozen = freeze(run)
         published = publish(run, "published_with_failures" if troubles else "published")
         return dg.MaterializeResult(
             metadata={
@@ -602,6 +605,7 @@ def _publish_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
                 "tables": published.tables,
                 "rows": published.rows,
                 "megabytes": round(published.size / 1e6, 1),
+                "forecasts_frozen": frozen,
                 "source": _source(run),
             },
             check_results=[_result(verdict)],

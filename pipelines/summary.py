@@ -69,6 +69,7 @@ def show_status(console: Console, reader: duckdb.DuckDBPyConnection, path: Path)
     _ingested(console, reader)
     _troubles(console, reader)
     _breakouts(console, reader)
+    _forecast(console, reader)
 
 
 def claims(reader: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
@@ -221,6 +222,40 @@ def _breakouts(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
         ).fetchall(),
         title="Latest breakouts; above: over the level; base: sessions since the level",
     )
+
+
+def _forecast(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
+    """What was said of Bitcoin when small caps broke out last, if they ever did."""
+    rows = reader.execute(
+        """
+        with latest as (
+            select event_id, trigger
+            from marts.forecasts
+            where trigger = 'decided' and split_part(signal_id, ':', 1) in ('RUT', 'IWM', 'RUT/SPX')
+            order by trigger_at desc, event_id desc
+            limit 1
+        )
+        select
+            horizon_days,
+            target_id,
+            n_events,
+            printf('%+.1f %%', 100 * median),
+            printf('%+.1f to %+.1f %%', 100 * low, 100 * high),
+            evidence,
+            printf('%+.1f %%', 100 * realised),
+            event_id,
+        from marts.forecasts
+        semi join latest on latest.event_id = forecasts.event_id and latest.trigger = forecasts.trigger
+        where target_id = 'BTC' and horizon_days in (30, 60, 90)
+        order by horizon_days
+        """
+    ).fetchall()
+    if rows:
+        console.table(
+            ["days", "target", "cases", "median", "range", "evidence", "came"],
+            [row[:-1] for row in rows],
+            title=f"Said of {rows[0][-1]}; range: four in five; came: what followed",
+        )
 
 
 def _rotation(console: Console, reader: duckdb.DuckDBPyConnection) -> None:

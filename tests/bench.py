@@ -7,6 +7,7 @@ done by the project's own code.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -17,7 +18,8 @@ from typing import Literal
 import duckdb
 import pandas as pd
 
-from assets.contracts import RAW_TABLE, STORED_TABLES
+from assets.contracts import FROZEN_FORECASTS, RAW_TABLE, STORED_TABLES
+from assets.ledger import open_run
 from assets.models import Model, check_model, read_models, run_model
 from assets.parameters import Parameter, load_parameters
 from assets.reference import write_clock, write_releases, write_universe
@@ -179,7 +181,8 @@ class Bench:
         ).fetchall():
             if f"{schema}.{table}" not in stored:
                 self.connection.execute(f"drop table {schema}.{table}")
-        for name in (*(table.full_name for table in RAW_TABLE.values()), "reference.clock", "reference.releases"):
+        filled = ("reference.clock", "reference.releases", FROZEN_FORECASTS.full_name, "meta.runs")
+        for name in (*(table.full_name for table in RAW_TABLE.values()), *filled):
             self.connection.execute(f"delete from {name}")
 
     # --- what happened --------------------------------------------------------------------------------------------
@@ -297,6 +300,12 @@ class Bench:
         """Run one model on the tables that are there, made or given."""
         self._set_clock(as_of)
         self._run_model(with_upstream(name)[-1], parameters)
+
+    def begin(self, *, as_of: str, code_version: str) -> Run:
+        """Enter a run into its books, which a test of what runs leave behind wants."""
+        run = dataclasses.replace(self._run(as_of), id=code_version, code_version=code_version)
+        open_run(run)
+        return run
 
     def rows(self, query: str) -> list[Row]:
         """The rows of a query."""

@@ -255,5 +255,5 @@ class CascadeHome:
     def stored(self) -> dict[str, int]:
         """How many rows each table holds that nothing is ever removed from."""
         names = self.ask_warehouse("select table_name from duckdb_tables() where schema_name = 'raw' order by all")
-        tables = [*(f"raw.{name}" for (name,) in names), "meta.quarantine"]
+        tables = [*(f"raw.{name}" for (name,) in names), "meta.quarantine", "reference.frozen_forecasts"]
         return {name: self.ask_warehouse(f"select count(*) from {name}")[0][0] for name in tables}

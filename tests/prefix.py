@@ -22,8 +22,8 @@ from assets.reference import write_clock, write_releases
 from assets.run import Run
 from assets.warehouse import SCHEMAS
 
-# The one stored table beside raw and reference that models read.
-VANISHED = next(table for table in META_TABLES if table.name == "vanished")
+# The stored tables beside raw and reference that models read.
+READ_OF_META = tuple(table for table in META_TABLES if table.name in ("vanished", "runs"))
 COMPARED_SCHEMAS = ("core", "marts", "meta")
 
 # Relative, for numbers under one absolute: a longer table may add up a window's sum in another order, and what a
@@ -89,6 +89,11 @@ LATER = {
         is_known="entry_at <= $at",
         facts={"known_at": ("exit_date", "forward_return", "max_run_up", "max_drawdown")},
         recomputed={"is_complete": "coalesce(known_at <= $at, false)"},
+    ),
+    # Nothing is frozen here, so that every run freezes what it says as of its own clock.
+    "marts.forecasts": Later(
+        facts={"entry_at": ("entry_date",), "realised_at": ("realised", "percentile", "inside")},
+        recomputed={"frozen_at": "$at", "is_backtest": "trigger_at + interval 5 days < $at"},
     ),
 }
 # Instants that are no later facts: when a version was captured, and when a planned session closes.
@@ -204,7 +209,7 @@ class Market:
     def truncate(self) -> None:
         """Build all models in `truncated`, with the same clock on raw tables that end with its day."""
         self._attach("truncated")
-        for table in (*REFERENCE_TABLES, VANISHED):
+        for table in (*REFERENCE_TABLES, *READ_OF_META):
             self.connection.execute(f"create table truncated.{table.full_name} as from memory.{table.full_name}")
         for table in RAW_TABLES:
             self.connection.execute(

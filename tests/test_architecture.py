@@ -21,7 +21,7 @@ LAYERS = (
     {"assets.sources", "assets.statistics"},
     {"assets.warehouse"},
     {"assets.run"},
-    {"assets.validation", "assets.reference", "assets.models", "assets.ledger"},
+    {"assets.validation", "assets.reference", "assets.models", "assets.ledger", "assets.forecasts"},
     {"assets.refresh", "assets.screening", "assets.comparison"},
     {"assets.ingest", "assets.publish"},
     {"assets.graph", "assets.dictionary"},

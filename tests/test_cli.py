@@ -151,6 +151,8 @@ def test_a_run_from_the_shell_with_a_failure_and_beside_a_reader_that_stays(
     # Nothing new arrived, so nothing else has changed, IWM's bars among it.
     assert home.stored() == healthy.stored()
     assert differences(healthy.published, home.published) == {}
+    # All that was forecast was frozen by the first run.
+    assert home.ask("select count(*) from marts.forecasts") == [(home.stored()["reference.frozen_forecasts"],)]
     assert not list(home.path.glob("*.tmp"))
 
 
@@ -205,6 +207,14 @@ def test_status_tells_how_fresh_it_is(healthy: CascadeHome) -> None:
     (equity,) = [line.split() for line in ended.out.splitlines() if line.strip().startswith("equity")]
     assert equity == ["equity", str(len(EQUITIES) + 1), "0", "0", str(SESSIONS[0]), str(SESSIONS[-1]), "0"]
     assert "SYNTHETIC" not in ended.out
+    # Nothing had ever broken out before, so nothing was known of what follows.
+    assert "Said of IWM:year_high:2025-09-29;" in ended.out
+    (forecast,) = [line.split() for line in ended.out.splitlines() if line.split()[:2] == ["60", "BTC"]]
+    ((came,),) = healthy.ask(
+        "select forward_return from marts.rotation_responses where event_id = 'IWM:year_high:2025-09-29' "
+        "and trigger = 'decided' and target_id = 'BTC' and horizon_days = 60"
+    )
+    assert forecast == ["60", "BTC", "0", "-", "-", "insufficient", f"{100 * came:+.1f}", "%"]
 
 
 QUERY = """

@@ -59,6 +59,8 @@ PROMISED = {
     "p_value as_of",
     "marts.confirmation_value": "filter target_id horizon_days n_kept n_dropped excess_kept excess_dropped p_value "
     "evidence as_of",
+    "marts.forecasts": "event_id trigger target_id horizon_days frozen_at code_version is_backtest median low high "
+    "evidence realised realised_at percentile inside",
     "meta.runs": "run_id source started_at finished_at as_of status rows_new rows_restated code_version",
     "meta.parameters": "name value unit reason",
     "meta.restatements": "id session_date captured_at field old_value new_value kind",

@@ -91,6 +91,12 @@ FAULTS = (
         "        outcomes.known_at, -- End",
         "        outcomes.entry_at as known_at, -- End",
     ),
+    Fault(
+        "forecast_from_open_windows",
+        "intermediate.forecast_bases",
+        "responses.known_at <= asked.trigger_at",
+        "responses.entry_date <= asked.trigger_at",
+    ),
 )
 
 

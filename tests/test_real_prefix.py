@@ -13,7 +13,7 @@ from bench import NoSource, usual_parameters
 from prefix import Market
 from real import MARKS
 
-from assets.contracts import STORED_TABLES
+from assets.contracts import FROZEN_FORECASTS, STORED_TABLES
 from assets.run import Run
 from assets.universe import load_universe
 from assets.warehouse import Home, prepare
@@ -43,6 +43,9 @@ def market(real_home: Path) -> Iterator[Market]:
         prepare(connection)
         connection.execute(f"attach '{real_home / 'warehouse.duckdb'}' as stored (read_only)")
         for table in STORED_TABLES:
+            # What was frozen once does not come out of the models.
+            if table is FROZEN_FORECASTS:
+                continue
             connection.execute(f"insert into {table.full_name} from stored.{table.full_name}")
         last_day = connection.execute("select as_of from reference.clock").fetchall()[0][0]
         connection.execute("detach stored")

@@ -7,6 +7,9 @@ with instants as (
     select trigger_at from intermediate.filtered_events
     union
     select decided_at as trigger_at from intermediate.specification_events
+    union
+    -- Also when a correction has unmade the event.
+    select trigger_at from reference.frozen_forecasts
 ),
 
 prices as (
