@@ -180,31 +180,44 @@ def read_models(folder: Path = SQL_FOLDER) -> tuple[Model, ...]:
 def run_model(
     connection: duckdb.DuckDBPyConnection, model: Model, parameters: Mapping[str, Parameter]
 ) -> tuple[int, list[Column]]:
-    """Build the table anew. Returns its number of rows (0 unless it is one) and its columns.
+    """Build the table anew, with its comments. Returns its number of rows (0 unless it is one) and its columns.
 
     Raises ModelError when the columns and the comments that describe them are not the same.
     """
-    name, query = model.full_name, model.sql(parameters)
     with transaction(connection):
-        if model.form == "macro":
-            connection.execute(f"create or replace macro {name}(as_of_at) as table {query}")
-            connection.execute(f"comment on macro table {name} is {_literal(model.description)}")
-            return 0, describe(connection, model)
-        if model.statistic:
-            connection.register(_COMPUTED, model.statistic.compute(connection, parameters))
-        connection.execute(f"create or replace {model.form} {name} as {query}")
-        if model.statistic:
-            connection.unregister(_COMPUTED)
-        columns = describe(connection, model)
-        # Statements sent together wait once, not each, for whatever else Python is doing.
-        connection.execute(
-            f"comment on {model.form} {name} is {_literal(model.description)};"
-            + "".join(f"comment on column {name}.{c.name} is {_literal(c.description)};" for c in columns)
-        )
-    if model.form == "view":
+        columns = create_model(connection, model, parameters)
+        _comment(connection, model, columns)
+    if model.form != "table":
         return 0, columns
     rows = connection.execute(f"select count(*) from {model.full_name}").fetchall()[0][0]
     return int(rows), columns
+
+
+def create_model(
+    connection: duckdb.DuckDBPyConnection, model: Model, parameters: Mapping[str, Parameter]
+) -> list[Column]:
+    """Put the table, view or macro in place of the old one. Returns its columns. Raises what `run_model` does."""
+    name, query = model.full_name, model.sql(parameters)
+    if model.form == "macro":
+        connection.execute(f"create or replace macro {name}(as_of_at) as table {query}")
+        return describe(connection, model)
+    if model.statistic:
+        connection.register(_COMPUTED, model.statistic.compute(connection, parameters))
+    connection.execute(f"create or replace {model.form} {name} as {query}")
+    if model.statistic:
+        connection.unregister(_COMPUTED)
+    return describe(connection, model)
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, model: Model, columns: Iterable[Column]) -> None:
+    """Put the descriptions where every client of the database shows them. Columns of a macro cannot have any."""
+    name, form = model.full_name, "macro table" if model.form == "macro" else model.form
+    described = [] if model.form == "macro" else columns
+    # Statements sent together wait once, not each, for whatever else Python is doing.
+    connection.execute(
+        f"comment on {form} {name} is {_literal(model.description)};"
+        + "".join(f"comment on column {name}.{c.name} is {_literal(c.description)};" for c in described)
+    )
 
 
 def describe(connection: duckdb.DuckDBPyConnection, model: Model) -> list[Column]:

@@ -20,7 +20,7 @@ import pandas as pd
 
 from assets.contracts import FROZEN_FORECASTS, RAW_TABLE, STORED_TABLES
 from assets.ledger import open_run
-from assets.models import Model, check_model, read_models, run_model
+from assets.models import Model, check_model, create_model, read_models
 from assets.parameters import Parameter, load_parameters
 from assets.reference import write_clock, write_releases, write_universe
 from assets.run import Run
@@ -319,7 +319,7 @@ class Bench:
     def _run_model(self, model: Model, replaced: Mapping[str, float]) -> None:
         usual = usual_parameters()
         parameters = usual | {name: usual[name].model_copy(update={"value": value}) for name, value in replaced.items()}
-        _, columns = run_model(self.connection, model, parameters)
+        columns = create_model(self.connection, model, parameters)
         broken = [check for check in check_model(self.connection, model, columns) if check.rows_failed]
         assert not broken, f"{model.full_name}: {broken}"
 

@@ -22,7 +22,7 @@ from standin import StandinMarket, VendorStandin
 
 from assets.contracts import RAW_TABLE, TABLES_OF_CLASS
 from assets.ingest import Ingested, ingest
-from assets.models import run_model
+from assets.models import create_model
 from assets.reference import write_clock, write_releases, write_universe
 from assets.run import Run
 from assets.sources.base import ASSET_CLASSES, AssetClass, Delivery, Question, Source
@@ -160,7 +160,7 @@ class Desk:
         write_clock(run)
         write_releases(run)
         for model in with_upstream(*names):
-            run_model(self.connection, model, run.parameters)
+            create_model(self.connection, model, run.parameters)
 
     def rows(self, query: str, *values: object) -> list[Row]:
         """The rows of a query, as `bench` writes them."""

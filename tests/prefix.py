@@ -17,7 +17,7 @@ from bench import all_models
 
 from assets.calendars import end_of_day
 from assets.contracts import META_TABLES, RAW_TABLES, REFERENCE_TABLES
-from assets.models import Model, run_model
+from assets.models import Model, create_model
 from assets.reference import write_clock, write_releases
 from assets.run import Run
 from assets.warehouse import SCHEMAS
@@ -241,7 +241,7 @@ class Market:
         return [found for model in DATED_MODELS for found in self.differences(model, self.as_it_was(model))]
 
     def _run_model(self, model: Model) -> None:
-        _, columns = run_model(self.connection, model, self._run.parameters)
+        columns = create_model(self.connection, model, self._run.parameters)
         if model.form == "table":
             self._columns[model.full_name] = {column.name: column.type for column in columns}
 

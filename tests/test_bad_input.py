@@ -289,6 +289,7 @@ def spoil_the_rest(folder: MarketFolder) -> None:
     folder.rewrite("crypto/SOL", lambda row: {**row, "date": f"{row['date']} 00:00:00+00:00"})
 
 
+@pytest.mark.slow
 def test_each_defect_is_named_and_costs_nobody_else_a_row(
     healthy: CascadeHome, folder: MarketFolder, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
@@ -461,8 +462,10 @@ LOSSES = {
 SELDOM = {
     "required file empty",
     "every row of a required file bad",
+    "required coin with a market value only",
     "equities gone",
     "coins gone",
+    "series gone",
     "series broken",
     "manifest binary",
     "manifest empty",

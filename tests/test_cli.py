@@ -126,6 +126,7 @@ print(reader.execute(count).fetchall()[0][0], reader.execute("select count(*) fr
 """
 
 
+@pytest.mark.slow
 def test_a_run_from_the_shell_with_a_failure_and_beside_a_reader_that_stays(
     healthy: CascadeHome, home: CascadeHome, folder: MarketFolder
 ) -> None:

@@ -412,6 +412,7 @@ def test_what_says_that_a_folder_cannot_be_written_is_told_with_the_cure(said: s
     assert unwritable(Path("/home"), said) == (f"/home cannot be written: {told}" if told else None)
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_while_publishing_leaves_the_old_file_and_no_other(
     home: CascadeHome, folder: MarketFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
