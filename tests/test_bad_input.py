@@ -458,24 +458,10 @@ LOSSES = {
     "manifest empty": (replace("MANIFEST", ""), "MANIFEST.csv is no manifest (No columns to parse from file); "),
     "manifest ragged": (replace("MANIFEST", "symbol,price_basis\na,b\na,b,c\n"), "MANIFEST.csv is no manifest ("),
 }
-# Each costs seconds and goes through the same few lines as one of the others.
-SELDOM = {
-    "required file empty",
-    "every row of a required file bad",
-    "required coin with a market value only",
-    "equities gone",
-    "coins gone",
-    "series gone",
-    "series broken",
-    "manifest binary",
-    "manifest empty",
-    "manifest ragged",
-}
 
 
-@pytest.mark.parametrize(
-    "loss", [pytest.param(name, marks=pytest.mark.slow) if name in SELDOM else name for name in LOSSES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", LOSSES)
 def test_what_cannot_be_done_without_stops_the_run_and_changes_nothing(
     loss: str, healthy: CascadeHome, home: CascadeHome, folder: MarketFolder
 ) -> None:
@@ -639,6 +625,7 @@ def test_a_run_that_was_killed_does_not_run_for_ever(home: CascadeHome, folder: 
     ]
 
 
+@pytest.mark.slow
 def test_a_day_before_all_data_is_refused(home: CascadeHome, folder: MarketFolder) -> None:
     ended = home.run(folder, "--as-of", "1990-01-01")
 

@@ -32,8 +32,8 @@ from assets.warehouse import Home, prepare
 
 # Four sessions after a breakout, before anything became of it. The tests that need one past state look at this one.
 ONE_DAY = date(2020, 11, 20)
-# Every month's end of three years: a crash, a boom and what comes between, with breakouts that held and that failed. And
-# two sessions after a confirmation, before the failure.
+# Every month's end of three years: a crash, a boom and what comes between, with breakouts that held and that failed.
+# The other day is two sessions after a confirmation, before the failure.
 SLOW_DAYS = (date(2024, 5, 24), *(day.date() for day in pd.date_range("2018-01-31", "2020-12-31", freq="ME")))
 
 # --- models that look ahead -----------------------------------------------------------------------------------------
@@ -245,6 +245,7 @@ def test_what_is_true_as_of_the_clock_comes_out_the_same_again(market: Market) -
         assert market.connection.execute(f"from {other} except all from {one}").fetchall() == []
 
 
+@pytest.mark.slow
 def test_raw_rows_after_the_day_change_nothing(market: Market) -> None:
     """This holds for the tables without known_at too: groups, pairs, summaries, freshness."""
     market.as_of(ONE_DAY)

@@ -335,6 +335,7 @@ def test_a_last_session_never_moves_back(desk: Desk, script: Script, sessions: l
     assert desk.rows("select max(session_date)::varchar from core.bars") == [(str(sessions[-1]),)]
 
 
+@pytest.mark.slow
 def test_the_unfinished_bar_of_today_may_go_again(desk: Desk, script: Script, sessions: list[date]) -> None:
     sell(script, sessions)
     desk.refresh(f"{sessions[-1]} 18:00")
