@@ -11,8 +11,9 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
+
+from assets.entries import Entry, read_entries
 
 CLAIMS_FILE = Path(__file__).with_name("claims.yaml")
 
@@ -21,11 +22,7 @@ class ClaimsError(Exception):
     """The claims file does not fit. The message names the entry and what is wrong with it."""
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Article(_Entry):
+class Article(Entry):
     """Where the claims were read."""
 
     name: str
@@ -33,7 +30,7 @@ class Article(_Entry):
     scored_on: date
 
 
-class Claim(_Entry):
+class Claim(Entry):
     """One sentence of the article, and what it rests on."""
 
     id: int = Field(gt=0)
@@ -57,7 +54,7 @@ class Claim(_Entry):
         return self
 
 
-class ClaimsBook(_Entry):
+class ClaimsBook(Entry):
     """All claims of one article."""
 
     article: Article
@@ -77,13 +74,4 @@ def load_claims(path: Path = CLAIMS_FILE) -> ClaimsBook:
 
     Raises ClaimsError, naming each entry that does not fit and why.
     """
-    try:
-        return ClaimsBook.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {problem['msg']}"
-            for problem in error.errors()
-        )
-        raise ClaimsError(f"{path.name}: {problems}") from error
-    except (OSError, yaml.YAMLError) as error:
-        raise ClaimsError(f"{path.name} cannot be read: {error}") from error
+    return read_entries(path, ClaimsBook, ClaimsError)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from assets.entries import Entry, read_entries
 
 PARAMETERS_FILE = Path(__file__).with_name("parameters.yaml")
 
@@ -15,10 +14,8 @@ class ParametersError(Exception):
     """The parameters file does not fit. The message names the entry and what is wrong with it."""
 
 
-class Parameter(BaseModel):
+class Parameter(Entry):
     """One number, its unit and the reason for it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     value: int | float
     unit: str
@@ -33,11 +30,4 @@ def load_parameters(path: Path = PARAMETERS_FILE) -> dict[str, Parameter]:
 
     Raises ParametersError, naming each entry that does not fit and why.
     """
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return TypeAdapter(dict[str, Parameter]).validate_python(entries)
-    except ValidationError as error:
-        problems = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
-        raise ParametersError(f"{path.name}: {problems}") from error
-    except (OSError, yaml.YAMLError) as error:
-        raise ParametersError(f"{path.name} cannot be read: {error}") from error
+    return read_entries(path, dict[str, Parameter], ParametersError)

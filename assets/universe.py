@@ -10,8 +10,9 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
+
+from assets.entries import Entry, read_entries
 
 UNIVERSE_FILE = Path(__file__).with_name("universe.yaml")
 
@@ -20,11 +21,7 @@ class UniverseError(Exception):
     """The universe file does not fit. The message names the entry and what is wrong with it."""
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SymbolSpan(_Entry):
+class SymbolSpan(Entry):
     """The name a vendor knows an instrument by, from and to the days (inclusive) that it was known by it."""
 
     symbol: str
@@ -32,7 +29,7 @@ class SymbolSpan(_Entry):
     valid_to: date | None = None
 
 
-class Instrument(_Entry):
+class Instrument(Entry):
     """Something with a daily price."""
 
     id: str
@@ -80,7 +77,7 @@ class Instrument(_Entry):
         return self
 
 
-class Pair(_Entry):
+class Pair(Entry):
     """A ratio of two instruments."""
 
     id: str
@@ -88,14 +85,14 @@ class Pair(_Entry):
     denominator: str
 
 
-class PairOfEach(_Entry):
+class PairOfEach(Entry):
     """A ratio of each instrument that has a role against one instrument."""
 
     each: str
     against: str
 
 
-class Signal(_Entry):
+class Signal(Entry):
     """A kind of event whose aftermath is measured, and the fact that starts the clock."""
 
     # An instrument or pair that breaks out, or a stage of the cascade that turns on.
@@ -109,7 +106,7 @@ class Signal(_Entry):
         return f"{self.subject}:{self.kind}:{self.trigger}"
 
 
-class Targets(_Entry):
+class Targets(Entry):
     """What the aftermath is measured on."""
 
     instruments: tuple[str, ...]
@@ -120,7 +117,7 @@ class Targets(_Entry):
     horizons_days: tuple[int, ...]
 
 
-class PrimaryFamily(_Entry):
+class PrimaryFamily(Entry):
     """The questions that evidence is judged by, each signal on each target at each horizon."""
 
     signals: tuple[str, ...] = ()
@@ -128,7 +125,7 @@ class PrimaryFamily(_Entry):
     horizons_days: tuple[int, ...] = ()
 
 
-class LaggedSeries(_Entry):
+class LaggedSeries(Entry):
     """What the lead-lag tables compare: every signal with every target, either way round."""
 
     # Instruments, pairs, macro series, net_liquidity, or ALTSEASON for the altseason index.
@@ -136,7 +133,7 @@ class LaggedSeries(_Entry):
     targets: tuple[str, ...] = ()
 
 
-class Ingredient(_Entry):
+class Ingredient(Entry):
     """Something that says yes or no to whether money has reached a stage of the cascade."""
 
     # An instrument, pair or series; net_liquidity; altcoins; or a group of shares, which comes with the source.
@@ -160,21 +157,21 @@ class Ingredient(_Entry):
         return f"{self.subject}:{self.measure}"
 
 
-class Stage(_Entry):
+class Stage(Entry):
     """A stage of the cascade; its place in the list is its place in the order."""
 
     name: str
     ingredients: tuple[Ingredient, ...]
 
 
-class Breadth(_Entry):
+class Breadth(Entry):
     """Whose breadth tells how broad a move is of what has one of the roles: of the first group that there is."""
 
     roles: tuple[str, ...]
     groups: tuple[str, ...]
 
 
-class Series(_Entry):
+class Series(Entry):
     """A macro series."""
 
     id: str
@@ -195,7 +192,7 @@ class Series(_Entry):
         return self.id if self.fred == "" else self.fred
 
 
-class Universe(_Entry):
+class Universe(Entry):
     """All entries, with every name that one entry uses for another resolved."""
 
     instruments: tuple[Instrument, ...]
@@ -297,13 +294,4 @@ def load_universe(path: Path = UNIVERSE_FILE) -> Universe:
 
     Raises UniverseError, naming each entry that does not fit and why.
     """
-    try:
-        return Universe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {problem['msg']}"
-            for problem in error.errors()
-        )
-        raise UniverseError(f"{path.name}: {problems}") from error
-    except (OSError, yaml.YAMLError) as error:
-        raise UniverseError(f"{path.name} cannot be read: {error}") from error
+    return read_entries(path, Universe, UniverseError)

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 # Lower layers first; a module imports only from layers before its own (or from its own, where that is a folder).
 LAYERS = (
+    {"assets.entries"},
     {"assets.contracts", "assets.calendars", "assets.universe", "assets.claims", "assets.parameters"},
     {"assets.sources", "assets.statistics"},
     {"assets.warehouse"},
