@@ -40,7 +40,7 @@ class Claim(Entry):
     # Where a reader finds the numbers: tables of the published file and the model.
     sql_ref: str = Field(min_length=1)
     # What the claim says, part by part, and the kind of evidence that each part needs:
-    #   fact       something that was so or was not, on a day or in history
+    #   fact       something that was so or was not, on a day or in history; never a share of cases, which needs a p
     #   universal  always or each time: counterexamples contradict it, but few examples do not support it
     #   tendency   more often or more than by chance: needs enough cases and a small p
     parts: Mapping[str, Literal["fact", "universal", "tendency"]] = {}

@@ -31,6 +31,8 @@ def freeze(run: Run) -> int:
             on {_same("bases", "forecasts")}
             and bases.trigger_at = forecasts.trigger_at
             and bases.n_events = forecasts.n_events
+            and (bases.median, bases.low, bases.high)
+                is not distinct from (forecasts.median, forecasts.low, forecasts.high)
         where not exists (select 1 from {FROZEN_FORECASTS.full_name} as frozen where {_same("frozen", "forecasts")})
         order by all
         """

@@ -7,7 +7,6 @@ becomes an asset because its file is there. Nothing here decides when anything r
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from graphlib import TopologicalSorter
@@ -443,23 +442,22 @@ def _built_side_by_side(run: Run, models: Sequence[Model]) -> Iterator[_Built]:
     in_turn = Lock()
 
     def build(name: str) -> None:
+        # Whatever is raised, also by starting the next one, is raised where it is waited for; when the run has given
+        # up and nothing can be started any more, nobody waits.
         try:
             with run.connection.cursor() as connection:
                 built = _built(replace(run, connection=connection), by_name[name])
-        except BaseException as error:  # it is raised where it is waited for
+            told.put(built)
+            if not built.broken:
+                with in_turn:
+                    order.done(name)
+                    start_ready()
+        except BaseException as error:
             told.put(error)
-            return
-        told.put(built)
-        if not built.broken:
-            with in_turn:
-                order.done(name)
-                start_ready()
 
     def start_ready() -> None:
-        # Nothing can be started any more when the run has given up.
-        with suppress(RuntimeError):
-            for ready in order.get_ready():
-                builders.submit(build, ready)
+        for ready in order.get_ready():
+            builders.submit(build, ready)
 
     builders = ThreadPoolExecutor(max_workers=BUILDERS)
     try:

@@ -268,3 +268,20 @@ def test_a_later_run_changes_no_word_of_it(bench: Bench) -> None:
     build(bench, as_of=before)
     assert len(said(bench, WORDS)) == 9
     assert said(bench, "frozen_at, is_backtest, n_events, median", day(9)) == [(f"{day(10)} 00:00", True, 8, 0.09)]
+
+
+def test_words_and_the_responses_behind_them_are_frozen_together(bench: Bench) -> None:
+    """After a correction only the responses are worked out anew; the words of before wait until they fit again."""
+    given(bench, {day(0): 0.1, day(1): 0.2}, [day(0), day(1), day(2)])
+    as_of = f"{day(2)} 20:00"
+    run = bench.begin(as_of=as_of, code_version="test")
+    build(bench, as_of=as_of)
+    given(bench, {day(0): 0.1, day(1): 0.4}, [day(0), day(1), day(2)])
+    bench.build_only("intermediate.forecast_bases", as_of=as_of)
+    # Three horizons of the first two events, and of the third those without a response.
+    assert freeze(run) == 3 * 2 + 2
+    bench.build_only("marts.forecasts", as_of=as_of)
+    assert freeze(run) == 1
+    assert bench.rows("select median, responses::varchar from reference.frozen_forecasts where n_events = 2") == [
+        (0.25, "[0.1, 0.4]")
+    ]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 
 import dagster as dg
 import duckdb
 import pytest
 from bench import UNIVERSE, NoSource, usual_parameters
 
-from assets.graph import _models_asset
+from assets.graph import _built_side_by_side, _models_asset
 from assets.models import Model, read_models
 from assets.run import Run
 from assets.warehouse import Home, prepare
@@ -141,3 +143,31 @@ def test_a_table_that_cannot_be_built_stops_the_step(run: Run, tmp_path: Path) -
     built = models(tmp_path, a="select 1 as id", bad="select no_such_column as id from core.a")
     result = build(run, built)
     assert (result.success, reported(result)) == (False, ["a"])
+
+
+def test_a_table_that_cannot_be_started_stops_the_step(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine without room for another thread: the step fails with that reason and waits for nothing."""
+    built = models(tmp_path, first="select 1 as id", second="select id from core.first")
+    submit = ThreadPoolExecutor.submit
+
+    def refused(pool: ThreadPoolExecutor, build: Callable[[str], None], name: str) -> Future[None]:
+        if name == "core.second":
+            raise RuntimeError("can't start new thread")
+        return submit(pool, build, name)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", refused)
+    found: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            list(_built_side_by_side(run, built))
+        except RuntimeError as error:
+            found.append(error)
+
+    # A step that waits for ever must not hold up the tests.
+    waiting = Thread(target=wait, daemon=True)
+    waiting.start()
+    waiting.join(timeout=10)
+    assert [str(error) for error in found] == ["can't start new thread"]

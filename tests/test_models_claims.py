@@ -104,7 +104,7 @@ def test_the_rule_that_makes_verdicts(bench: Bench) -> None:
         (19, "liquidity", "clock", 3, 1, 0.6, True, "universal", 0.5),
         (19, "risk_appetite", "clock", 7, 7, 0.6, True, "universal", 0.03),
         (19, "risk_appetite", "article", 8, 8, 0.6, True, "universal", 0.03),
-        (18, "exceptions", "clock", 3, 2, 0.5, False, "fact", None),
+        (18, "exceptions", "clock", 9, 5, 0.5, False, "tendency", 1.0),
     ]
     _given(
         bench,
@@ -149,7 +149,7 @@ def test_the_rule_that_makes_verdicts(bench: Bench) -> None:
         (23, "above_large_caps", "clock"): ("contradicted", "against what the claim says"),
         (23, "below_bitcoin", "clock"): ("insufficient_evidence", "no p-value"),
         (18, "trend", "clock"): ("contradicted", "against what the claim says"),
-        (18, "exceptions", "clock"): ("supported", "it was so"),
+        (18, "exceptions", "clock"): ("insufficient_evidence", "not to be told from chance"),
         (6, "altseasons", "clock"): ("insufficient_evidence", "one counterexample"),
         (19, "liquidity", "clock"): ("contradicted", "2 counterexamples"),
         (19, "risk_appetite", "clock"): ("insufficient_evidence", "7 of the 8 cases that are needed"),

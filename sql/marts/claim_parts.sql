@@ -122,7 +122,7 @@ measured as (
             else printf('more than %.0f %%', 100 * chance)
         end as expected,
         n,
-        if(kind = 'fact', null, p_value) as p_value,
+        p_value,
         $claim_p_value as p_limit,
         agreeing > chance * n as agrees,
         n - agreeing as counterexamples,
