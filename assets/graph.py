@@ -420,6 +420,10 @@ def _models_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, run: dg.ResourceParam[Run]
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         selected = {model.full_name for model in assets if key(model.full_name) in context.selected_asset_keys}
+        if missing := _missing(run, selected, by_name):
+            raise dg.Failure(
+                f"{', '.join(missing)}: not there yet; materialise it before, or together with, what reads it"
+            )
         for results, broken in _built_side_by_side(run, _with_steps(selected, by_name)):
             yield from results
             if broken:
@@ -427,6 +431,17 @@ def _models_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
                 raise dg.Failure(broken)
 
     return build
+
+
+def _missing(run: Run, selected: Set[str], models: Mapping[str, Model]) -> list[str]:
+    """The tables that the selected assets read, are not selected themselves, and were never built."""
+    there = {
+        f"{schema}.{table}"
+        for schema, table in run.connection.execute(
+            "select schema_name, table_name from duckdb_tables() where database_name = current_database()"
+        ).fetchall()
+    }
+    return sorted({read for name in selected for read in _assets_read(models[name], models)} - selected - there)
 
 
 def _built_side_by_side(run: Run, models: Sequence[Model]) -> Iterator[_Built]:

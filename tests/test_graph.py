@@ -119,6 +119,21 @@ def test_steps_in_between_are_built_with_what_reads_them_and_reported_by_nobody(
     assert run.connection.execute("from core.last order by id").fetchall() == [(1,), (2,)]
 
 
+def test_what_is_selected_without_what_it_reads_says_what_to_build_first(run: Run, tmp_path: Path) -> None:
+    built = models(
+        tmp_path,
+        first="select 1 as id",
+        middle_step="select id from core.first",
+        last="select id from intermediate.middle_step",
+    )
+    result = build(run, built, ["last"])
+    assert (result.success, reported(result)) == (False, [])
+    (event,) = [event for event in result.all_events if event.is_step_failure]
+    assert "core.first: not there yet; materialise it before" in str(event.step_failure_data.error)
+    assert reported(build(run, built, ["first"])) == ["first"]
+    assert reported(build(run, built, ["last"])) == ["last"]
+
+
 def test_a_broken_step_in_between_stops_what_reads_it(run: Run, tmp_path: Path) -> None:
     built = models(tmp_path, bad_step="select unnest([7, 7]) as id", after="select id from intermediate.bad_step")
     result = build(run, built)
