@@ -1,7 +1,8 @@
 """Everything that exists, as Dagster assets: thin wrappers that call the modules and report what they did.
 
-Here: keys, groups, descriptions, metadata and checks. What a step does is in the module that it calls; a SQL model
-becomes an asset because its file is there. Nothing here decides when anything runs.
+Here: keys, groups, descriptions, metadata, checks, and in which order models are built. What a step does is in the
+module that it calls; a published SQL model becomes an asset because its file is there. Nothing here decides when
+anything runs.
 """
 
 from collections import Counter

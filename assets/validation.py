@@ -2,8 +2,8 @@
 
 Here: the only use of the library. The screen in `ingest` has already refused guilty rows with SQL made from the same
 rules; this is the independent gate behind it, whose verdicts become the checks that people see. The library takes
-seconds to import, so it lives in a process of its own, which begins to import when a run begins: this file is that
-process's program too.
+seconds to import, so it lives in a process of its own, which begins to import when a run that will store something
+begins: this file is that process's program too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the shift test would have said at past instants, with the windows that were complete by then.
 
-Here: the primary family as it stood when a forecast was due. The test itself is that of `shifts`; what its p-values
-cost and what becomes of them is said in SQL.
+Here: the primary family as it stood when a forecast was due. The test itself is that of `shifts`, the price of its
+p-values that of `discoveries`; what becomes of them is said in SQL.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from assets.parameters import Parameters
+from assets.statistics.discoveries import benjamini_yekutieli
 from assets.statistics.shifts import guard_of, shift_test
 
 Numbers = NDArray[np.float64]
@@ -43,8 +44,9 @@ def past_tests(
 
     `bases` are intermediate.forecast_bases, `windows` intermediate.forward_windows, `pattern_windows` those of them
     that open after events, `family` the primary family. Of each only what was known at the instant counts. The answer
-    has a row per trigger_at and question of the family that has an event by then: p_value, and in logarithms the mean
-    response above that of all windows (excess_log) with the lowest and highest of it when one episode is left out.
+    has a row per trigger_at and question of the family that has an event by then: p_value, its q_value in the family as
+    it was then, and in logarithms the mean response above that of all windows (excess_log) with the lowest and highest
+    of it when one episode is left out.
     """
     instants = (
         bases.filter(f"is_primary and n_episodes >= {parameters['minimum_episodes'].value}")
@@ -65,7 +67,8 @@ def past_tests(
         "highest_log": "float64",
     }
     # Empty columns, too, must have a type.
-    return pd.DataFrame(frames, columns=list(columns)).astype(columns)
+    frame = pd.DataFrame(frames, columns=list(columns)).astype(columns)
+    return frame.assign(q_value=frame.groupby("trigger_at")["p_value"].transform(benjamini_yekutieli))
 
 
 def _tested(

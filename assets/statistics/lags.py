@@ -30,6 +30,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from assets.parameters import Parameter
+from assets.statistics.discoveries import benjamini_yekutieli
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -233,8 +234,9 @@ def best_leads(
 ) -> pd.DataFrame:
     """The best lag of each direction of every pair and aggregation, the leading series as signal_id.
 
-    Columns: signal_id, target_id, aggregation, best_lag, correlation, n, n_eff, p_value, share_by_chance. A pair
-    without any correlation has no row. The relations are those of `lead_lags`.
+    Columns: signal_id, target_id, aggregation, best_lag, correlation, n, n_eff, p_value, share_by_chance, q_value. All
+    rows are one family: every pair, both directions and all aggregations were looked at. A pair without any correlation
+    has no row. The relations are those of `lead_lags`.
     """
     looked_at = int(parameters["lead_reach"].value)
     rows = []
@@ -258,7 +260,8 @@ def best_leads(
                     )
                 )
     columns = ["signal_id", "target_id", "aggregation", "best_lag", "correlation", "n", "n_eff", "p_value"]
-    return _typed(pd.DataFrame(rows, columns=[*columns, "share_by_chance"]))
+    frame = _typed(pd.DataFrame(rows, columns=[*columns, "share_by_chance"]))
+    return frame.assign(q_value=benjamini_yekutieli(frame["p_value"]))
 
 
 def _scans(

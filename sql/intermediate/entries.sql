@@ -39,9 +39,7 @@ final as (
     select
         asked.trigger_at, -- The instant.
         asked.target_id, -- The target.
-        prices.session_number as entry_number, -- Position of the entry among the target's sessions.
         prices.session_date as entry_date, -- Session of the target's first close that came after the instant, within five days.
-        prices.price as entry_price, -- Price of that close.
         prices.is_index, -- Whether the response is the difference of two levels rather than a return.
         prices.closes_at as entry_at, -- Instant of that close, UTC.
     from asked

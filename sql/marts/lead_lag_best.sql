@@ -18,42 +18,8 @@ leads as (
         n_eff,
         p_value,
         share_by_chance,
+        q_value,
     from computed
-),
-
--- Benjamini and Yekutieli (2001) over all rows that have a p: every pair, both directions and all aggregations were
--- looked at, and they depend on one another.
-ranked as (
-    select
-        signal_id,
-        target_id,
-        aggregation,
-        p_value,
-        row_number() over (order by p_value, signal_id, target_id, aggregation) as place,
-    from leads
-    where p_value is not null
-),
-
-family as (
-    select
-        count(*) as tests,
-        -- The order settles the last digit of a sum, so that the same input always gives the same number.
-        sum(1 / nullif(place, 0) order by place) as harmonic,
-    from ranked
-),
-
-adjusted as (
-    select
-        ranked.signal_id,
-        ranked.target_id,
-        ranked.aggregation,
-        least(min(ranked.p_value * family.tests * family.harmonic / nullif(ranked.place, 0)) over from_here, 1) as q_value,
-    from ranked
-    cross join family
-    window from_here as (
-        order by ranked.place
-        rows between current row and unbounded following
-    )
 ),
 
 final as (
@@ -66,15 +32,11 @@ final as (
         leads.n, -- Pairs of blocks of which both are known.
         leads.n_eff, -- Independent pairs that would swing as much.
         leads.p_value, -- Chance that the best of as many lags is as good where there is nothing, two-sided, by the spread of far-away displacements; null where there are fewer than 19.
-        adjusted.q_value, -- p_value corrected for all rows of this table (Benjamini and Yekutieli).
+        leads.q_value, -- p_value corrected for all rows of this table (Benjamini and Yekutieli).
         leads.share_by_chance, -- Share of all runs of as many far-away displacements whose best is as good, by counting; cannot tell small shares in a short history.
         clock.as_of, -- The day as of which the row is true.
     from leads
     cross join clock
-    left join adjusted
-        on adjusted.signal_id = leads.signal_id
-        and adjusted.target_id = leads.target_id
-        and adjusted.aggregation = leads.aggregation
 )
 
 select * from final
