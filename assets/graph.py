@@ -1,48 +1,40 @@
-"""Everything that exists, as Dagster assets: thin wrappers that call the modules and report what they did.
+"""Everything that exists, as Dagster assets: what each is called, what it stands on, and what Dagster is told of it.
 
-Here: keys, groups, descriptions, metadata, checks, and in which order models are built. What a step does is in the
-module that it calls; a published SQL model becomes an asset because its file is there. Nothing here decides when
-anything runs.
+Here: keys, groups, descriptions, metadata and checks. What a step does and reports is in `steps`; a published SQL model
+becomes an asset because its file is there. Nothing here decides when anything runs.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence, Set
 from datetime import timedelta
-from graphlib import TopologicalSorter
-from queue import SimpleQueue
-from threading import Lock
-from time import perf_counter
-from typing import NamedTuple
 
 import dagster as dg
 
-from assets import ledger
 from assets.contracts import CLAIMS_TABLES, RAW_TABLE, STORED_TABLES, TABLES_OF_CLASS, UNIVERSE_TABLES, Column, Table
-from assets.forecasts import freeze
-from assets.ingest import ContractBroken, Ingested, already_stored, ingest
 from assets.ledger import Check
-from assets.models import Model, check_model, read_models, run_model
-from assets.publish import PUBLISHED_SCHEMAS, publish
-from assets.reference import write_clock, write_releases, write_sessions, write_universe
-from assets.run import Run, log
-from assets.sources.base import ASSET_CLASSES, AssetClass, SourceError
+from assets.models import Model, read_models
+from assets.sources.base import ASSET_CLASSES, AssetClass
+from assets.steps import (
+    CLOCK_TABLES,
+    CONTRACT,
+    DATA_CHECKS,
+    PUBLISHED,
+    SOUND,
+    UNIVERSE,
+    Made,
+    Report,
+    Rules,
+    StepFailed,
+    Work,
+    assets_read,
+    is_asset,
+)
 
 OWNERS = ["team:research"]
-# The names of the two checks that gather the rules of a table.
-CONTRACT = "contract"
-SOUND = "is_sound"
+Told = dg.MaterializeResult | dg.AssetCheckResult
 _STORED = {table.full_name: table for table in STORED_TABLES}
-# Models that are built at a time: more share two cores no better and take more memory.
-BUILDERS = 2
-# How many guilty rows or failed symbols a check's metadata names; the rest is in meta.quarantine and meta.deliveries.
-NAMED = 10
 
 # Tables that one asset stands for: the universe and claims files as a whole are easier to look at than its parts.
-UNIVERSE = "reference.universe"
 _UNIVERSE_TABLES = tuple(table.name for table in (*UNIVERSE_TABLES, *CLAIMS_TABLES))
-_CLOCK_TABLES = ("reference.clock", "reference.releases")
 # By when a class should have been asked for again, on the wall clock: some hours after its schedule. Whether what came
 # is as new as it should be is another question, which meta.freshness answers.
 _FRESHNESS = {
@@ -78,39 +70,49 @@ def _stored_spec(table: Table, group: str, kinds: set[str], deps: Sequence[str] 
     )
 
 
-def _rows(run: Run, full_name: str) -> int:
-    return int(run.connection.execute(f"select count(*) from {full_name}").fetchall()[0][0])
+def _told(work: Work, step: str, selected: Set[str] | None = None) -> Iterator[Told]:
+    """What a step reports, in Dagster's words. Raises dagster.Failure when it failed."""
+    try:
+        for report in work.reports(step, selected):
+            yield _in_dagsters_words(report)
+    except StepFailed as error:
+        raise dg.Failure(str(error)) from error
 
 
-def _source(run: Run) -> str:
-    return run.source.name + (" (synthetic)" if run.source.is_synthetic else "")
+def _in_dagsters_words(report: Report) -> Told:
+    if isinstance(report, Made):
+        return _materialized(report)
+    return _together(report) if isinstance(report, Rules) else _result(report)
 
 
-def _materialized(run: Run, full_name: str, **metadata: int) -> dg.MaterializeResult:
-    return dg.MaterializeResult(
-        asset_key=key(full_name),
-        metadata={"dagster/row_count": _rows(run, full_name), "source": _source(run), **metadata},
-    )
+def _materialized(made: Made) -> dg.MaterializeResult:
+    metadata: dict[str, dg.MetadataValue | dg.TableSchema | int | float | str] = {
+        name: dg.MetadataValue.path(str(fact)) if name == "path" else fact for name, fact in made.facts.items()
+    }
+    if made.rows is not None:
+        metadata["dagster/row_count"] = made.rows
+    if made.columns:
+        metadata["dagster/column_schema"] = _schema(made.columns)
+    return dg.MaterializeResult(asset_key=key(made.table_name), metadata=metadata)
 
 
-def _together(name: str, full_name: str, checks: Sequence[Check]) -> dg.AssetCheckResult:
-    """Several blocking verdicts on one table as one check, with a line for each: the UI stays readable and fast."""
+def _together(rules: Rules) -> dg.AssetCheckResult:
+    """A blocking check with a line for each rule."""
     lines = "\n".join(
         f"| {c.name} | {'holds' if c.passed else '**broken**'} | {c.rows_checked:,} | {c.rows_failed:,} |"
-        for c in checks
+        for c in rules.checks
     )
-    broken = [check.detail or check.name for check in checks if not check.passed]
     return dg.AssetCheckResult(
-        check_name=name,
-        asset_key=key(full_name),
-        passed=not broken,
+        check_name=rules.name,
+        asset_key=key(rules.table_name),
+        passed=rules.broken is None,
         severity=dg.AssetCheckSeverity.ERROR,
-        description="; ".join(broken) or None,
+        description=rules.broken,
         metadata={
             "rules": dg.MetadataValue.md(
                 f"| rule | verdict | rows checked | rows failed |\n|---|---|---:|---:|\n{lines}"
             ),
-            "rows_failed": sum(check.rows_failed for check in checks),
+            "rows_failed": sum(check.rows_failed for check in rules.checks),
         },
     )
 
@@ -138,36 +140,27 @@ def _result(check: Check) -> dg.AssetCheckResult:
     + ", ".join(_UNIVERSE_TABLES)
     + " and meta.parameters.",
 )
-def universe(run: dg.ResourceParam[Run]) -> dg.MaterializeResult:
-    """Write the universe, claims and parameter files into tables."""
-    log.info("universe")
-    rows = write_universe(run)
-    return dg.MaterializeResult(metadata={"dagster/row_count": sum(rows.values()), "source": _source(run), **rows})
+def universe(run: dg.ResourceParam[Work]) -> Iterator[Told]:
+    """The universe, claims and parameter files."""
+    yield from _told(run, "universe")
 
 
 @dg.multi_asset(name="sessions", specs=[_stored_spec(_STORED["reference.sessions"], "reference", {"python", "duckdb"})])
-def sessions(run: dg.ResourceParam[Run]) -> dg.MaterializeResult:
+def sessions(run: dg.ResourceParam[Work]) -> Iterator[Told]:
     """The exchange's and the crypto market's calendar."""
-    log.info("calendars")
-    write_sessions(run)
-    return _materialized(run, "reference.sessions")
+    yield from _told(run, "sessions")
 
 
 @dg.multi_asset(
     name="clock",
     specs=[
         _stored_spec(_STORED[name], "clock", {"python", "duckdb"}, deps=[t.full_name for t in RAW_TABLE.values()])
-        for name in _CLOCK_TABLES
+        for name in CLOCK_TABLES
     ],
 )
-def clock(run: dg.ResourceParam[Run]) -> Iterator[dg.MaterializeResult]:
+def clock(run: dg.ResourceParam[Work]) -> Iterator[Told]:
     """The instant as of which everything derived is true, and when each macro value became public."""
-    as_of = write_clock(run)
-    ledger.note_as_of(run)
-    log.info("as of %s", as_of)
-    write_releases(run)
-    for name in _CLOCK_TABLES:
-        yield _materialized(run, name)
+    yield from _told(run, "clock")
 
 
 # --- ingest -------------------------------------------------------------------------------------------------------
@@ -219,90 +212,6 @@ def _check_specs(asset_class: AssetClass) -> list[dg.AssetCheckSpec]:
     ]
 
 
-def _contract_checks(result: Ingested) -> list[Check]:
-    return [
-        Check(
-            outcome.rule_name,
-            outcome.table_name,
-            outcome.rows_failed == 0,
-            "ERROR",
-            outcome.rows_checked,
-            outcome.rows_failed,
-            outcome.reason if outcome.rows_failed else None,
-        )
-        for outcome in result.outcomes
-    ]
-
-
-def _ingest_checks(run: Run, result: Ingested) -> list[Check]:
-    """What the delivery as a whole must satisfy."""
-    first = RAW_TABLE[TABLES_OF_CLASS[result.asset_class][0]]
-    checks: list[Check] = []
-    delivered = sum(result.rows_delivered.values())
-    refused = Counter(id_ for _, id_, _, _ in result.refusals)
-    firsts = {id_: f"{id_} {day or ''}: {reason}" for _, id_, day, reason in reversed(result.refusals)}
-    named = "; ".join(
-        firsts[id_] + (f" (and {rows - 1} more rows)" if rows > 1 else "") for id_, rows in refused.most_common(NAMED)
-    )
-    more = f"; and rows of {len(refused) - NAMED} more" if len(refused) > NAMED else ""
-    checks.append(
-        Check(
-            "nothing_quarantined",
-            first.full_name,
-            not result.refusals,
-            "WARN",
-            delivered,
-            len(result.refusals),
-            f"{named}{more}" or None,
-        )
-    )
-    failures = [f"{id_}: {why}" for id_, why in result.failures.items()]
-    checks.append(
-        Check(
-            "every_symbol_delivered",
-            first.full_name,
-            not failures,
-            "WARN",
-            len(result.rows_delivered),
-            len(failures),
-            "; ".join(failures[:NAMED]) or None,
-        )
-    )
-    vanished = [f"{id_} {day}" for id_, day in result.vanished]
-    checks.append(
-        Check(
-            "nothing_vanished",
-            first.full_name,
-            not vanished,
-            "WARN",
-            delivered,
-            len(vanished),
-            ", ".join(vanished[:NAMED]) or None,
-        )
-    )
-    # A class that never was there (a folder with prices only) is not lost; one that fails or was there before is.
-    is_lost = not result.usable and (bool(result.rows_delivered) or _rows(run, first.full_name) > 0)
-    checks.append(
-        Check(
-            "class_delivered",
-            first.full_name,
-            not is_lost,
-            "ERROR",
-            len(result.rows_delivered),
-            int(is_lost),
-            f"the source delivered nothing usable of the class {result.asset_class}" if is_lost else None,
-        )
-    )
-    usable = set(result.usable)
-    required = [i.id for i in run.universe.instruments if i.is_required and i.asset_class == result.asset_class]
-    missing = [id_ for id_ in required if id_ not in usable]
-    reasons = "; ".join(f"{id_}: {result.failures.get(id_, 'not delivered')}" for id_ in missing)
-    checks.append(
-        Check("required_delivered", first.full_name, not missing, "ERROR", len(required), len(missing), reasons or None)
-    )
-    return checks
-
-
 def _ingest_asset(asset_class: AssetClass) -> dg.AssetsDefinition:
     tables = TABLES_OF_CLASS[asset_class]
 
@@ -317,29 +226,8 @@ def _ingest_asset(asset_class: AssetClass) -> dg.AssetsDefinition:
         check_specs=_check_specs(asset_class),
         description=f"Fetch the class {asset_class}, refuse bad rows with their reason, store what changed.",
     )
-    def ingest_class(run: dg.ResourceParam[Run]) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        log.info("%s: fetching", asset_class)
-        try:
-            result = ingest(run, asset_class) if run.may_fetch else already_stored(run, asset_class)
-        except SourceError as error:
-            raise dg.Failure(str(error)) from error
-        except ContractBroken as error:
-            raise dg.Failure(f"after quarantine the contract is still broken: {error}") from error
-        ledger.note_rows(run, sum(result.rows_new.values()), sum(result.rows_restated.values()))
-        rules, checks = _contract_checks(result), _ingest_checks(run, result)
-        ledger.note_checks(run, [*rules, *checks])
-        for name in tables:
-            full_name = RAW_TABLE[name].full_name
-            yield _materialized(
-                run,
-                full_name,
-                rows_new=result.rows_new[full_name],
-                rows_restated=result.rows_restated[full_name],
-            )
-            if RAW_TABLE[name].rules:
-                yield _together(CONTRACT, full_name, [rule for rule in rules if rule.table_name == full_name])
-        for check in checks:
-            yield _result(check)
+    def ingest_class(run: dg.ResourceParam[Work]) -> Iterator[Told]:
+        yield from _told(run, asset_class)
 
     return ingest_class
 
@@ -371,211 +259,34 @@ def _model_check_spec(model: Model) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(SOUND, asset=key(model.full_name), blocking=True, description=f"{sound}.")
 
 
-def _is_asset(model: Model) -> bool:
-    """What is published is an asset. A step in between is made on the way: dozens of them would hide the rest."""
-    return model.form == "table" and model.schema in PUBLISHED_SCHEMAS
-
-
-def _assets_read(model: Model, models: Mapping[str, Model]) -> set[str]:
-    """The tables of other assets that a model is made of, with those behind the steps in between."""
-    read: set[str] = set()
-    for name in model.upstream:
-        upstream = models.get(name)
-        read |= {name} if upstream is None or _is_asset(upstream) else _assets_read(upstream, models)
-    return read
-
-
-def _with_steps(selected: Set[str], models: dict[str, Model]) -> list[Model]:
-    """The selected assets, the steps on the way to them, and the macros that ask nothing else."""
-    wanted = {
-        name
-        for name, model in models.items()
-        if name in selected or (model.form == "macro" and _assets_read(model, models) <= selected)
-    }
-    for name, model in reversed(models.items()):
-        if name in wanted:
-            wanted |= {up for up in model.upstream if up in models and not _is_asset(models[up])}
-    return [model for name, model in models.items() if name in wanted]
-
-
-class _Built(NamedTuple):
-    """What became of a model: what to report, and what is broken."""
-
-    results: list[dg.MaterializeResult | dg.AssetCheckResult]
-    broken: str | None
-
-
 def _models_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
     """Every published table is an asset, and all are one step: Dagster takes a tenth of a second for each step."""
     by_name = {model.full_name: model for model in models}
-    assets = [model for model in models if _is_asset(model)]
+    assets = [model for model in models if is_asset(model)]
 
     @dg.multi_asset(
         name="models",
-        specs=[_model_spec(model, _assets_read(model, by_name)) for model in assets],
-        check_specs=[*map(_model_check_spec, assets), *_data_check_specs()],
+        specs=[_model_spec(model, assets_read(model, by_name)) for model in assets],
+        check_specs=[*map(_model_check_spec, assets), *_data_check_specs(assets)],
         can_subset=True,
         description="Build the tables that the files below sql/ define, each after those that it reads.",
     )
-    def build(
-        context: dg.AssetExecutionContext, run: dg.ResourceParam[Run]
-    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        selected = {model.full_name for model in assets if key(model.full_name) in context.selected_asset_keys}
-        if missing := _missing(run, selected, by_name):
-            raise dg.Failure(
-                f"{', '.join(missing)}: not there yet; materialise it before, or together with, what reads it"
-            )
-        for results, broken in _built_side_by_side(run, _with_steps(selected, by_name)):
-            yield from results
-            if broken:
-                # Those that read the table are built in the same step: a blocking check alone stops none.
-                raise dg.Failure(broken)
+    def build(context: dg.AssetExecutionContext, run: dg.ResourceParam[Work]) -> Iterator[Told]:
+        # A table that is broken fails the step: those that read it are built in the same one, and a blocking check
+        # alone would stop none of them.
+        yield from _told(
+            run, "models", {model.full_name for model in assets if key(model.full_name) in context.selected_asset_keys}
+        )
 
     return build
 
 
-def _missing(run: Run, selected: Set[str], models: Mapping[str, Model]) -> list[str]:
-    """The tables that the selected assets read, are not selected themselves, and were never built."""
-    there = {
-        f"{schema}.{table}"
-        for schema, table in run.connection.execute(
-            "select schema_name, table_name from duckdb_tables() where database_name = current_database()"
-        ).fetchall()
-    }
-    return sorted({read for name in selected for read in _assets_read(models[name], models)} - selected - there)
-
-
-def _built_side_by_side(run: Run, models: Sequence[Model]) -> Iterator[_Built]:
-    """Build models two at a time, each after those that it reads, and tell of each when it is done.
-
-    Much of a small query is planned on one core, and so is what Dagster takes down meanwhile in this thread. What
-    reads a broken table is not built.
-    """
-    by_name = {model.full_name: model for model in models}
-    order = TopologicalSorter({name: by_name.keys() & set(model.upstream) for name, model in by_name.items()})
-    order.prepare()
-    told: SimpleQueue[_Built | BaseException] = SimpleQueue()
-    in_turn = Lock()
-
-    def build(name: str) -> None:
-        # Whatever is raised, also by starting the next one, is raised where it is waited for; when the run has given
-        # up and nothing can be started any more, nobody waits.
-        try:
-            with run.connection.cursor() as connection:
-                built = _built(replace(run, connection=connection), by_name[name])
-            told.put(built)
-            if not built.broken:
-                with in_turn:
-                    order.done(name)
-                    start_ready()
-        except BaseException as error:
-            told.put(error)
-
-    def start_ready() -> None:
-        for ready in order.get_ready():
-            builders.submit(build, ready)
-
-    builders = ThreadPoolExecutor(max_workers=BUILDERS)
-    try:
-        with in_turn:
-            start_ready()
-        for _ in models:
-            built = told.get()
-            if isinstance(built, BaseException):
-                raise built
-            yield built
-    finally:
-        builders.shutdown(cancel_futures=True)
-
-
-def _built(run: Run, model: Model) -> _Built:
-    """Build and check one model."""
-    started = perf_counter()
-    rows, columns = run_model(run.connection, model, run.parameters)
-    if model.form != "table":
-        return _Built([], None)
-    log.info("%s", model.full_name)
-    verdicts = [
-        Check(
-            check.name,
-            model.full_name,
-            check.rows_failed == 0,
-            "ERROR",
-            check.rows_checked,
-            check.rows_failed,
-            None if check.rows_failed == 0 else f"{check.rows_failed} rows: not so that {check.description}",
-        )
-        for check in check_model(run.connection, model, columns)
-    ]
-    facts = list(_data_checks(run, model.full_name))
-    ledger.note_checks(run, [*verdicts, *facts])
-    results: list[dg.MaterializeResult | dg.AssetCheckResult] = []
-    if _is_asset(model):
-        results.append(
-            dg.MaterializeResult(
-                asset_key=key(model.full_name),
-                metadata={
-                    "dagster/row_count": rows,
-                    "dagster/column_schema": _schema(columns),
-                    "seconds": round(perf_counter() - started, 3),
-                    "source": _source(run),
-                },
-            )
-        )
-        results.append(_together(SOUND, model.full_name, verdicts))
-    results += [_result(fact) for fact in facts]
-    broken = [verdict.detail for verdict in verdicts if not verdict.passed]
-    return _Built(results, f"{model.full_name}: {'; '.join(map(str, broken))}" if broken else None)
-
-
-# Facts about the data that a person should see and that stop nothing: per table the name of the check, what it asks,
-# rows looked at, and the guilty ones as text.
-_DATA_CHECKS = {
-    "core.pairs": [
-        (
-            "every_pair_has_its_legs",
-            "Of every ratio in the universe file both legs have bars. One without is left out.",
-            "select count(*) from reference.pairs",
-            "select pair_id from reference.pairs except select pair_id from core.pairs order by pair_id",
-        )
-    ],
-    "meta.freshness": [
-        (
-            f"{asset_class}_is_fresh",
-            f"No {what} is older than its calendar expects: a weekend or a holiday makes nothing stale.",
-            f"select count(*) from meta.freshness where asset_class = '{asset_class}'",
-            "select id || ': last value of ' || last_session || ', expected ' || expected_session from meta.freshness "
-            f"where status = 'stale' and asset_class = '{asset_class}' order by last_session, id",
-        )
-        for asset_class, what in (("equity", "index or fund"), ("crypto", "coin"), ("macro", "series"))
-    ],
-    "meta.gaps": [
-        (
-            "no_recent_gap",
-            "No session of the last year is missing between two others. Gaps are asked for again, and stay gaps until "
-            "a source fills them.",
-            "select count(*) from core.bars",
-            "select instrument_id || ' ' || session_date from meta.gaps cross join reference.clock "
-            "where session_date > as_of - 366 order by session_date desc, instrument_id",
-        )
-    ],
-}
-
-
-def _data_check_specs() -> list[dg.AssetCheckSpec]:
+def _data_check_specs(models: Sequence[Model]) -> list[dg.AssetCheckSpec]:
     return [
         dg.AssetCheckSpec(name, asset=key(table), description=description)
-        for table, checks in _DATA_CHECKS.items()
-        for name, description, _, _ in checks
+        for table in (model.full_name for model in models)
+        for name, description, _, _ in DATA_CHECKS.get(table, ())
     ]
-
-
-def _data_checks(run: Run, table: str) -> Iterator[Check]:
-    for name, _, counted, guilty in _DATA_CHECKS.get(table, ()):
-        rows = run.connection.execute(counted).fetchall()[0][0]
-        named = [text for (text,) in run.connection.execute(guilty).fetchall()]
-        more = f"; and {len(named) - NAMED} more" if len(named) > NAMED else ""
-        yield Check(name, table, not named, "WARN", rows, len(named), "; ".join(named[:NAMED]) + more or None)
 
 
 # --- publish ------------------------------------------------------------------------------------------------------
@@ -583,47 +294,22 @@ def _data_checks(run: Run, table: str) -> Iterator[Check]:
 
 def _publish_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
     @dg.asset(
-        key=dg.AssetKey(["publish", "cascade_duckdb"]),
-        deps=[key(model.full_name) for model in models if _is_asset(model)],
+        key=key(PUBLISHED),
+        deps=[key(model.full_name) for model in models if is_asset(model)],
         group_name="publish",
         kinds={"duckdb"},
         owners=OWNERS,
         check_specs=[
             dg.AssetCheckSpec(
                 "everything_is_fresh",
-                asset=dg.AssetKey(["publish", "cascade_duckdb"]),
+                asset=key(PUBLISHED),
                 description="No instrument or series failed to arrive or is older than its calendar expects.",
             )
         ],
     )
-    def cascade_duckdb(run: dg.ResourceParam[Run]) -> dg.MaterializeResult:
+    def cascade_duckdb(run: dg.ResourceParam[Work]) -> Iterator[Told]:
         """The one file that readers query, swapped in at once."""
-        log.info("publishing")
-        troubles = ledger.troubles(run)
-        verdict = Check(
-            "everything_is_fresh",
-            "publish.cascade_duckdb",
-            not troubles,
-            "WARN",
-            _rows(run, "meta.freshness"),
-            len(troubles),
-            "; ".join(troubles[:NAMED]) or None,
-        )
-        ledger.note_checks(run, [verdict])
-        # Every table is built and sound by now: what is about to be said in public is what is frozen.
-        frozen = freeze(run)
-        published = publish(run, "published_with_failures" if troubles else "published")
-        return dg.MaterializeResult(
-            metadata={
-                "path": dg.MetadataValue.path(str(published.path)),
-                "tables": published.tables,
-                "rows": published.rows,
-                "megabytes": round(published.size / 1e6, 1),
-                "forecasts_frozen": frozen,
-                "source": _source(run),
-            },
-            check_results=[_result(verdict)],
-        )
+        yield from _told(run, "publish")
 
     return cascade_duckdb
 

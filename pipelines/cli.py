@@ -1,8 +1,8 @@
 """The command line: run, status, claims, query, ui.
 
-Here: arguments, exit codes and what is printed. A run goes through the same Dagster definitions as the UI; reading
-goes through the published file, never the warehouse. Exit codes: 0 published, 3 published with failed or stale
-symbols, 1 not published, 2 wrong usage.
+Here: arguments, exit codes and what is printed. A run does the same steps as one from the UI and is told to Dagster
+beside it; reading goes through the published file, never the warehouse. Exit codes: 0 published, 3 published with
+failed or stale symbols, 1 not published, 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -11,29 +11,20 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 from uuid import uuid4
 
 import click
 
-from assets import validation
 from assets.parameters import ParametersError
 from assets.sources.base import SourceError
 from assets.universe import UniverseError
-from assets.warehouse import Home, WarehouseError, locked, unwritable
+from assets.warehouse import Home, WarehouseError, unwritable
 from pipelines.console import Console, Progress
-from pipelines.settings import ROOT, SOURCES, SettingsError, build_source, home_folder, parse_as_of
-
-if TYPE_CHECKING:
-    from dagster import DagsterInstance, ExecuteInProcessResult, SerializableErrorInfo
-
-# Creating the databases of a new history takes about a second.
-HISTORY_SECONDS = 60.0
+from pipelines.settings import ROOT, SOURCES, Plan, Settings, SettingsError, home_folder, parse_as_of, planned
 
 PUBLISHED, NOT_PUBLISHED, WRONG_USAGE, PUBLISHED_WITH_FAILURES = 0, 1, 2, 3
 
@@ -77,32 +68,20 @@ def run(source: str, path: str, home: str, as_of: str, full: bool, symbols: tupl
 
     Exit code: 0 published, 3 published but some symbols failed or are stale, 1 not published, 2 wrong usage.
     """
-    where = Home(home_folder(source, home))
     console = Console()
     try:
-        day = parse_as_of(as_of)
-        build_source(source, path, where, _universe())
+        plan = planned(Settings(source, path, home, as_of, full, symbols, accept))
     except (SettingsError, SourceError) as error:
         _fail(str(error), WRONG_USAGE)
     except (UniverseError, ParametersError) as error:
         _fail(str(error), NOT_PUBLISHED)
+    where, day = plan.home, plan.as_of
     if accept and not symbols:
         _fail("--accept needs --symbol: only what you name is taken on your word", WRONG_USAGE)
     if as_of and source == "live" and not where.warehouse.exists():
         _fail("nothing live is stored yet to look back on; run once without --as-of", NOT_PUBLISHED)
-    if not as_of:
-        validation.warm_up()
-    settings = {
-        "source": source,
-        "path": path,
-        "home": str(where.folder),
-        "as_of": as_of,
-        "full": full,
-        "symbols": list(symbols),
-        "accept": accept,
-    }
     run_id = str(uuid4())
-    if failure := _run(where, console, run_id, settings):
+    if failure := _run(plan, console, run_id):
         if not _is_published(where.published(day), run_id):
             _fail(f"not published: {failure}", NOT_PUBLISHED)
         click.echo(f"cascade: published, but what came after it failed: {failure}", err=True)
@@ -199,13 +178,17 @@ def query(sql: str, source: str, home: str, as_of: str, as_json: bool, as_csv: b
 @click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
 def ui(source: str, path: str, home: str, port: int) -> None:
     """Open the Dagster UI, with the daemon that runs schedules, on 127.0.0.1."""
+    from pipelines.history import history
+    from pipelines.telling import dagster_home, start_recorder
+
     where = Home(home_folder(source, home))
     try:
-        folder = _dagster_home(where)
-        with _history(where):
+        folder = dagster_home(where)
+        with history(where):
             pass
     except WarehouseError as error:
         _fail(str(error), NOT_PUBLISHED)
+    start_recorder(where)
     environment = {
         **os.environ,
         "DAGSTER_HOME": str(folder),
@@ -221,50 +204,25 @@ def ui(source: str, path: str, home: str, port: int) -> None:
         sys.exit(0)
 
 
-def _run(where: Home, console: Console, run_id: str, settings: dict[str, object]) -> str | None:
+def _run(plan: Plan, console: Console, run_id: str) -> str | None:
     """Run everything. Returns why it failed, in one line, or None."""
-    try:
-        with Progress(console), _without_asides(), _history(where) as instance:
-            result = _execute(instance, run_id, settings)
-            return None if result.success else _reason(result, where)
-    except WarehouseError as error:
-        return str(error)
+    import duckdb
 
-
-@contextmanager
-def _history(where: Home) -> Iterator[DagsterInstance]:
-    """Dagster's own history, with the runs in it that were killed marked as failed.
-
-    Raises WarehouseError when it cannot be written. That comes from no step, so no step's result would tell of it.
-    """
-    import sqlite3
-
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from pipelines.resources import close_dead_runs
+    from assets.steps import Doing, StepFailed, everything
+    from pipelines.telling import Noting, dagster_home, in_a_line, start_recorder, told
+    from pipelines.work import opened
 
     try:
-        with _instance(where) as instance:
-            close_dead_runs(instance)
-            yield instance
-    except (OSError, sqlite3.Error, SQLAlchemyError) as error:
-        raise WarehouseError(_for_a_person(f"{type(error).__name__}: {error}", where)) from error
-
-
-@contextmanager
-def _without_asides() -> Iterator[None]:
-    """Keep off the terminal what Dagster writes to standard error about failures that it raises as well."""
-    sys.stderr.flush()
-    descriptor = sys.stderr.fileno()
-    kept = os.dup(descriptor)
-    try:
-        with Path(os.devnull).open("w") as nothing:
-            os.dup2(nothing.fileno(), descriptor)
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, descriptor)
-        os.close(kept)
+        with Progress(console), told(dagster_home(plan.home), run_id, plan.settings) as lines:
+            start_recorder(plan.home)
+            with opened(plan, run_id) as run:
+                for _ in everything(Noting(Doing(run), lines)):
+                    pass
+    except StepFailed as error:
+        return unwritable(plan.home.folder, str(error)) or str(error)
+    except (WarehouseError, OSError, duckdb.Error) as error:
+        return unwritable(plan.home.folder, in_a_line(error)) or in_a_line(error)
+    return None
 
 
 def _is_published(path: Path, run_id: str) -> bool:
@@ -276,94 +234,6 @@ def _is_published(path: Path, run_id: str) -> bool:
             return bool(reader.execute("select 1 from meta.runs where run_id = ?", [run_id]).fetchall())
     except duckdb.Error:
         return False
-
-
-def _execute(instance: DagsterInstance, run_id: str, settings: dict[str, object]) -> ExecuteInProcessResult:
-    from pipelines.definitions import defs
-    from pipelines.resources import PROCESS_TAG
-
-    return defs.resolve_job_def("everything").execute_in_process(
-        instance=instance,
-        run_id=run_id,
-        tags={PROCESS_TAG: str(os.getpid())},
-        run_config={
-            "resources": {"run": {"config": settings}},
-            # What steps say is shown by Progress; Dagster's own event stream stays in its database.
-            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-        },
-        raise_on_error=False,
-    )
-
-
-def _reason(result: ExecuteInProcessResult, where: Home) -> str:
-    """Why a run did not publish, in one line."""
-    reasons = [
-        f"{check.asset_key.path[-1]}: {check.description or check.check_name}"
-        for check in result.get_asset_check_evaluations()
-        if not check.passed and check.severity.value == "ERROR"
-    ]
-    for event in result.all_events:
-        if event.is_step_failure and not reasons:
-            raised = _raised(event.step_failure_data.error)
-            reasons.append(unwritable(where.folder, raised) or f"{event.step_key}: {raised}")
-        elif event.is_job_failure and not reasons:  # no step was to blame: the run could not even begin
-            reasons.append(_for_a_person(_raised(event.job_failure_data.error), where))
-    return "; ".join(dict.fromkeys(reasons))
-
-
-def _for_a_person(said: str, where: Home) -> str:
-    """The first line of what was raised, with the cure where it is known."""
-    line = said.strip().splitlines()[0]
-    return unwritable(where.folder, line) or line
-
-
-def _raised(error: SerializableErrorInfo | None) -> str:
-    """What was raised within Dagster's wrapping. Errors of the project are written to be read without their name."""
-    while error and error.cause and str(error.cls_name).startswith("Dagster"):
-        error = error.cause
-    if error is None:
-        return "the run failed; see its log in the UI"
-    line = str(error.message).strip().splitlines()[0]
-    name, _, text = line.partition(": ")
-    return text if name.startswith(("assets.", "pipelines.", "dagster.")) else line
-
-
-def _instance(where: Home) -> DagsterInstance:
-    """The instance whose history lies in the home."""
-    from dagster import DagsterInstance
-
-    from pipelines.history import write_history_without_waiting
-
-    write_history_without_waiting()
-    folder = _dagster_home(where)
-    os.environ["DAGSTER_HOME"] = str(folder)
-    # Two runs that begin at once on a new home must not both create the databases of the history.
-    with locked(folder / "history.lock", HISTORY_SECONDS, lambda _: None):
-        return DagsterInstance.get()
-
-
-def _dagster_home(where: Home) -> Path:
-    """The home's own Dagster folder, with the project's instance configuration in it."""
-    folder = where.folder / "dagster"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        link = folder / "dagster.yaml"
-        with locked(folder / "history.lock", HISTORY_SECONDS, lambda _: None):
-            if not link.exists():
-                link.unlink(missing_ok=True)
-                link.symlink_to(ROOT / "dagster.yaml")
-    except OSError as error:
-        said = error.strerror or str(error)
-        raise WarehouseError(
-            unwritable(folder, said) or f"{folder} cannot be written: {said}; choose another --home"
-        ) from error
-    return folder
-
-
-def _universe() -> Any:
-    from assets.universe import load_universe
-
-    return load_universe()
 
 
 def _open(where: Home, source: str, day: date | None) -> Any:

@@ -12,11 +12,18 @@ from pipelines.resources import CascadeRun
 
 write_history_without_waiting()
 
-# One process runs one step after another: the warehouse has one writer, and a process per step costs ten times more.
-defs = dg.Definitions(
-    assets=build_assets(),
-    jobs=JOBS,
-    schedules=SCHEDULES,
-    resources={"run": CascadeRun()},
-    executor=dg.in_process_executor,
-)
+
+def build_definitions(run: CascadeRun | dg.ResourceDefinition) -> dg.Definitions:
+    """All of it, for the run that steps are given."""
+    # One process does one step after another: the warehouse has one writer, and a process per step costs ten times
+    # more.
+    return dg.Definitions(
+        assets=build_assets(),
+        jobs=JOBS,
+        schedules=SCHEDULES,
+        resources={"run": run},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_definitions(CascadeRun())

@@ -1,13 +1,48 @@
-"""Dagster's own history on SQLite: hundreds of small events per run, each of which would wait for the disk.
+"""Dagster's own history of a home, on SQLite: hundreds of small events per run, each of which would wait for the disk.
 
-Here: two settings of that database. What is recorded is Dagster's business.
+Here: opening it, the runs in it that were killed, and two settings of that database. What is recorded is Dagster's
+business.
 """
 
+import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
+import dagster as dg
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from assets.warehouse import Home, WarehouseError, locked, unwritable
+from pipelines.resources import close_dead_runs
+from pipelines.telling import HISTORY_SECONDS, dagster_home, in_a_line
+
+
+@contextmanager
+def history(where: Home) -> Iterator[dg.DagsterInstance]:
+    """Dagster's own history of the home, with the runs in it that were killed marked as failed.
+
+    Raises WarehouseError when it cannot be written.
+    """
+    try:
+        with _instance(where) as instance:
+            close_dead_runs(instance)
+            yield instance
+    except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+        said = in_a_line(error)
+        raise WarehouseError(unwritable(where.folder, said) or said) from error
+
+
+def _instance(where: Home) -> dg.DagsterInstance:
+    """The instance whose history lies in the home."""
+    write_history_without_waiting()
+    folder = dagster_home(where)
+    os.environ["DAGSTER_HOME"] = str(folder)
+    # Two processes that begin at once on a new home must not both create the databases of the history.
+    with locked(folder / "history.lock", HISTORY_SECONDS, lambda _: None):
+        return dg.DagsterInstance.get()
 
 
 def write_history_without_waiting() -> None:

@@ -6,23 +6,66 @@ needed for it, so that commands which only read are quick.
 
 from __future__ import annotations
 
+import os
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 from assets import calendars
+from assets.parameters import Parameter, load_parameters
 from assets.sources.base import Source
-from assets.universe import Universe
+from assets.universe import Universe, load_universe
 from assets.warehouse import Home
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ("demo", "files", "live")
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What a person can choose for a run. What is left empty is taken from the environment, else from the defaults."""
+
+    source: str = ""
+    path: str = ""
+    home: str = ""
+    as_of: str = ""
+    full: bool = False
+    symbols: tuple[str, ...] = ()
+    accept: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the settings come to."""
+
+    settings: Settings
+    home: Home
+    source: Source
+    universe: Universe
+    parameters: Mapping[str, Parameter]
+    as_of: date | None
+
+
 class SettingsError(Exception):
     """The settings do not make a run. The message is one line and names the cure."""
+
+
+def planned(settings: Settings) -> Plan:
+    """What is to be run. Nothing is written and nobody is asked for data.
+
+    Raises SettingsError for a choice that makes no run, SourceError for a source that does not fit, UniverseError and
+    ParametersError for a file of the project that does not.
+    """
+    source_name = settings.source or os.environ.get("CASCADE_SOURCE") or "demo"
+    path = settings.path or os.environ.get("CASCADE_PATH", "")
+    home = Home(home_folder(source_name, settings.home or os.environ.get("CASCADE_HOME", "")))
+    as_of = parse_as_of(settings.as_of)
+    source, universe = _built_source(source_name, path, home, load_universe())
+    return Plan(replace(settings, home=str(home.folder)), home, source, universe, load_parameters(), as_of)
 
 
 def home_folder(source: str, home: str) -> Path:
@@ -43,7 +86,7 @@ def parse_as_of(text: str) -> date | None:
     return day
 
 
-def build_source(name: str, path: str, home: Home, universe: Universe) -> tuple[Source, Universe]:
+def _built_source(name: str, path: str, home: Home, universe: Universe) -> tuple[Source, Universe]:
     """The source, and the universe as it knows it.
 
     Raises SettingsError for an unknown source or a folder that is not given, SourceError for one that does not fit.

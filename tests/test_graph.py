@@ -13,9 +13,10 @@ import duckdb
 import pytest
 from bench import UNIVERSE, NoSource, usual_parameters
 
-from assets.graph import _built_side_by_side, _models_asset
+from assets.graph import _models_asset
 from assets.models import Model, read_models
 from assets.run import Run
+from assets.steps import Doing, _built_side_by_side
 from assets.warehouse import Home, prepare
 
 MODEL = """-- description: A test's own table.
@@ -46,9 +47,7 @@ def models(folder: Path, **queries: str) -> tuple[Model, ...]:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    # The facts about the data belong to tables that these models do not have.
-    monkeypatch.setattr("assets.graph._DATA_CHECKS", {})
+def run() -> Run:
     connection = duckdb.connect()
     prepare(connection)
     return Run(
@@ -67,7 +66,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 def build(run: Run, built: Sequence[Model], selection: Sequence[str] | None = None) -> dg.ExecuteInProcessResult:
     return dg.materialize(
         [_models_asset(built)],
-        resources={"run": run},
+        resources={"run": Doing(run, built)},
         selection=None if selection is None else [dg.AssetKey(["core", name]) for name in selection],
         raise_on_error=False,
     )

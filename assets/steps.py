@@ -1,0 +1,494 @@
+"""The steps of a run, in their order, and what each has to say of what it did.
+
+Here: which module does what in a run, what a step reports (tables made, checks and their verdicts), when the run stops,
+and in which order models are built. Nothing here knows who listens: the command line prints, `graph` tells Dagster.
+What a step does is in the module that it calls.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from graphlib import TopologicalSorter
+from queue import SimpleQueue
+from threading import Lock
+from time import perf_counter
+from typing import NamedTuple, Protocol
+
+from assets import ledger
+from assets.contracts import RAW_TABLE, TABLES_OF_CLASS, Column
+from assets.forecasts import freeze
+from assets.ingest import ContractBroken, Ingested, already_stored, ingest
+from assets.ledger import Check
+from assets.models import Model, check_model, read_models, run_model
+from assets.publish import PUBLISHED_SCHEMAS, publish
+from assets.reference import write_clock, write_releases, write_sessions, write_universe
+from assets.run import Run, log
+from assets.sources.base import ASSET_CLASSES, AssetClass, SourceError
+
+# The tables that the first and the last steps stand for in reports.
+UNIVERSE = "reference.universe"
+CLOCK_TABLES = ("reference.clock", "reference.releases")
+PUBLISHED = "publish.cascade_duckdb"
+# The names of the two checks that gather the rules of a table.
+CONTRACT = "contract"
+SOUND = "is_sound"
+# Models that are built at a time: more share two cores no better and take more memory.
+BUILDERS = 2
+# How many guilty rows or failed symbols a check's detail names; the rest is in meta.quarantine and meta.deliveries.
+NAMED = 10
+
+
+class StepFailed(Exception):
+    """A step could not do what it should. The message is one line for a person."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A table (or the published file) is as it should be now: its rows, and further facts by name."""
+
+    table_name: str
+    facts: Mapping[str, int | float | str]
+    rows: int | None = None
+    columns: tuple[Column, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The verdicts on the rules of one table as one check: what people look at stays readable."""
+
+    name: str
+    table_name: str
+    checks: tuple[Check, ...]
+
+    @property
+    def broken(self) -> str | None:
+        """What does not hold, in one line."""
+        return "; ".join(check.detail or check.name for check in self.checks if not check.passed) or None
+
+
+Report = Made | Check | Rules
+
+
+class Work(Protocol):
+    """Whoever does the steps, or tells what was done."""
+
+    def reports(self, step: str, selected: Set[str] | None = None) -> Iterator[Report]:
+        """What a step reports, as it comes. `selected` names the tables to build (None: all).
+
+        Raises StepFailed when the step has failed.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Doing:
+    """Does the steps of a run, here and now."""
+
+    run: Run
+    models: Sequence[Model] = field(default_factory=read_models)
+
+    def reports(self, step: str, selected: Set[str] | None = None) -> Iterator[Report]:
+        """See `Work`. The steps are those of `everything`."""
+        if step in ASSET_CLASSES:
+            return fetch(self.run, step)
+        if step == "models":
+            return build(self.run, self.models, selected)
+        return {"universe": universe, "sessions": sessions, "clock": clock, "publish": publishing}[step](self.run)
+
+
+# Each class is stored on its own, so that one which cannot be had does not keep the others away.
+BEFORE, AFTER = ("universe", "sessions"), ("clock", "models", "publish")
+STEPS = (*BEFORE, *ASSET_CLASSES, *AFTER)
+
+
+def everything(work: Work) -> Iterator[tuple[str, Report]]:
+    """Every step, with what it reports.
+
+    Raises StepFailed as soon as what follows has nothing to stand on; its message has every reason.
+    """
+    reasons: list[str] = []
+    for step in STEPS:
+        if reasons and step not in ASSET_CLASSES:
+            break
+        try:
+            for report in work.reports(step):
+                yield step, report
+                if reason := _blocks(report):
+                    reasons.append(f"{report.table_name.partition('.')[2]}: {reason}")
+        except StepFailed as error:
+            # A check that blocked has said already why.
+            reasons = reasons or [f"{step}: {error}"]
+    if reasons:
+        raise StepFailed("; ".join(dict.fromkeys(reasons)))
+
+
+def _blocks(report: Report) -> str | None:
+    """Why nothing that follows may be built, or None."""
+    if isinstance(report, Rules):
+        return report.broken
+    if isinstance(report, Check) and not report.passed and report.severity == "ERROR":
+        return report.detail or report.name
+    return None
+
+
+def _rows(run: Run, full_name: str) -> int:
+    return int(run.connection.execute(f"select count(*) from {full_name}").fetchall()[0][0])
+
+
+def _source(run: Run) -> str:
+    return run.source.name + (" (synthetic)" if run.source.is_synthetic else "")
+
+
+def _made(run: Run, full_name: str, **facts: int) -> Made:
+    return Made(full_name, {"source": _source(run), **facts}, _rows(run, full_name))
+
+
+# --- reference ----------------------------------------------------------------------------------------------------
+
+
+def universe(run: Run) -> Iterator[Report]:
+    """Write the universe, claims and parameter files into tables."""
+    log.info("universe")
+    rows = write_universe(run)
+    yield Made(UNIVERSE, {"source": _source(run), **rows}, sum(rows.values()))
+
+
+def sessions(run: Run) -> Iterator[Report]:
+    """The exchange's and the crypto market's calendar."""
+    log.info("calendars")
+    write_sessions(run)
+    yield _made(run, "reference.sessions")
+
+
+def clock(run: Run) -> Iterator[Report]:
+    """The instant as of which everything derived is true, and when each macro value became public."""
+    as_of = write_clock(run)
+    ledger.note_as_of(run)
+    log.info("as of %s", as_of)
+    write_releases(run)
+    for name in CLOCK_TABLES:
+        yield _made(run, name)
+
+
+# --- ingest -------------------------------------------------------------------------------------------------------
+
+
+def fetch(run: Run, asset_class: AssetClass) -> Iterator[Report]:
+    """Fetch one class, refuse bad rows with their reason, store what changed."""
+    log.info("%s: fetching", asset_class)
+    try:
+        result = ingest(run, asset_class) if run.may_fetch else already_stored(run, asset_class)
+    except SourceError as error:
+        raise StepFailed(str(error)) from error
+    except ContractBroken as error:
+        raise StepFailed(f"after quarantine the contract is still broken: {error}") from error
+    ledger.note_rows(run, sum(result.rows_new.values()), sum(result.rows_restated.values()))
+    rules, checks = _contract_checks(result), _ingest_checks(run, result)
+    ledger.note_checks(run, [*rules, *checks])
+    for name in TABLES_OF_CLASS[asset_class]:
+        full_name = RAW_TABLE[name].full_name
+        yield _made(run, full_name, rows_new=result.rows_new[full_name], rows_restated=result.rows_restated[full_name])
+        if RAW_TABLE[name].rules:
+            yield Rules(CONTRACT, full_name, tuple(rule for rule in rules if rule.table_name == full_name))
+    yield from checks
+
+
+def _contract_checks(result: Ingested) -> list[Check]:
+    return [
+        Check(
+            outcome.rule_name,
+            outcome.table_name,
+            outcome.rows_failed == 0,
+            "ERROR",
+            outcome.rows_checked,
+            outcome.rows_failed,
+            outcome.reason if outcome.rows_failed else None,
+        )
+        for outcome in result.outcomes
+    ]
+
+
+def _ingest_checks(run: Run, result: Ingested) -> list[Check]:
+    """What the delivery as a whole must satisfy."""
+    first = RAW_TABLE[TABLES_OF_CLASS[result.asset_class][0]]
+    checks: list[Check] = []
+    delivered = sum(result.rows_delivered.values())
+    refused = Counter(id_ for _, id_, _, _ in result.refusals)
+    firsts = {id_: f"{id_} {day or ''}: {reason}" for _, id_, day, reason in reversed(result.refusals)}
+    named = "; ".join(
+        firsts[id_] + (f" (and {rows - 1} more rows)" if rows > 1 else "") for id_, rows in refused.most_common(NAMED)
+    )
+    more = f"; and rows of {len(refused) - NAMED} more" if len(refused) > NAMED else ""
+    checks.append(
+        Check(
+            "nothing_quarantined",
+            first.full_name,
+            not result.refusals,
+            "WARN",
+            delivered,
+            len(result.refusals),
+            f"{named}{more}" or None,
+        )
+    )
+    failures = [f"{id_}: {why}" for id_, why in result.failures.items()]
+    checks.append(
+        Check(
+            "every_symbol_delivered",
+            first.full_name,
+            not failures,
+            "WARN",
+            len(result.rows_delivered),
+            len(failures),
+            "; ".join(failures[:NAMED]) or None,
+        )
+    )
+    vanished = [f"{id_} {day}" for id_, day in result.vanished]
+    checks.append(
+        Check(
+            "nothing_vanished",
+            first.full_name,
+            not vanished,
+            "WARN",
+            delivered,
+            len(vanished),
+            ", ".join(vanished[:NAMED]) or None,
+        )
+    )
+    # A class that never was there (a folder with prices only) is not lost; one that fails or was there before is.
+    is_lost = not result.usable and (bool(result.rows_delivered) or _rows(run, first.full_name) > 0)
+    checks.append(
+        Check(
+            "class_delivered",
+            first.full_name,
+            not is_lost,
+            "ERROR",
+            len(result.rows_delivered),
+            int(is_lost),
+            f"the source delivered nothing usable of the class {result.asset_class}" if is_lost else None,
+        )
+    )
+    usable = set(result.usable)
+    required = [i.id for i in run.universe.instruments if i.is_required and i.asset_class == result.asset_class]
+    missing = [id_ for id_ in required if id_ not in usable]
+    reasons = "; ".join(f"{id_}: {result.failures.get(id_, 'not delivered')}" for id_ in missing)
+    checks.append(
+        Check("required_delivered", first.full_name, not missing, "ERROR", len(required), len(missing), reasons or None)
+    )
+    return checks
+
+
+# --- models -------------------------------------------------------------------------------------------------------
+
+
+def is_asset(model: Model) -> bool:
+    """What is published is an asset. A step in between is made on the way: dozens of them would hide the rest."""
+    return model.form == "table" and model.schema in PUBLISHED_SCHEMAS
+
+
+def assets_read(model: Model, models: Mapping[str, Model]) -> set[str]:
+    """The tables of other assets that a model is made of, with those behind the steps in between."""
+    read: set[str] = set()
+    for name in model.upstream:
+        upstream = models.get(name)
+        read |= {name} if upstream is None or is_asset(upstream) else assets_read(upstream, models)
+    return read
+
+
+def build(run: Run, models: Sequence[Model], selected: Set[str] | None = None) -> Iterator[Report]:
+    """Build the selected tables with the steps on the way to them, each after those that it reads.
+
+    Raises StepFailed when something that they read was never built, and where a table is broken: what reads it is not
+    built.
+    """
+    by_name = {model.full_name: model for model in models}
+    wanted = {name for name, model in by_name.items() if is_asset(model)} if selected is None else selected
+    if missing := _missing(run, wanted, by_name):
+        raise StepFailed(f"{', '.join(missing)}: not there yet; materialise it before, or together with, what reads it")
+    for reports, broken in _built_side_by_side(run, _with_steps(wanted, by_name)):
+        yield from reports
+        if broken:
+            raise StepFailed(broken)
+
+
+def _with_steps(selected: Set[str], models: dict[str, Model]) -> list[Model]:
+    """The selected assets, the steps on the way to them, and the macros that ask nothing else."""
+    wanted = {
+        name
+        for name, model in models.items()
+        if name in selected or (model.form == "macro" and assets_read(model, models) <= selected)
+    }
+    for name, model in reversed(models.items()):
+        if name in wanted:
+            wanted |= {up for up in model.upstream if up in models and not is_asset(models[up])}
+    return [model for name, model in models.items() if name in wanted]
+
+
+class _Built(NamedTuple):
+    """What became of a model: what to report, and what is broken."""
+
+    reports: list[Report]
+    broken: str | None
+
+
+def _missing(run: Run, selected: Set[str], models: Mapping[str, Model]) -> list[str]:
+    """The tables that the selected assets read, are not selected themselves, and were never built."""
+    there = {
+        f"{schema}.{table}"
+        for schema, table in run.connection.execute(
+            "select schema_name, table_name from duckdb_tables() where database_name = current_database()"
+        ).fetchall()
+    }
+    return sorted({read for name in selected for read in assets_read(models[name], models)} - selected - there)
+
+
+def _built_side_by_side(run: Run, models: Sequence[Model]) -> Iterator[_Built]:
+    """Build models two at a time, each after those that it reads, and tell of each when it is done.
+
+    Much of a small query is planned on one core, and so is what Dagster takes down meanwhile in this thread. What
+    reads a broken table is not built.
+    """
+    by_name = {model.full_name: model for model in models}
+    order = TopologicalSorter({name: by_name.keys() & set(model.upstream) for name, model in by_name.items()})
+    order.prepare()
+    told: SimpleQueue[_Built | BaseException] = SimpleQueue()
+    in_turn = Lock()
+
+    def build(name: str) -> None:
+        # Whatever is raised, also by starting the next one, is raised where it is waited for; when the run has given
+        # up and nothing can be started any more, nobody waits.
+        try:
+            with run.connection.cursor() as connection:
+                built = _built(replace(run, connection=connection), by_name[name])
+            told.put(built)
+            if not built.broken:
+                with in_turn:
+                    order.done(name)
+                    start_ready()
+        except BaseException as error:
+            told.put(error)
+
+    def start_ready() -> None:
+        for ready in order.get_ready():
+            builders.submit(build, ready)
+
+    builders = ThreadPoolExecutor(max_workers=BUILDERS)
+    try:
+        with in_turn:
+            start_ready()
+        for _ in models:
+            built = told.get()
+            if isinstance(built, BaseException):
+                raise built
+            yield built
+    finally:
+        builders.shutdown(cancel_futures=True)
+
+
+def _built(run: Run, model: Model) -> _Built:
+    """Build and check one model."""
+    started = perf_counter()
+    rows, columns = run_model(run.connection, model, run.parameters)
+    if model.form != "table":
+        return _Built([], None)
+    log.info("%s", model.full_name)
+    verdicts = [
+        Check(
+            check.name,
+            model.full_name,
+            check.rows_failed == 0,
+            "ERROR",
+            check.rows_checked,
+            check.rows_failed,
+            None if check.rows_failed == 0 else f"{check.rows_failed} rows: not so that {check.description}",
+        )
+        for check in check_model(run.connection, model, columns)
+    ]
+    facts = list(_data_checks(run, model.full_name))
+    ledger.note_checks(run, [*verdicts, *facts])
+    reports: list[Report] = []
+    if is_asset(model):
+        seconds = round(perf_counter() - started, 3)
+        reports.append(Made(model.full_name, {"source": _source(run), "seconds": seconds}, rows, tuple(columns)))
+        reports.append(Rules(SOUND, model.full_name, tuple(verdicts)))
+    reports += facts
+    broken = [verdict.detail for verdict in verdicts if not verdict.passed]
+    return _Built(reports, f"{model.full_name}: {'; '.join(map(str, broken))}" if broken else None)
+
+
+# Facts about the data that a person should see and that stop nothing: per table the name of the check, what it asks,
+# rows looked at, and the guilty ones as text.
+DATA_CHECKS = {
+    "core.pairs": [
+        (
+            "every_pair_has_its_legs",
+            "Of every ratio in the universe file both legs have bars. One without is left out.",
+            "select count(*) from reference.pairs",
+            "select pair_id from reference.pairs except select pair_id from core.pairs order by pair_id",
+        )
+    ],
+    "meta.freshness": [
+        (
+            f"{asset_class}_is_fresh",
+            f"No {what} is older than its calendar expects: a weekend or a holiday makes nothing stale.",
+            f"select count(*) from meta.freshness where asset_class = '{asset_class}'",
+            "select id || ': last value of ' || last_session || ', expected ' || expected_session from meta.freshness "
+            f"where status = 'stale' and asset_class = '{asset_class}' order by last_session, id",
+        )
+        for asset_class, what in (("equity", "index or fund"), ("crypto", "coin"), ("macro", "series"))
+    ],
+    "meta.gaps": [
+        (
+            "no_recent_gap",
+            "No session of the last year is missing between two others. Gaps are asked for again, and stay gaps until "
+            "a source fills them.",
+            "select count(*) from core.bars",
+            "select instrument_id || ' ' || session_date from meta.gaps cross join reference.clock "
+            "where session_date > as_of - 366 order by session_date desc, instrument_id",
+        )
+    ],
+}
+
+
+def _data_checks(run: Run, table: str) -> Iterator[Check]:
+    for name, _, counted, guilty in DATA_CHECKS.get(table, ()):
+        rows = run.connection.execute(counted).fetchall()[0][0]
+        named = [text for (text,) in run.connection.execute(guilty).fetchall()]
+        more = f"; and {len(named) - NAMED} more" if len(named) > NAMED else ""
+        yield Check(name, table, not named, "WARN", rows, len(named), "; ".join(named[:NAMED]) + more or None)
+
+
+# --- publish ------------------------------------------------------------------------------------------------------
+
+
+def publishing(run: Run) -> Iterator[Report]:
+    """The one file that readers query, swapped in at once."""
+    log.info("publishing")
+    troubles = ledger.troubles(run)
+    verdict = Check(
+        "everything_is_fresh",
+        PUBLISHED,
+        not troubles,
+        "WARN",
+        _rows(run, "meta.freshness"),
+        len(troubles),
+        "; ".join(troubles[:NAMED]) or None,
+    )
+    ledger.note_checks(run, [verdict])
+    # Every table is built and sound by now: what is about to be said in public is what is frozen.
+    frozen = freeze(run)
+    published = publish(run, "published_with_failures" if troubles else "published")
+    yield Made(
+        PUBLISHED,
+        {
+            "source": _source(run),
+            "path": str(published.path),
+            "tables": published.tables,
+            "rows": published.rows,
+            "megabytes": round(published.size / 1e6, 1),
+            "forecasts_frozen": frozen,
+        },
+    )
+    yield verdict

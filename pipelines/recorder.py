@@ -1,0 +1,92 @@
+"""The process that tells Dagster of the runs that the command line did: `python -m pipelines.recorder HOME`.
+
+Here: a Dagster run of the same job and assets, with the same id and configuration, whose steps report what `telling`
+has written down. It takes what the work leaves of the machine, and nothing waits for it. One recorder is at work in a
+home; others wait for it and find nothing left to tell.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import dagster as dg
+
+from assets.steps import Work
+from assets.warehouse import Home, locked
+from pipelines.definitions import build_definitions
+from pipelines.history import history
+from pipelines.resources import PROCESS_TAG, CascadeRun
+from pipelines.telling import retelling, untold
+
+# A run from a vendor may take long, and the recorder before this one stays with it to its end.
+PATIENCE_SECONDS = 24 * 3600.0
+LOWEST_PRIORITY = 19
+# The tag of a run in Dagster's history that names its row of meta.runs.
+RUN_TAG = "cascade/run_id"
+
+
+def _retold(path: Path) -> dg.ResourceDefinition:
+    """A run that another process does, with the configuration of one that Dagster does."""
+
+    @contextmanager
+    def from_its_beginning(_: dg.InitResourceContext) -> Iterator[Work]:
+        with retelling(path) as work:
+            yield work
+
+    return dg.ResourceDefinition(from_its_beginning, config_schema=CascadeRun.to_config_schema())
+
+
+def retell(instance: dg.DagsterInstance, path: Path) -> None:
+    """Tell Dagster of one run, whole, whatever an interrupted recorder told of it before."""
+    with retelling(path) as told:
+        run_id, chosen = told.run_id, told.settings
+    # Dagster takes no run twice: the one that an interrupted recorder left half told stays, as failed.
+    dagsters_id = str(uuid4()) if instance.has_run(run_id) else run_id
+    build_definitions(_retold(path)).resolve_job_def("everything").execute_in_process(
+        instance=instance,
+        run_id=dagsters_id,
+        tags={PROCESS_TAG: str(os.getpid()), RUN_TAG: run_id},
+        run_config={
+            "resources": {
+                "run": {
+                    "config": {
+                        "source": chosen.source,
+                        "path": chosen.path,
+                        "home": chosen.home,
+                        "as_of": chosen.as_of,
+                        "full": chosen.full,
+                        "symbols": list(chosen.symbols),
+                        "accept": chosen.accept,
+                    }
+                }
+            },
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+        },
+        raise_on_error=False,
+    )
+
+
+def main(where: Home) -> None:
+    """Tell Dagster of every run of the home that it does not know of."""
+    folder = where.folder / "dagster"
+    with locked(folder / "recorder.lock", PATIENCE_SECONDS, lambda _: None):
+        if not untold(folder):
+            return
+        with history(where) as instance:
+            while paths := untold(folder):
+                try:
+                    retell(instance, paths[0])
+                except (ValueError, KeyError, TypeError) as error:
+                    # Another version's, or a line cut in two by a power cut: kept for whoever wants to look.
+                    sys.stderr.write(f"{paths[0]} cannot be retold: {error!r}\n")
+                    paths[0].rename(paths[0].with_suffix(".unreadable"))
+                else:
+                    paths[0].unlink()
+
+
+if __name__ == "__main__":
+    os.nice(LOWEST_PRIORITY)
+    main(Home(Path(sys.argv[1])))

@@ -1,0 +1,52 @@
+"""A run from its settings: the lock is taken, the warehouse opened, the clock read, and all of it ended again.
+
+Here: what happens around the steps, in one place for the command line and for Dagster. What a setting means stands in
+`settings`, what the steps are in `assets.steps`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from assets import ledger, publish, validation
+from assets.run import Run, log
+from assets.warehouse import writing
+from pipelines.settings import Plan, code_version
+
+# How long a run waits for another one that is writing.
+WAIT_SECONDS = 600.0
+
+
+@contextmanager
+def opened(plan: Plan, run_id: str) -> Iterator[Run]:
+    """The run, with the warehouse locked and open until it ends.
+
+    Raises WarehouseError where the warehouse cannot be used.
+    """
+    # A past day is made of what is stored; there is rarely anything to validate.
+    if plan.as_of is None:
+        validation.warm_up()
+    with writing(plan.home, plan.as_of, WAIT_SECONDS, log.warning) as connection:
+        run = Run(
+            id=run_id,
+            connection=connection,
+            home=plan.home,
+            source=plan.source,
+            universe=plan.universe,
+            parameters=plan.parameters,
+            as_of=plan.as_of,
+            started_at=datetime.now(UTC),
+            code_version=code_version(),
+            is_full=plan.settings.full or bool(plan.settings.symbols),
+            is_accepting=plan.settings.accept and bool(plan.settings.symbols),
+            symbols=plan.settings.symbols,
+        )
+        publish.settle(run)
+        ledger.open_run(run)
+        try:
+            yield run
+        finally:
+            publish.settle(run)
+            ledger.close_run(connection, run_id)
