@@ -459,6 +459,16 @@ REFERENCE_TABLES: tuple[Table, ...] = (
         Column("last_day", "date", "Last day that the sessions reach."),
     ),
     _reference_table(
+        "builds",
+        "What each derived table was built from, so that one that would be the same again is not built anew.",
+        ("table_name",),
+        Column("table_name", "varchar", "The table, with its schema."),
+        Column("inputs", "varchar", "Fingerprint of its query, its parameters and the content of what it reads."),
+        Column("content", "varchar", "Fingerprint of its rows, in whatever order."),
+        Column("row_count", "bigint", "Its number of rows."),
+        Column("run_id", "varchar", "The run that built it."),
+    ),
+    _reference_table(
         "releases",
         "When each macro observation became public by its series' release rule, stored or due since the last one.",
         ("series_id", "observation_date"),

@@ -18,11 +18,12 @@ from time import perf_counter
 from typing import NamedTuple, Protocol
 
 from assets import ledger
+from assets.builds import Builds
 from assets.contracts import RAW_TABLE, TABLES_OF_CLASS, Column
 from assets.forecasts import freeze
 from assets.ingest import ContractBroken, Ingested, already_stored, ingest
 from assets.ledger import Check
-from assets.models import Model, check_model, read_models, run_model
+from assets.models import Model, check_model, describe, read_models, run_model
 from assets.publish import PUBLISHED_SCHEMAS, publish
 from assets.reference import write_clock, write_releases, write_sessions, write_universe
 from assets.run import Run, log
@@ -300,14 +301,18 @@ def assets_read(model: Model, models: Mapping[str, Model]) -> set[str]:
 def build(run: Run, models: Sequence[Model], selected: Set[str] | None = None) -> Iterator[Report]:
     """Build the selected tables with the steps on the way to them, each after those that it reads.
 
-    Raises StepFailed when something that they read was never built, and where a table is broken: what reads it is not
-    built.
+    A table that would be the same again is left as it is, unless everything is asked for anew. Raises StepFailed when
+    something that they read was never built, and where a table is broken: what reads it is not built.
     """
     by_name = {model.full_name: model for model in models}
     wanted = {name for name, model in by_name.items() if is_asset(model)} if selected is None else selected
     if missing := _missing(run, wanted, by_name):
         raise StepFailed(f"{', '.join(missing)}: not there yet; materialise it before, or together with, what reads it")
-    for reports, broken in _built_side_by_side(run, _with_steps(wanted, by_name)):
+    steps = _with_steps(wanted, by_name)
+    if run.is_full:
+        run.connection.execute("delete from reference.builds")
+    builds = Builds(run.connection, steps, run.parameters)
+    for reports, broken in _built_side_by_side(run, steps, builds):
         yield from reports
         if broken:
             raise StepFailed(broken)
@@ -344,11 +349,11 @@ def _missing(run: Run, selected: Set[str], models: Mapping[str, Model]) -> list[
     return sorted({read for name in selected for read in assets_read(models[name], models)} - selected - there)
 
 
-def _built_side_by_side(run: Run, models: Sequence[Model]) -> Iterator[_Built]:
+def _built_side_by_side(run: Run, models: Sequence[Model], builds: Builds) -> Iterator[_Built]:
     """Build models two at a time, each after those that it reads, and tell of each when it is done.
 
-    Much of a small query is planned on one core, and so is what Dagster takes down meanwhile in this thread. What
-    reads a broken table is not built.
+    Much of a small query is planned on one core, so two are built in the time of one and a half. What reads a broken
+    table is not built.
     """
     by_name = {model.full_name: model for model in models}
     order = TopologicalSorter({name: by_name.keys() & set(model.upstream) for name, model in by_name.items()})
@@ -361,7 +366,7 @@ def _built_side_by_side(run: Run, models: Sequence[Model]) -> Iterator[_Built]:
         # up and nothing can be started any more, nobody waits.
         try:
             with run.connection.cursor() as connection:
-                built = _built(replace(run, connection=connection), by_name[name])
+                built = _built(replace(run, connection=connection), by_name[name], builds)
             told.put(built)
             if not built.broken:
                 with in_turn:
@@ -387,14 +392,40 @@ def _built_side_by_side(run: Run, models: Sequence[Model]) -> Iterator[_Built]:
         builders.shutdown(cancel_futures=True)
 
 
-def _built(run: Run, model: Model) -> _Built:
-    """Build and check one model."""
+def _built(run: Run, model: Model, builds: Builds) -> _Built:
+    """Build and check one model, unless it is as it should be."""
     started = perf_counter()
-    rows, columns = run_model(run.connection, model, run.parameters)
-    if model.form != "table":
-        return _Built([], None)
-    log.info("%s", model.full_name)
-    verdicts = [
+    inputs = builds.inputs(model)
+    build = builds.unchanged(model, inputs)
+    verdicts = ledger.checks_again(run, build.run_id, model.full_name) if build else []
+    if build and verdicts:
+        rows, columns = build.rows, describe(run.connection, model)
+    else:
+        build = None
+        builds.forget(run.connection, model)
+        rows, columns = run_model(run.connection, model, run.parameters)
+        if model.form == "table":
+            log.info("%s", model.full_name)
+            verdicts = _verdicts(run, model, columns)
+            ledger.note_checks(run, verdicts)
+    broken = [verdict.detail for verdict in verdicts if not verdict.passed]
+    if build is None and not broken:
+        builds.note(run.connection, model, inputs, run.id)
+    facts = list(_data_checks(run, model.full_name))
+    ledger.note_checks(run, facts)
+    reports: list[Report] = []
+    if is_asset(model):
+        told: dict[str, int | float | str] = {"source": _source(run), "seconds": round(perf_counter() - started, 3)}
+        if build is not None:
+            told["unchanged_since_run"] = build.run_id
+        reports.append(Made(model.full_name, told, rows, tuple(columns)))
+        reports.append(Rules(SOUND, model.full_name, tuple(verdicts)))
+    reports += facts
+    return _Built(reports, f"{model.full_name}: {'; '.join(map(str, broken))}" if broken else None)
+
+
+def _verdicts(run: Run, model: Model, columns: Sequence[Column]) -> list[Check]:
+    return [
         Check(
             check.name,
             model.full_name,
@@ -406,16 +437,6 @@ def _built(run: Run, model: Model) -> _Built:
         )
         for check in check_model(run.connection, model, columns)
     ]
-    facts = list(_data_checks(run, model.full_name))
-    ledger.note_checks(run, [*verdicts, *facts])
-    reports: list[Report] = []
-    if is_asset(model):
-        seconds = round(perf_counter() - started, 3)
-        reports.append(Made(model.full_name, {"source": _source(run), "seconds": seconds}, rows, tuple(columns)))
-        reports.append(Rules(SOUND, model.full_name, tuple(verdicts)))
-    reports += facts
-    broken = [verdict.detail for verdict in verdicts if not verdict.passed]
-    return _Built(reports, f"{model.full_name}: {'; '.join(map(str, broken))}" if broken else None)
 
 
 # Facts about the data that a person should see and that stop nothing: per table the name of the check, what it asks,

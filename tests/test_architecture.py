@@ -23,6 +23,7 @@ LAYERS = (
     {"assets.warehouse"},
     {"assets.run"},
     {"assets.validation", "assets.reference", "assets.models", "assets.ledger", "assets.forecasts"},
+    {"assets.builds"},
     {"assets.refresh", "assets.screening", "assets.comparison"},
     {"assets.ingest", "assets.publish"},
     {"assets.steps", "assets.dictionary"},

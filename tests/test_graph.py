@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
@@ -13,6 +14,7 @@ import duckdb
 import pytest
 from bench import UNIVERSE, NoSource, usual_parameters
 
+from assets.builds import Builds
 from assets.graph import _models_asset
 from assets.models import Model, read_models
 from assets.run import Run
@@ -176,7 +178,7 @@ def test_a_table_that_cannot_be_started_stops_the_step(
 
     def wait() -> None:
         try:
-            list(_built_side_by_side(run, built))
+            list(_built_side_by_side(run, built, Builds(run.connection, built, run.parameters)))
         except RuntimeError as error:
             found.append(error)
 
@@ -185,3 +187,58 @@ def test_a_table_that_cannot_be_started_stops_the_step(
     waiting.start()
     waiting.join(timeout=10)
     assert [str(error) for error in found] == ["can't start new thread"]
+
+
+def unchanged(result: dg.ExecuteInProcessResult) -> dict[str, object]:
+    """For each table that was not built anew: the run that built it."""
+    return {
+        event.asset_key.path[-1]: event.materialization.metadata["unchanged_since_run"].value
+        for event in result.get_asset_materialization_events()
+        if event.asset_key and "unchanged_since_run" in event.materialization.metadata
+    }
+
+
+def test_only_what_would_be_different_is_built_anew(run: Run, tmp_path: Path) -> None:
+    run.connection.execute("create table raw.numbers as select 1 as id")
+    run.connection.execute("create table raw.others as select 7 as id")
+    built = models(
+        tmp_path,
+        read="select id from raw.numbers",
+        sign_view="select sign(id) as id from core.read",
+        signs="select distinct id from core.sign_view",
+        after="select id from core.signs",
+        other="select id from raw.others",
+    )
+    assert unchanged(build(run, built)) == {}
+    assert unchanged(build(run, built)) == dict.fromkeys(["read", "signs", "after", "other"], "test")
+    # What reads a table that was built anew and came out the same is left alone.
+    run.connection.execute("update raw.numbers set id = 5")
+    assert unchanged(build(run, built)) == dict.fromkeys(["after", "other"], "test")
+    assert run.connection.execute("from core.read").fetchall() == [(5,)]
+    run.connection.execute("update raw.numbers set id = -5")
+    assert unchanged(build(run, built)) == {"other": "test"}
+    assert run.connection.execute("from core.after").fetchall() == [(-1,)]
+    # Another query, another table; and whoever asks for everything anew gets everything anew.
+    (tmp_path / "core" / "other.sql").write_text(MODEL.format(rows="select 8 as id from raw.others", form=""))
+    assert unchanged(build(run, read_models(tmp_path))) == dict.fromkeys(["read", "signs", "after"], "test")
+    assert run.connection.execute("from core.other").fetchall() == [(8,)]
+    assert unchanged(build(replace(run, is_full=True), built)) == {}
+
+
+def test_the_verdicts_on_an_unchanged_table_are_given_again(run: Run, tmp_path: Path) -> None:
+    built = models(tmp_path, one="select 1 as id")
+    build(run, built)
+    result = build(replace(run, id="later"), built)
+    assert unchanged(result) == {"one": "test"}
+    assert [check.passed for check in result.get_asset_check_evaluations()] == [True]
+    verdicts = "select check_name, passed, rows_checked from meta.checks where run_id = ? order by all"
+    later = run.connection.execute(verdicts, ["later"]).fetchall()
+    assert later == run.connection.execute(verdicts, ["test"]).fetchall() != []
+
+
+def test_a_broken_table_is_built_anew_until_it_is_sound(run: Run, tmp_path: Path) -> None:
+    run.connection.execute("create table raw.numbers as select unnest([7, 7]) as id")
+    built = models(tmp_path, bad="select id from raw.numbers", after="select id from core.bad")
+    assert not build(run, built).success
+    assert not build(run, built).success
+    assert run.connection.execute("from reference.builds").fetchall() == []

@@ -1,0 +1,95 @@
+"""What each table was built from, so that one that would come out the same again is left as it is.
+
+Here: fingerprints. A table's inputs are its query with all numbers in it, the functions and the database that work it
+out, and the content of what it reads; its content is a hash of its rows. A table whose inputs are those of its last
+build is as it should be. One that is built and has the same rows as before leaves what reads it alone: the clock moves
+with every run, and most of what looks at it does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import duckdb
+
+from assets.contracts import RAW_TABLES
+from assets.models import Model
+from assets.parameters import Parameter
+
+_ONLY_GROWING = {table.full_name for table in RAW_TABLES}
+_FUNCTIONS = Path(__file__).parent / "statistics"
+
+
+@dataclass(frozen=True)
+class Build:
+    """A table as it was built: fingerprints of its inputs and of its rows, how many they are, and by which run."""
+
+    inputs: str
+    content: str
+    rows: int
+    run_id: str
+
+
+class Builds:
+    """The builds of a warehouse, and the content of every table as it is now."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, models: Iterable[Model], parameters: Mapping[str, Parameter]
+    ) -> None:
+        """Reads what is noted, and the content of the stored tables that the models read."""
+        self._parameters = parameters
+        rows = connection.execute("select table_name, inputs, content, row_count, run_id from reference.builds")
+        self._noted = {name: Build(*build) for name, *build in rows.fetchall()}
+        self._content = {name: build.content for name, build in self._noted.items()}
+        built = {model.full_name for model in models}
+        for name in sorted({name for model in models for name in model.upstream} - built - self._noted.keys()):
+            self._content[name] = content(connection, name)[0]
+
+    def inputs(self, model: Model) -> str:
+        """The fingerprint of what the model is made of. What it reads must have been built."""
+        parts = [model.form, model.sql(self._parameters), duckdb.__version__]
+        if model.statistic:
+            parts += [_functions(), *(f"{name}={p.value}" for name, p in sorted(self._parameters.items()))]
+        parts += [f"{name}={self._content[name]}" for name in model.upstream]
+        return _digest(parts)
+
+    def unchanged(self, model: Model, inputs: str) -> Build | None:
+        """The build that still holds, if there is one."""
+        build = self._noted.get(model.full_name)
+        return build if build and build.inputs == inputs and model.form == "table" else None
+
+    def forget(self, connection: duckdb.DuckDBPyConnection, model: Model) -> None:
+        """A table that is about to be built is built of nothing known, until it is noted."""
+        connection.execute("delete from reference.builds where table_name = ?", [model.full_name])
+
+    def note(self, connection: duckdb.DuckDBPyConnection, model: Model, inputs: str, run_id: str) -> None:
+        """A table was built and is sound. What is no table is as its inputs are."""
+        if model.form != "table":
+            self._content[model.full_name] = inputs
+            return
+        self._content[model.full_name], rows = content(connection, model.full_name)
+        connection.execute(
+            "insert into reference.builds values (?, ?, ?, ?, ?)",
+            [model.full_name, inputs, self._content[model.full_name], rows, run_id],
+        )
+
+
+def content(connection: duckdb.DuckDBPyConnection, table_name: str) -> tuple[str, int]:
+    """A fingerprint of the rows of a table, in whatever order, and their number."""
+    # Rows of a table that only grows are never changed, so their number tells.
+    hashed = "0" if table_name in _ONLY_GROWING else "coalesce(sum(hash(rows)), 0)"
+    total, rows = connection.execute(f"select {hashed}::varchar, count(*) from {table_name} as rows").fetchall()[0]
+    return f"{rows}:{total}", rows
+
+
+@cache
+def _functions() -> str:
+    return _digest([path.read_text(encoding="utf-8") for path in sorted(_FUNCTIONS.glob("*.py"))])
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
