@@ -7,10 +7,12 @@ nothing that reads data. All instants are UTC; all rules are written in New York
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,19 +40,45 @@ def sessions(last_day: date) -> pd.DataFrame:
 
 
 def _equity_sessions(last_day: date) -> pd.DataFrame:
-    import exchange_calendars  # takes more than a second to import
+    """The exchange's sessions, by the rules that the library has of it.
 
-    calendar = exchange_calendars.get_calendar(EQUITY_CALENDAR, start=str(FIRST_EQUITY_DAY), end=str(last_day))
-    schedule = calendar.schedule
+    The library's own schedule is the same (that is tested), but it goes through a century day by day, which takes
+    seconds; so it is asked for a month, and for its rules.
+    """
+    import exchange_calendars  # takes a while to import
+
+    month_before = last_day - timedelta(days=31)
+    exchange = exchange_calendars.get_calendar(EQUITY_CALENDAR, start=str(month_before), end=str(last_day))
+    days = pd.date_range(FIRST_EQUITY_DAY, last_day, freq="D")
+    days = days[np.is_busday(days.to_numpy().astype("datetime64[D]"), busdaycal=exchange.day.calendar)]
+    closes = _instants(days, exchange.close_times, exchange.special_closes, exchange.special_closes_adhoc)
     return pd.DataFrame(
         {
             "calendar": EQUITY_CALENDAR,
-            "session_date": schedule.index,
-            "opens_at": schedule["open"].array,
-            "closes_at": schedule["close"].array,
-            "is_half_day": schedule.index.isin(calendar.early_closes),
+            "session_date": days,
+            "opens_at": _instants(days, exchange.open_times, exchange.special_opens, exchange.special_opens_adhoc),
+            "closes_at": closes,
+            "is_half_day": closes != _instants(days, exchange.close_times),
         }
     )
+
+
+def _instants(
+    days: pd.DatetimeIndex,
+    times: Iterable[tuple[pd.Timestamp | None, time]],
+    by_rule: Iterable[tuple[time, Any]] = (),
+    by_date: Iterable[tuple[time, pd.DatetimeIndex]] = (),
+) -> pd.DatetimeIndex:
+    """The UTC instant of each day's opening or close: the usual time from a day on, unless a rule or a date differs."""
+    clock = pd.Series(pd.NaT, index=days, dtype="timedelta64[ns]")
+    for since, usual in times:
+        clock[slice(since, None)] = pd.Timedelta(hours=usual.hour, minutes=usual.minute)
+    exceptions = [*by_date, *((exceptional, rule.holidays(days[0], days[-1])) for exceptional, rule in by_rule)]
+    # Of two exceptions for a day the library takes the first.
+    for exceptional, dates in reversed(exceptions):
+        clock[days.isin(dates)] = pd.Timedelta(hours=exceptional.hour, minutes=exceptional.minute)
+    local: pd.DatetimeIndex = days + pd.TimedeltaIndex(clock)
+    return local.tz_localize(NEW_YORK).tz_convert("UTC")
 
 
 def _crypto_sessions(last_day: date) -> pd.DataFrame:

@@ -9,11 +9,13 @@ and what a delivery means beside what is stored `comparison`'s.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import NamedTuple
 
 import duckdb
+import numpy as np
 import pandas as pd
 
 from assets import calendars, comparison, refresh
@@ -156,7 +158,8 @@ def _stage(run: Run, question: Question, result: Ingested, staged: _Staged) -> N
     An id may be delivered more than once, say its prices and its market values.
     """
     names = TABLES_OF_CLASS[result.asset_class]
-    waiting: dict[str, list[pd.DataFrame]] = {name: [] for name in names}
+    waiting: dict[str, list[tuple[str, pd.DataFrame]]] = {name: [] for name in names}
+    rows_waiting = dict.fromkeys(names, 0)
     covered: list[tuple[str, str, date | None]] = []
     for delivery in _counted(run.source.fetch(question), result.asset_class):
         id_ = delivery.id
@@ -173,18 +176,22 @@ def _stage(run: Run, question: Question, result: Ingested, staged: _Staged) -> N
         rows = len(delivery.rejected)
         for name, frame in delivery.tables.items():
             covered.append((name, id_, delivery.since or question.since.get(id_)))
-            waiting[name].append(frame.assign(source=delivery.origin))
+            waiting[name].append((delivery.origin, frame))
+            rows_waiting[name] += len(frame)
             rows += len(frame)
-            if sum(map(len, waiting[name])) >= BATCH_ROWS:
+            if rows_waiting[name] >= BATCH_ROWS:
                 _append(run.connection, RAW_TABLE[name], waiting[name])
+                rows_waiting[name] = 0
         result.rows_delivered[id_] = result.rows_delivered.get(id_, 0) + rows
         if delivery.failure:
             result.fail(id_, delivery.failure)
             log.warning("%s failed: %s", id_, delivery.failure)
-    for name, frames in waiting.items():
-        _append(run.connection, RAW_TABLE[name], frames)
+    for name, deliveries in waiting.items():
+        _append(run.connection, RAW_TABLE[name], deliveries)
     if covered:
-        run.connection.executemany("insert into temp.covered values (?, ?, ?)", covered)
+        frame = pd.DataFrame(covered, columns=["table_name", "id", "first_day"])
+        with _registered(run.connection, "delivered", frame.astype({"first_day": "datetime64[s]"})):
+            run.connection.execute("insert into temp.covered from delivered")
 
 
 def _joined(before: str | None, more: str) -> str:
@@ -197,14 +204,28 @@ def _counted(deliveries: Iterable[Delivery], asset_class: AssetClass) -> Iterato
         yield delivery
 
 
-def _append(connection: duckdb.DuckDBPyConnection, table: Table, frames: list[pd.DataFrame]) -> None:
-    if not frames:
+def _append(connection: duckdb.DuckDBPyConnection, table: Table, deliveries: list[tuple[str, pd.DataFrame]]) -> None:
+    """Put frames, each with its origin, into the staging table. They are not waiting any more then."""
+    if not deliveries:
         return
-    connection.register("batch", pd.concat(frames, ignore_index=True))
+    batch = pd.concat([frame for _, frame in deliveries], ignore_index=True)
+    origins = pd.Index([origin for origin, _ in deliveries]).unique()
+    places = np.repeat(origins.get_indexer([origin for origin, _ in deliveries]), [len(f) for _, f in deliveries])
+    batch["source"] = pd.Categorical.from_codes(places, origins)
     columns = ", ".join((*table.own_columns, "source"))
-    connection.execute(f"insert into {staging(table)} by name select {columns} from batch")
-    connection.unregister("batch")
-    frames.clear()
+    with _registered(connection, "batch", batch):
+        connection.execute(f"insert into {staging(table)} by name select {columns} from batch")
+    deliveries.clear()
+
+
+@contextmanager
+def _registered(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFrame) -> Iterator[None]:
+    """Let SQL read a frame by a name."""
+    connection.register(name, frame)
+    try:
+        yield
+    finally:
+        connection.unregister(name)
 
 
 def _last_day(connection: duckdb.DuckDBPyConnection, run: Run, tables: list[Table]) -> datetime:
@@ -375,13 +396,12 @@ def _quarantine_unreadable(
     if not unreadable:
         return
     frame = pd.DataFrame(unreadable, columns=_Unreadable._fields)
-    connection.register("unreadable", frame)
-    _add_to_quarantine(
-        connection,
-        "select distinct table_name, id, null::date as session_date, reason, payload from unreadable",
-        captured_at,
-    )
-    connection.unregister("unreadable")
+    with _registered(connection, "unreadable", frame):
+        _add_to_quarantine(
+            connection,
+            "select distinct table_name, id, null::date as session_date, reason, payload from unreadable",
+            captured_at,
+        )
     for row in unreadable:
         result.rows_refused[row.id] = result.rows_refused.get(row.id, 0) + 1
         result.refusals.append((row.table_name, row.id, None, row.reason))
@@ -457,12 +477,12 @@ def _remember_deliveries(connection: duckdb.DuckDBPyConnection, result: Ingested
         columns=["asset_class", "id", "origin", "rows_delivered", "rows_quarantined", "failure"],
     )
     # What has nothing new, or was not asked for, keeps its row.
-    connection.register("deliveries", frame.astype({"failure": "object"}))
-    connection.execute(
-        "delete from meta.deliveries where asset_class = ? and id in (select id from deliveries)", [result.asset_class]
-    )
-    connection.execute("insert into meta.deliveries by name select * from deliveries")
-    connection.unregister("deliveries")
+    with _registered(connection, "deliveries", frame.astype({"failure": "object"})):
+        connection.execute(
+            "delete from meta.deliveries where asset_class = ? and id in (select id from deliveries)",
+            [result.asset_class],
+        )
+        connection.execute("insert into meta.deliveries by name select * from deliveries")
     # What is as it was when it was stored whole has nothing to complain of any more.
     healed = {id_ for ids in result.continued.values() for id_ in ids} - result.rows_delivered.keys()
     connection.execute(
@@ -473,13 +493,18 @@ def _remember_deliveries(connection: duckdb.DuckDBPyConnection, result: Ingested
 
 def _remember_states(run: Run, result: Ingested, states: Mapping[str, tuple[str, str]]) -> None:
     """Note the states of the origins of which everything good is stored now, so that they are not read again."""
+    if not states:
+        return
+    run.connection.execute(
+        "delete from meta.source_states where asset_class = ? and list_contains(?, origin)",
+        [result.asset_class, list(states)],
+    )
     judged_by = refresh.rules(run)
-    for origin, (id_, state) in states.items():
-        run.connection.execute(
-            "delete from meta.source_states where asset_class = ? and origin = ?", [result.asset_class, origin]
-        )
-        if id_ not in result.failures:
-            run.connection.execute(
-                "insert into meta.source_states by name select ? as asset_class, ? as origin, ? as state, ? as rules",
-                [result.asset_class, origin, state, judged_by],
-            )
+    whole = [
+        {"asset_class": result.asset_class, "origin": origin, "state": state, "rules": judged_by}
+        for origin, (id_, state) in states.items()
+        if id_ not in result.failures
+    ]
+    if whole:
+        with _registered(run.connection, "states", pd.DataFrame(whole)):
+            run.connection.execute("insert into meta.source_states by name from states")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+import exchange_calendars
 import pandas as pd
 import pytest
 
@@ -28,6 +29,19 @@ def of(sessions: pd.DataFrame, calendar: str, day: str) -> pd.Series:
 def test_a_session_closes_at_four_in_new_york_whatever_the_season(sessions: pd.DataFrame) -> None:
     assert of(sessions, "XNYS", "2026-01-13")["closes_at"] == datetime(2026, 1, 13, 21, tzinfo=UTC)
     assert of(sessions, "XNYS", "2026-07-13")["closes_at"] == datetime(2026, 7, 13, 20, tzinfo=UTC)
+
+
+def test_the_sessions_are_those_of_the_library(sessions: pd.DataFrame) -> None:
+    library = exchange_calendars.get_calendar("XNYS", start=str(calendars.FIRST_EQUITY_DAY), end="2026-12-31")
+    exchange = sessions[sessions["calendar"] == "XNYS"].set_index("session_date")
+    expected = library.schedule[["open", "close"]]
+    pd.testing.assert_frame_equal(
+        exchange[["opens_at", "closes_at"]],
+        expected.set_axis(["opens_at", "closes_at"], axis=1),
+        check_names=False,
+        check_freq=False,
+    )
+    assert list(exchange.index[exchange["is_half_day"]]) == list(library.early_closes)
 
 
 def test_the_day_after_thanksgiving_closes_at_one(sessions: pd.DataFrame) -> None:

@@ -20,6 +20,7 @@ import csv
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,8 +40,6 @@ _UNKNOWN = ("", ".", "nan", "null", "none", "n/a", "na")
 # Files are read together up to this size: enough to be fast, far from the memory of a whole history.
 _BATCH_BYTES = 64_000_000
 _ADJUSTED_CLOSES = "ohlc and adj_close dividend-adjusted"
-# Names of our own columns beside the file's, which may hold any name that a header has room for.
-_FILE, _PLACE = '"#file"', '"#place"'
 
 
 class _Unreadable(Exception):
@@ -149,15 +148,22 @@ class FilesSource:
             missing = [name for name in ("group", "symbol", "valid_from", "valid_to") if name not in names]
             if missing:
                 raise _Unreadable(f"no column {', '.join(missing)}; the header reads {_shown(names)}")
-            _load(reader, [path], names)
+            with _reading(reader, path):
+                reader.execute(
+                    f"create or replace temp table memberships as from {_lines([path], names)}",
+                    {"paths": _literals([path])},
+                )
+            group, symbol, valid_from, valid_to = (
+                _cell(names.index(name)) for name in ("group", "symbol", "valid_from", "valid_to")
+            )
             frame = reader.execute(
-                """
+                f"""
                 select
-                    trim("group") as group_id,
-                    trim(symbol) as instrument_id,
-                    valid_from::date as valid_from,
-                    nullif(trim(valid_to), '')::date as valid_to
-                from file_text
+                    trim({group}) as group_id,
+                    trim({symbol}) as instrument_id,
+                    {valid_from}::date as valid_from,
+                    nullif(trim({valid_to}), '')::date as valid_to
+                from memberships
                 """
             ).df()
         except (_Unreadable, duckdb.ConversionException) as error:
@@ -277,8 +283,10 @@ def _read_batch(
         if path.stem in adjusted:
             resolved = {name: column for name, column in resolved.items() if name in ("date", "adj_close", "volume")}
         alike.setdefault(_Look(tuple(header), tuple(resolved.items()), path.suffix.lower()), []).append(path)
+    # With one list of ids for all frames of a batch they go together again as they are.
+    ids = pd.CategoricalDtype(list(dict.fromkeys(path.stem for path in paths)))
     for look, same in alike.items():
-        deliveries.update(_read_alike(reader, same, look, layout, adjusted))
+        deliveries.update(_read_alike(reader, same, look, layout, adjusted, ids))
     yield from (deliveries[path] for path in paths)
 
 
@@ -288,25 +296,38 @@ def _read_alike(
     look: _Look,
     layout: _Layout,
     adjusted: set[str],
+    ids: pd.CategoricalDtype,
 ) -> dict[Path, Delivery]:
     names = dict(look.names)
     deliveries: dict[Path, Delivery] = {}
     try:
-        _load(reader, paths, list(look.header))
+        with _reading(reader, paths[0]):
+            rows = _typed(reader, paths, look, layout)
     except _Unreadable as error:
         if len(paths) == 1:
             return {paths[0]: Delivery(paths[0].stem, _origin(paths[0]), failure=f"{_origin(paths[0])}: {error}")}
         # One of them is broken: read one by one, so that only that one fails.
         for path in paths:
-            deliveries.update(_read_alike(reader, [path], look, layout, adjusted))
+            deliveries.update(_read_alike(reader, [path], look, layout, adjusted, ids))
         return deliveries
-    frames, rejected = _typed(reader, names, layout)
-    for path in paths:
-        frame = frames[str(path)] if str(path) in frames else frames[""].copy()
-        frame.insert(0, layout.table.key[0], path.stem)
+    rejected = _unfit(reader)
+    is_bad = rows["payload"].notna()
+    if is_bad.any():
+        for place, day, payload in rows.loc[is_bad, ["place", layout.table.date_column, "payload"]].itertuples(
+            index=False
+        ):
+            reason = "the date cannot be read" if pd.isna(day) else "a value is not a number"
+            rejected.setdefault(str(paths[place]), []).append(Rejected(payload, reason))
+        rows = rows[~is_bad]
+    id_of_place = ids.categories.get_indexer([path.stem for path in paths])
+    rows.insert(0, layout.table.key[0], pd.Categorical.from_codes(id_of_place[rows["place"]], dtype=ids))
+    of_place = rows.groupby("place").indices
+    rows = rows.drop(columns=["place", "payload"])
+    for place, path in enumerate(paths):
+        frame = rows.take(of_place.get(place, []))
         missing = [] if path.stem in adjusted else [name for name in layout.columns if name not in names]
         notes = [f"no column {', '.join(missing)}, so it stays unknown"] if missing else []
-        if not len(frame) and str(path) not in rejected:
+        if frame.empty and str(path) not in rejected:
             notes.append("no row in it has a value")
         deliveries[path] = Delivery(
             path.stem,
@@ -352,12 +373,22 @@ def _check_lines(text: bytes) -> None:
         raise _Unreadable("some lines end in CR LF and some in LF only; save it with one kind of line end")
 
 
-def _load(reader: duckdb.DuckDBPyConnection, paths: list[Path], header: list[str]) -> None:
-    """Put files with the same header as text into the table file_text, each row with its file and its place.
+@contextmanager
+def _reading(reader: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
+    """Read files like `path`. Raises _Unreadable when one of them cannot be read.
 
-    CSV lines that do not fit the header end up in reject_errors. Raises _Unreadable when one of them cannot be read.
+    CSV lines that do not fit the header end up in reject_errors.
     """
-    titles = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"' for name in header)
+    for table in ("reject_errors", "reject_scans"):
+        reader.execute(f"drop table if exists {table}")
+    try:
+        yield
+    except duckdb.Error as error:
+        raise _Unreadable(f"not readable as {path.suffix[1:]} ({_first_line(error)})") from error
+
+
+def _lines(paths: list[Path], header: list[str]) -> str:
+    """SQL for all rows of files ($paths) with the same header, as text: a `_cell` per column, and the file."""
     if paths[0].suffix.lower() == ".parquet":
         rows = "read_parquet($paths, filename = true)"
     else:
@@ -367,16 +398,17 @@ def _load(reader: duckdb.DuckDBPyConnection, paths: list[Path], header: list[str
             $paths, auto_detect = false, header = false, skip = 1, delim = ',', quote = '"', escape = '"',
             null_padding = true, store_rejects = true, filename = true, columns = {{{columns}}}
         )"""
-    try:
-        for table in ("reject_errors", "reject_scans"):
-            reader.execute(f"drop table if exists {table}")
-        reader.execute(
-            f"create or replace temp table file_text as select row_number() over () as {_PLACE}, texts.* "
-            f"from (select columns(*)::varchar from {rows}) as texts({titles}, {_FILE})",
-            {"paths": [_literal(path) for path in paths]},
-        )
-    except duckdb.Error as error:
-        raise _Unreadable(f"not readable as {paths[0].suffix[1:]} ({_first_line(error)})") from error
+    cells = ", ".join(_cell(number) for number in range(len(header)))
+    return f"(select columns(*)::varchar from {rows}) as lines({cells}, file)"
+
+
+def _cell(number: int) -> str:
+    """The name of a file's column in SQL. What the header calls it may be anything, even a name of ours."""
+    return f"cell_{number}"
+
+
+def _literals(paths: list[Path]) -> list[str]:
+    return [_literal(path) for path in paths]
 
 
 def _literal(path: Path) -> str:
@@ -397,80 +429,60 @@ def _resolve_names(header: list[str], layout: _Layout, stem: str) -> dict[str, s
     return {"date": day, **names}
 
 
-def _typed(
-    reader: duckdb.DuckDBPyConnection, names: Mapping[str, str], layout: _Layout
-) -> tuple[dict[str, pd.DataFrame], dict[str, list[Rejected]]]:
-    """Per file, the rows with a date and readable numbers, typed, and those without, word for word.
+def _typed(reader: duckdb.DuckDBPyConnection, paths: list[Path], look: _Look, layout: _Layout) -> pd.DataFrame:
+    """The rows of files that look alike, one file after the other: those with a date and readable numbers, and the bad.
 
-    The frame of the file "" has no rows: it stands for every file without any.
+    Columns: place (which of the `paths`, from 0), the table's date and values, and payload: of a bad row all that it
+    says, as JSON; null for the others.
     """
-    numbers = [name for name in names if name != "date"]
+    header = list(look.header)
+    cells = {name: _cell(header.index(column)) for name, column in look.names}
+    day = cells.pop("date")
     unknown = ", ".join(f"'{mark}'" for mark in _UNKNOWN)
-    # Only what did not become a number is looked at as text: that is a hundred times rarer.
+    # Only what did not become a number is looked at as text: that is a hundred times rarer. The database would make a
+    # join of IN, look at everything, and forget the order of the rows.
     unreadable = " or ".join(
-        f"""coalesce(case when "{name}" is null then lower(trim("{name}_text")) not in ({unknown}) end, false)"""
-        for name in numbers
+        f'coalesce(case when "{name}" is null then not list_contains([{unknown}], lower(trim({cell}))) end, false)'
+        for name, cell in cells.items()
     )
-    # A date may come with a time: midnight in New York, written in UTC.
-    day = f'"{names["date"]}"'
-    reader.execute(
+    skipped = []
+    if layout.is_blank_unknown:
+        skipped.append(f"coalesce({', '.join(map(_named, cells))}) is null")
+    if layout.is_zero_unknown:
+        skipped.append(f"coalesce({' and '.join(f'{_named(name)} = 0' for name in cells)}, false)")
+    said = ", ".join(f"{_named(name)} := {_cell(number)}" for number, name in enumerate(header))
+    return reader.execute(
         f"""
-        create or replace temp table file_typed as
-        with numbers as (
+        with typed as (
             select
-                {_FILE},
-                {_PLACE},
-                coalesce(try_cast({day} as date), try_cast({day} as timestamptz)::date) as day,
-                {", ".join(f'try_cast("{names[name]}" as double) as "{name}"' for name in numbers)},
-                {", ".join(f'"{names[name]}" as "{name}_text"' for name in numbers)}
-            from file_text
+                *,
+                -- A date may come with a time: midnight in New York, written in UTC.
+                coalesce(try_cast({day} as date), try_cast({day} as timestamptz)::date) as any_day,
+                {", ".join(f"try_cast({cell} as double) as {_named(name)}" for name, cell in cells.items())}
+            from {_lines(paths, header)}
+        ),
+        judged as (
+            select
+                *,
+                -- The database also takes "infinity" and the year 20250 for dates.
+                if(any_day between date '0001-01-01' and date '9999-12-31', any_day, null) as day,
+                day is null or {unreadable} as is_bad
+            from typed
         )
         select
-            -- The database also takes "infinity" and the year 20250 for dates.
-            * exclude ({", ".join(f'"{name}_text"' for name in numbers)})
-                replace (if(day between date '0001-01-01' and date '9999-12-31', day, null) as day),
-            {unreadable} as is_unreadable,
-            coalesce({", ".join(f'"{name}"' for name in numbers)}) is null as is_blank,
-            coalesce({" and ".join(f'"{name}" = 0' for name in numbers)}, false) as is_zero
-        from numbers
-        """
-    )
-    skipped = " or ".join(
-        [
-            "is_unreadable",
-            *(["is_blank"] if layout.is_blank_unknown else []),
-            *(["is_zero"] if layout.is_zero_unknown else []),
-        ]
-    )
-    values = ", ".join(f'"{name}" as "{layout.columns[name]}"' for name in numbers)
-    rows = reader.execute(
-        f"select {_FILE} as file, day as {layout.table.date_column}, {values} from file_typed "
-        f"where day is not null and not ({skipped}) order by {_PLACE}"
+            list_position($files, file)::integer - 1 as place,
+            day as {layout.table.date_column},
+            {", ".join(f"{_named(name)} as {layout.columns[name]}" for name in cells)},
+            case when is_bad then to_json(struct_pack({said}))::varchar end as payload
+        from judged
+        where is_bad or not ({" or ".join(skipped) or "false"})
+        """,
+        {"paths": _literals(paths), "files": [str(path) for path in paths]},
     ).df()
-    frames = {str(file): frame.drop(columns="file") for file, frame in rows.groupby("file", sort=False)}
-    frames[""] = rows.iloc[:0].drop(columns="file")
-    return frames, _rejected(reader)
 
 
-def _rejected(reader: duckdb.DuckDBPyConnection) -> dict[str, list[Rejected]]:
-    """Per file, the rows without a date or with an unreadable number, and the lines that do not fit the header."""
-    bad = reader.execute(
-        f"""
-        select
-            file_text.{_FILE},
-            -- What is ours is left out: a row that merely moved is not a new one.
-            json_merge_patch(to_json(file_text), '{{{_FILE}: null, {_PLACE}: null}}')::varchar,
-            case when file_typed.day is null then 'the date cannot be read' else 'a value is not a number' end
-        from file_typed
-        inner join file_text on file_text.{_PLACE} = file_typed.{_PLACE}
-        where file_typed.is_unreadable or file_typed.day is null
-        order by file_text.{_PLACE}
-        """
-    ).fetchall()
-    rejected = _unfit(reader)
-    for file, payload, reason in bad:
-        rejected.setdefault(file, []).append(Rejected(payload, reason))
-    return rejected
+def _named(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _unfit(reader: duckdb.DuckDBPyConnection) -> dict[str, list[Rejected]]:
