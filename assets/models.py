@@ -38,6 +38,7 @@ _PARAMETER = re.compile(r"\$([a-z][a-z0-9_]*)")
 _DESCRIBED_COLUMN = re.compile(r"(\w+),?\s+-- (.+)$")
 _COMMENT = re.compile(r"--.*")
 _READ_TABLE = re.compile(rf"\b(?:from|join)\s+((?:{'|'.join(SCHEMAS)})\.\w+)")
+_ORDER = re.compile(r"^order by (.+)$", re.MULTILINE)
 _FINAL = re.compile(r"^(?:with )?final as \(\n(.*?)^    from", re.MULTILINE | re.DOTALL)
 
 
@@ -102,6 +103,12 @@ class Model:
         """
         given = self.statistic.tables if self.statistic else ()
         return tuple(sorted({*_READ_TABLE.findall(_COMMENT.sub("", self.text)), *given}))
+
+    @property
+    def sorted_by(self) -> tuple[str, ...]:
+        """The columns of the grain, as far as the query ends with an order by them in that order."""
+        order = [column.strip() for found in _ORDER.findall(self.text)[-1:] for column in found.split(",")]
+        return tuple(sorted(self.grain, key=lambda column: order.index(column) if column in order else len(order)))
 
     def sql(self, parameters: Mapping[str, Parameter]) -> str:
         """The query, with the numbers in place of their names.
@@ -251,26 +258,36 @@ def check_model(connection: duckdb.DuckDBPyConnection, model: Model, columns: It
     """
     if model.form != "table":
         return []
+    name, grain = model.full_name, ", ".join(model.grain)
+    key = f"row({', '.join(model.sorted_by)})"
     broken = {
         "grain_is_unique": (
-            f"{', '.join(model.grain)} tell rows apart",
-            f"select coalesce(sum(copies - 1), 0)::bigint from (select count(*) as copies from {model.full_name} "
-            f"group by {', '.join(model.grain)} having count(*) > 1)",
+            f"{grain} tell rows apart",
+            f"select count(*) - count(*) filter (key > previous) "
+            f"from (select {key} as key, lag({key}) over () as previous from {name})",
         ),
         "no_nan": (
             "an unknown number is null, never NaN or infinite",
-            f"select count(*) from {model.full_name} where "
+            f"select count(*) from {name} where "
             + (" or ".join(f"not isfinite({column.name})" for column in columns if column.type == "double") or "false"),
         ),
     }
     if model.known_at:
         broken["nothing_from_the_future"] = (
             "no row was known only after the run's clock",
-            f"select count(*) from {model.full_name} cross join reference.clock where {model.known_at} > as_of_at",
+            f"select count(*) from {name} cross join reference.clock where {model.known_at} > as_of_at",
         )
     counts = ", ".join(f"({query})" for _, query in broken.values())
-    rows, *failed = connection.execute(f"select (select count(*) from {model.full_name}), {counts}").fetchall()[0]
+    rows, not_greater, *failed = connection.execute(f"select (select count(*) from {name}), {counts}").fetchall()[0]
+    copies = 0
+    # Rows of which each is greater than the one before (the first has none) are all different. Nearly every table is
+    # written that way, and to see it takes a quarter of the time of gathering the rows of every group.
+    if not_greater > 1:
+        copies = connection.execute(
+            f"select coalesce(sum(copies - 1), 0)::bigint from "
+            f"(select count(*) as copies from {name} group by {grain} having count(*) > 1)"
+        ).fetchall()[0][0]
     return [
-        ModelCheck(name, description, rows, rows_failed)
-        for (name, (description, _)), rows_failed in zip(broken.items(), failed, strict=True)
+        ModelCheck(check, description, rows, rows_failed)
+        for (check, (description, _)), rows_failed in zip(broken.items(), [copies, *failed], strict=True)
     ]

@@ -6,11 +6,12 @@ import ast
 import re
 from pathlib import Path
 
+import duckdb
 import pytest
 import sqlglot
 from sqlglot import exp
 
-from assets.models import SQL_FOLDER, Model, ModelError, read_model, read_models
+from assets.models import SQL_FOLDER, Model, ModelError, check_model, read_model, read_models
 from assets.parameters import load_parameters
 
 ROOT = Path(__file__).parent.parent
@@ -168,3 +169,26 @@ def test_what_a_model_reads_is_what_a_full_parser_finds(model: Model) -> None:
     tree = sqlglot.parse_one(re.sub(r"\$[a-z_0-9]+", "1", model.text), dialect="duckdb")
     given = model.statistic.tables if model.statistic else ()
     assert set(model.upstream) == {*given, *(f"{t.db}.{t.name}" for t in tree.find_all(exp.Table) if t.db)}
+
+
+@pytest.mark.parametrize(
+    ("rows", "copies"),
+    [
+        ("(1, 'a'), (1, 'b'), (2, 'a')", 0),
+        ("(2, 'a'), (1, 'b'), (1, 'a')", 0),
+        ("(1, 'a'), (2, 'a'), (1, 'a'), (1, 'a')", 2),
+        ("(1, null), (2, 'a'), (1, null)", 1),
+    ],
+    ids=["in order", "in no order", "copies", "copies of what is unknown"],
+)
+def test_rows_of_one_grain_are_counted_in_whatever_order_they_lie(tmp_path: Path, rows: str, copies: int) -> None:
+    path = tmp_path / "marts" / "found.sql"
+    path.parent.mkdir()
+    path.write_text(
+        "-- description: x\n-- grain: b, a\n-- known_at: the run's clock\nwith final as (\n    select\n"
+        "        a, -- one\n        b, -- two\n    from t\n)\n\nselect * from final\norder by a, b\n"
+    )
+    with duckdb.connect() as connection:
+        connection.execute(f"create schema marts; create table marts.found as from (values {rows}) as t (a, b)")
+        (grain, _) = check_model(connection, read_model(path), [])
+    assert (grain.name, grain.rows_failed) == ("grain_is_unique", copies)

@@ -760,14 +760,14 @@ def test_paths_are_instruments_and_pairs(bench: Bench) -> None:
     bench.bars("SPX", "2024-03-07", [5.0, 5.0])
     bench.build("intermediate.price_paths", as_of="2024-12-31")
     assert bench.rows(
-        "select subject_id, subject_kind, calendar, session_number, session_date, price, low "
+        "select subject_id, session_number, session_date, price, low "
         "from intermediate.price_paths order by subject_id, session_number"
     ) == [
-        ("RUT", "instrument", "XNYS", 1, "2024-03-07", 10.0, 9.0),
-        ("RUT", "instrument", "XNYS", 2, "2024-03-11", 12.0, 11.0),
-        ("RUT/SPX", "pair", "XNYS", 1, "2024-03-07", 2.0, None),
-        ("SPX", "instrument", "XNYS", 1, "2024-03-07", 5.0, None),
-        ("SPX", "instrument", "XNYS", 2, "2024-03-08", 5.0, None),
+        ("RUT", 1, "2024-03-07", 10.0, 9.0),
+        ("RUT", 2, "2024-03-11", 12.0, 11.0),
+        ("RUT/SPX", 1, "2024-03-07", 2.0, None),
+        ("SPX", 1, "2024-03-07", 5.0, None),
+        ("SPX", 2, "2024-03-08", 5.0, None),
     ]
 
 

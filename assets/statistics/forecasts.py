@@ -22,14 +22,14 @@ Whole = NDArray[np.int64]
 def without_one(responses: Numbers, groups: Whole) -> Numbers:
     """The mean response with each group left out (number of groups,), in order of the groups; empty for one group.
 
-    `responses` (E,) and the group that each belongs to (E,).
+    `responses` (E,) and the number, from 0 on, of the group that each belongs to (E,).
     """
-    _, group = np.unique(groups, return_inverse=True)
-    sizes = np.bincount(group)
-    if len(sizes) < 2:
+    sizes = np.bincount(groups)
+    sums = np.bincount(groups, weights=responses)
+    is_there = sizes > 0
+    if np.count_nonzero(is_there) < 2:
         return np.empty(0)
-    sums = np.bincount(group, weights=responses)
-    means: Numbers = (responses.sum() - sums) / (len(responses) - sizes)
+    means: Numbers = (responses.sum() - sums[is_there]) / (len(responses) - sizes[is_there])
     return means
 
 
@@ -58,8 +58,8 @@ def past_tests(
     frames = [] if len(instants) == 0 else _tested(instants, windows, pattern_windows, family)
     columns = {
         "trigger_at": "datetime64[us, UTC]",
-        "signal_id": "str",
-        "target_id": "str",
+        "signal_id": "string",
+        "target_id": "string",
         "horizon_days": "int32",
         "p_value": "float64",
         "excess_log": "float64",
@@ -99,7 +99,7 @@ def _tested(
         .aggregate(
             f"signal_id, target_id, horizon_days, list({day} order by entry_date, event_id) as days, "
             "list(log_return order by entry_date, event_id) as responses, "
-            "list(episode order by entry_date, event_id) as episodes, "
+            "list(episode::bigint order by entry_date, event_id) as episodes, "
             "list(epoch_us(known_at) order by entry_date, event_id) as known",
             "signal_id, target_id, horizon_days",
         )

@@ -6,7 +6,7 @@ entries stand. The shifts keep how the events cluster and how windows overlap, w
 random would lose. Every shift is counted, so there is nothing random.
 
 Each of a pattern's entries adds one slice of the doubled windows. For the few dozen events that a pattern has this
-takes a quarter of the time of Fourier transforms, whose lengths are often primes here, and rounds less.
+takes a fraction of the time of Fourier transforms, whose lengths are often primes here, and rounds less.
 """
 
 from __future__ import annotations
@@ -69,8 +69,12 @@ def shifted_sums(responses: ArrayLike, positions: ArrayLike, weights: ArrayLike 
     shares = np.full(events, 1 / events) if weights is None and events else np.asarray(weights, dtype=np.float64)
     doubled = np.concatenate([values, values])
     sums = np.zeros(size)
-    for position, share in zip(where, shares, strict=True):
-        sums += share * doubled[position : position + size]
+    # The events of a pattern share one weight, or two, so that they are added up before they are weighed.
+    for share in sorted(set(shares.tolist())):
+        unweighed = np.zeros(size)
+        for position in where[shares == share].tolist():
+            unweighed += doubled[position : position + size]
+        sums += share * unweighed
     return sums
 
 
@@ -146,8 +150,8 @@ def p_values(_: Parameters, windows: duckdb.DuckDBPyRelation, pattern_windows: d
     # Empty columns, too, must have a type.
     return frame.astype(
         {
-            "pattern_id": "str",
-            "target_id": "str",
+            "pattern_id": "string",
+            "target_id": "string",
             "horizon_days": "int32",
             "shifts": "int64",
             "p_value": "float64",

@@ -17,7 +17,6 @@ paths as (
         price,
         known_at,
     from intermediate.price_paths
-    where subject_kind = 'instrument'
 ),
 
 -- How far a close under the peak is a pullback, and how far a deep one, in the ways of each calendar.

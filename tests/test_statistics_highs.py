@@ -1,0 +1,43 @@
+"""New highs, as arrays: worked out by hand, and against the definition in a loop."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from assets.statistics.highs import broken_highs, trailing_high
+
+
+def test_the_highest_of_the_last_prices() -> None:
+    assert trailing_high([3, 1, 2, 5, 4, 1, 0], 3).tolist() == [3, 3, 3, 5, 5, 5, 4]
+    assert trailing_high([3, 1], 5).tolist() == [3, 3]
+    assert trailing_high([], 5).tolist() == []
+    assert trailing_high([1, np.nan, np.nan, 0], 2) == pytest.approx([1, 1, np.nan, 0], nan_ok=True)
+
+
+def test_a_breakout_by_hand() -> None:
+    """Two quiet sessions; 12 comes after them, 13 one session after a high above the level, 11 is out of reach."""
+    prices = [11, 10, 9, 9, 12, 13, 12, 12, 12, 12, 13]
+    sessions, levels = broken_highs(prices, None, 3, 3, 0)
+    assert (sessions.tolist(), levels.tolist()) == ([4], [11])
+    sessions, levels = broken_highs(prices, 4, 3, 3, 0)
+    assert (sessions.tolist(), levels.tolist()) == ([4, 10], [11, 12])
+    assert broken_highs(prices, None, 3, 3, 0.1)[0].tolist() == [5]
+
+
+@pytest.mark.parametrize(
+    ("reach", "quiet", "margin"), [(None, 12, 0), (20, 5, 0), (20, 5, 0.01), (10, 9, 0), (4, 1, 0)]
+)
+def test_breakouts_are_those_of_the_definition(reach: int | None, quiet: int, margin: float) -> None:
+    """Prices of few digits, so that many are the same; one is unknown."""
+    prices = np.round(100 * np.exp((0.05 + np.random.default_rng(5).standard_normal(800)).cumsum() / 100))
+    prices[300] = np.nan
+    expected = []
+    for session in range(20, len(prices)):
+        level = np.nanmax(prices[0 if reach is None else session - reach : session - quiet + 1])
+        is_quiet = not (prices[session - quiet + 1 : session] > level * (1 + margin)).any()
+        if prices[session] > level * (1 + margin) and is_quiet:
+            expected.append((session, level))
+    sessions, levels = broken_highs(prices, reach, quiet, 20, margin)
+    assert len(expected) > 5
+    assert list(zip(sessions, levels, strict=True)) == expected
