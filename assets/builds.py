@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 
 from assets.contracts import RAW_TABLES
+from assets.ledger import Check
 from assets.models import Model
 from assets.parameters import Parameter
 
@@ -26,12 +27,16 @@ _FUNCTIONS = Path(__file__).parent / "statistics"
 
 @dataclass(frozen=True)
 class Build:
-    """A table as it was built: fingerprints of its inputs and of its rows, how many they are, and by which run."""
+    """A table as it was built.
+
+    Fingerprints of its inputs and of its rows, how many they are, which run built it, and the verdicts on it.
+    """
 
     inputs: str
     content: str
     rows: int
     run_id: str
+    verdicts: tuple[Check, ...]
 
 
 class Builds:
@@ -42,8 +47,30 @@ class Builds:
     ) -> None:
         """Reads what is noted, and the content of the stored tables that the models read."""
         self._parameters = parameters
-        rows = connection.execute("select table_name, inputs, content, row_count, run_id from reference.builds")
-        self._noted = {name: Build(*build) for name, *build in rows.fetchall()}
+        verdicts: dict[str, list[Check]] = {}
+        for check_name, table_name, *verdict in connection.execute(
+            """
+            select
+                checks.check_name,
+                checks.table_name,
+                checks.passed,
+                checks.severity,
+                checks.rows_checked,
+                checks.rows_failed,
+                checks.detail
+            from meta.checks as checks
+            inner join reference.builds as builds
+                on builds.run_id = checks.run_id and builds.table_name = checks.table_name
+            where checks.severity = 'ERROR'
+            order by checks.table_name, checks.check_name
+            """
+        ).fetchall():
+            verdicts.setdefault(table_name, []).append(Check(check_name, table_name, *verdict))
+        noted = connection.execute("select table_name, inputs, content, row_count, run_id from reference.builds")
+        self._noted = {
+            name: Build(inputs, found, rows, run_id, tuple(verdicts.get(name, ())))
+            for name, inputs, found, rows, run_id in noted.fetchall()
+        }
         self._content = {name: build.content for name, build in self._noted.items()}
         built = {model.full_name for model in models}
         for name in sorted({name for model in models for name in model.upstream} - built - self._noted.keys()):
@@ -58,9 +85,10 @@ class Builds:
         return _digest(parts)
 
     def unchanged(self, model: Model, inputs: str) -> Build | None:
-        """The build that still holds, if there is one."""
+        """The build that still holds, with what was found of it, if there is one."""
         build = self._noted.get(model.full_name)
-        return build if build and build.inputs == inputs and model.form == "table" else None
+        is_same = build is not None and build.inputs == inputs and build.verdicts and model.form == "table"
+        return build if is_same else None
 
     def forget(self, connection: duckdb.DuckDBPyConnection, model: Model) -> None:
         """A table that is about to be built is built of nothing known, until it is noted."""

@@ -88,18 +88,6 @@ def note_checks(run: Run, checks: Sequence[Check]) -> None:
         run.connection.execute(f"insert into meta.checks values {values}", [value for row in rows for value in row])
 
 
-def checks_again(run: Run, run_id: str, table_name: str) -> list[Check]:
-    """Enter anew what an earlier run found of a table that is still the same. Returns it; empty when not known."""
-    rows = run.connection.execute(
-        "select check_name, passed, severity, rows_checked, rows_failed, detail from meta.checks "
-        "where run_id = ? and table_name = ? and severity = 'ERROR' order by check_name",
-        [run_id, table_name],
-    ).fetchall()
-    checks = [Check(name, table_name, *verdict) for name, *verdict in rows]
-    note_checks(run, checks)
-    return checks
-
-
 def troubles(run: Run) -> list[str]:
     """The instruments and series that failed or are stale, each with the reason."""
     return [

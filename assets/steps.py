@@ -312,10 +312,15 @@ def build(run: Run, models: Sequence[Model], selected: Set[str] | None = None) -
     if run.is_full:
         run.connection.execute("delete from reference.builds")
     builds = Builds(run.connection, steps, run.parameters)
-    for reports, broken in _built_side_by_side(run, steps, builds):
-        yield from reports
-        if broken:
-            raise StepFailed(broken)
+    checks: list[Check] = []
+    try:
+        for built in _built_side_by_side(run, steps, builds):
+            checks += built.checks
+            yield from built.reports
+            if built.broken:
+                raise StepFailed(built.broken)
+    finally:
+        ledger.note_checks(run, checks)
 
 
 def _with_steps(selected: Set[str], models: dict[str, Model]) -> list[Model]:
@@ -332,9 +337,10 @@ def _with_steps(selected: Set[str], models: dict[str, Model]) -> list[Model]:
 
 
 class _Built(NamedTuple):
-    """What became of a model: what to report, and what is broken."""
+    """What became of a model: what to report, every verdict, and what is broken."""
 
     reports: list[Report]
+    checks: list[Check]
     broken: str | None
 
 
@@ -397,22 +403,19 @@ def _built(run: Run, model: Model, builds: Builds) -> _Built:
     started = perf_counter()
     inputs = builds.inputs(model)
     build = builds.unchanged(model, inputs)
-    verdicts = ledger.checks_again(run, build.run_id, model.full_name) if build else []
-    if build and verdicts:
-        rows, columns = build.rows, describe(run.connection, model)
+    columns: Sequence[Column]
+    if build is not None:
+        rows, verdicts = build.rows, list(build.verdicts)
+        columns = describe(run.connection, model) if is_asset(model) else ()
     else:
-        build = None
         builds.forget(run.connection, model)
         rows, columns = run_model(run.connection, model, run.parameters)
-        if model.form == "table":
-            log.info("%s", model.full_name)
-            verdicts = _verdicts(run, model, columns)
-            ledger.note_checks(run, verdicts)
+        log.info("%s", model.full_name)
+        verdicts = _verdicts(run, model, columns)
     broken = [verdict.detail for verdict in verdicts if not verdict.passed]
     if build is None and not broken:
         builds.note(run.connection, model, inputs, run.id)
     facts = list(_data_checks(run, model.full_name))
-    ledger.note_checks(run, facts)
     reports: list[Report] = []
     if is_asset(model):
         told: dict[str, int | float | str] = {"source": _source(run), "seconds": round(perf_counter() - started, 3)}
@@ -421,7 +424,8 @@ def _built(run: Run, model: Model, builds: Builds) -> _Built:
         reports.append(Made(model.full_name, told, rows, tuple(columns)))
         reports.append(Rules(SOUND, model.full_name, tuple(verdicts)))
     reports += facts
-    return _Built(reports, f"{model.full_name}: {'; '.join(map(str, broken))}" if broken else None)
+    reason = f"{model.full_name}: {'; '.join(map(str, broken))}" if broken else None
+    return _Built(reports, [*verdicts, *facts], reason)
 
 
 def _verdicts(run: Run, model: Model, columns: Sequence[Column]) -> list[Check]:
