@@ -26,6 +26,9 @@ from assets.warehouse import Home, WarehouseError, unwritable
 from pipelines.console import Console, Progress
 from pipelines.settings import ROOT, SOURCES, Plan, Settings, SettingsError, home_folder, parse_as_of, planned
 
+# Rows of a query that a person is shown.
+SHOWN_ROWS = 200
+
 PUBLISHED, NOT_PUBLISHED, WRONG_USAGE, PUBLISHED_WITH_FAILURES = 0, 1, 2, 3
 
 _source = click.option(
@@ -39,13 +42,39 @@ _as_of = click.option("--as-of", default="", metavar="YYYY-MM-DD", help="A past 
 def main() -> None:
     """Cascade keeps honest books on how money rotates along the risk curve.
 
+    A first look, on a synthetic market and without a network:
+
     \b
-    cascade run                                   the whole pipeline on a synthetic market
-    cascade run --source files --path DIR         on a folder of CSV or Parquet files
-    cascade run --source live                     on Yahoo and FRED
-    cascade status                                how fresh it is, what broke out last
-    cascade claims                                what an article says, held against the data
-    cascade query "from marts.breakouts"          any SQL on the published file
+    cascade run                                   fetch, check, derive, publish
+    cascade status                                fresh? broken out? which stages?
+    cascade claims                                an article, held against the data
+
+    The same on real data; --source goes with every command:
+
+    \b
+    cascade run --source files --path DIR         a folder of CSV or Parquet files
+    cascade run --source live                     Yahoo and FRED
+    cascade status --source live
+
+    Questions of your own, to the published file:
+
+    \b
+    cascade query "from meta.freshness where status = 'stale'"
+    cascade query "from marts.breakouts where status = 'holding' limit 5"
+    cascade query "from core.bars" --csv > bars.csv
+
+    A past day as it was known then, in a file of its own:
+
+    \b
+    cascade run --as-of 2020-12-31
+    cascade status --as-of 2020-12-31
+
+    Every day, by itself:
+
+    \b
+    cascade ui --source live                      schedules and alerts are in the UI
+
+    docs/cookbook.md has more queries, docs/operations.md how to leave it running.
     """
 
 
@@ -96,14 +125,30 @@ def run(source: str, path: str, home: str, as_of: str, full: bool, symbols: tupl
 @_source
 @_home
 @_as_of
-def status(source: str, home: str, as_of: str) -> None:
-    """How fresh the published file is, what failed, and what broke out last."""
+@click.option("--json", "as_json", is_flag=True, help="All of it as one JSON object, for scripts.")
+def status(source: str, home: str, as_of: str, as_json: bool) -> None:
+    """What one asks first: how fresh it is, what failed, which stages are on, what broke out.
+
+    A breakout is open for twenty sessions, in which it may be confirmed, retested or fail; after that it was holding
+    or not. What was said when small caps broke out last was frozen then, word for word.
+
+    \b
+    cascade status --json | python3 -m json.tool
+    """
+    import duckdb
+
     from pipelines import summary
 
     where = Home(home_folder(source, home))
-    day = _day(as_of)
-    with _open(where, source, day) as reader:
-        summary.show_status(Console(), reader, where.published(day))
+    path = where.published(_day(as_of))
+    with _open(where, source, _day(as_of)) as reader:
+        try:
+            if as_json:
+                click.echo(json.dumps(summary.status(reader, path), default=_plain))
+            else:
+                summary.show_status(Console(), reader, path)
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            _fail(f"{path} is of another version; run again: {_said(error)}", NOT_PUBLISHED)
 
 
 @main.command()
@@ -144,8 +189,15 @@ def claims(source: str, home: str, as_of: str, as_json: bool) -> None:
 def query(sql: str, source: str, home: str, as_of: str, as_json: bool, as_csv: bool) -> None:
     """Run SQL on the published file, which is opened read-only.
 
+    Columns that do not fit the terminal come below, beside the first column again; a single row is written downwards.
+
     \b
-    cascade query "from marts.breakouts where subject_id = 'RUT' order by session_date desc limit 5"
+    cascade query "select schema_name, table_name, comment from duckdb_tables()"
+    cascade query "select column_name, column_type from (describe marts.cascade)"
+    cascade query "from marts.breakouts where subject_id = 'RUT' limit 1"
+    cascade query "from core.bars where instrument_id = 'BTC'" --csv
+
+    docs/cookbook.md has queries for what people ask, docs/data-dictionary.md every table and column.
     """
     import duckdb
 
@@ -155,7 +207,7 @@ def query(sql: str, source: str, home: str, as_of: str, as_json: bool, as_csv: b
             if result is None:
                 _fail("there is no SQL in the query", WRONG_USAGE)
             names = [column[0] for column in result.description or []]
-            rows = result.fetchall()
+            rows = result.fetchall() if as_json or as_csv else result.fetchmany(SHOWN_ROWS + 1)
         except duckdb.Error as error:
             _fail(_said(error), NOT_PUBLISHED)
     if as_json:
@@ -168,7 +220,10 @@ def query(sql: str, source: str, home: str, as_of: str, as_json: bool, as_csv: b
         writer.writerow(names)
         writer.writerows([_plain(value) if isinstance(value, date) else value for value in row] for row in rows)
     else:
-        Console().table(names, rows)
+        console = Console()
+        console.tables(names, rows[:SHOWN_ROWS])
+        if len(rows) > SHOWN_ROWS:
+            console.line(f"There are more than these {SHOWN_ROWS} rows; --csv or --json gives them all.", wraps=True)
 
 
 @main.command()

@@ -17,7 +17,11 @@ import rich.box
 import rich.console
 import rich.table
 import rich.text
+from rich.cells import cell_len
 from rich.status import Status
+
+# Longer cells of a table with too many columns are folded.
+WIDEST = 44
 
 
 class Console:
@@ -27,13 +31,15 @@ class Console:
         width = None if sys.stdout.isatty() else 120
         self.rich = rich.console.Console(width=width, highlight=False)
 
-    def line(self, text: str = "", style: str | None = None) -> None:
-        """One line of text, as it is."""
-        self.rich.print(text, style=style, markup=False, soft_wrap=True)
+    def line(self, text: str = "", style: str | None = None, wraps: bool = False) -> None:
+        """One line of text, as it is; with `wraps` broken at words where it is longer than the terminal."""
+        self.rich.print(text, style=style, markup=False, soft_wrap=not (wraps and self.rich.is_terminal))
 
     def table(self, names: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
         """Rows under names; numbers to the right, unknown as a dash."""
-        table = rich.table.Table(title=title, title_justify="left", title_style="bold", box=rich.box.SIMPLE_HEAD)
+        if title:
+            self.line(title, style="bold", wraps=True)
+        table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
         rows = [tuple(row) for row in rows]
         for position, name in enumerate(names):
             values = [row[position] for row in rows if row[position] is not None]
@@ -42,6 +48,34 @@ class Console:
         for row in rows:
             table.add_row(*(rich.text.Text(shown(value)) for value in row))  # a cell is no markup
         self.rich.print(table)
+
+    def tables(self, names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """As `table`, for any number of columns. Rows that do not fit are turned on their side if they fit then, as one
+        row always does; else the columns that do not fit come below, beside the first one again.
+        """
+        room = self.rich.width - 1
+        turned = [[name, *column] for name, column in zip(names, zip(*rows, strict=True), strict=True)] if rows else []
+        if sum(_widths([names, *rows])) <= room or len(names) < 2:
+            self.table(names, rows)
+        elif len(rows) == 1 or (rows and sum(_widths(turned)) <= room):
+            self.table([shown(value) for value in turned[0]], [[shown(value) for value in row] for row in turned[1:]])
+        else:
+            widths = _widths([names, *rows])
+            blocks: list[list[int]] = [[0]]
+            for position in range(1, len(names)):
+                if len(blocks[-1]) > 1 and sum(widths[p] for p in (*blocks[-1], position)) > room:
+                    blocks.append([0])
+                blocks[-1].append(position)
+            for block in blocks:
+                self.table([names[p] for p in block], [[row[p] for p in block] for row in rows])
+
+
+def _widths(rows: Sequence[Sequence[object]]) -> list[int]:
+    """How wide each column is drawn, with the blanks around it; longer text than `WIDEST` is folded."""
+    return [
+        3 + min(WIDEST, max(cell_len(line) for cell in column for line in shown(cell).split("\n")))
+        for column in zip(*rows, strict=True)
+    ]
 
 
 def shown(value: object) -> str:

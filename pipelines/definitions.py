@@ -1,4 +1,4 @@
-"""The one wiring file: assets, jobs, schedules and the run resource, put together for Dagster.
+"""The one wiring file: assets, jobs, schedules, the alerts and the run resource, put together for Dagster.
 
 Nothing is defined here; it is only assembled. Nothing but the entry points imports this module.
 """
@@ -6,6 +6,7 @@ Nothing is defined here; it is only assembled. Nothing but the entry points impo
 import dagster as dg
 
 from assets.graph import build_assets
+from pipelines.alerts import alerts
 from pipelines.history import write_history_without_waiting
 from pipelines.jobs import JOBS, SCHEDULES
 from pipelines.resources import CascadeRun
@@ -21,6 +22,7 @@ def build_definitions(run: CascadeRun | dg.ResourceDefinition) -> dg.Definitions
         assets=build_assets(),
         jobs=JOBS,
         schedules=SCHEDULES,
+        sensors=[alerts],
         resources={"run": run},
         executor=dg.in_process_executor,
     )

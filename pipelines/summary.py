@@ -23,6 +23,100 @@ SHORT_VERDICTS = {
 NAMED = 10
 
 
+# Whose breakouts are shown first: what the question is about, small caps and the coins said to follow them.
+WATCHED = ["RUT", "IWM", "SPX", "NDX", "RUT/SPX", "BTC", "ETH", "ETH/BTC"]
+LATEST = "Latest breakouts; above: over the level; base: sessions since the level"
+
+_FRESHNESS = """
+select
+    asset_class,
+    count(*) as symbols,
+    count(*) filter (status = 'fresh') as fresh,
+    count(*) filter (status = 'stale') as stale,
+    count(*) filter (status = 'ended') as ended,
+    max(last_session) as last_session,
+    max(expected_session) as expected_session,
+from meta.freshness
+group by asset_class
+order by asset_class
+"""
+
+# The last score that is known may be older than the session: what it is made of may be stale.
+_STAGES = """
+with turns as (
+    select
+        *,
+        is_on is distinct from lag(is_on) over (partition by stage order by session_date) as is_turn,
+    from marts.cascade
+)
+select
+    stage,
+    any_value(stage_name) as stage_name,
+    max_by(is_on, session_date) as is_on,
+    max(session_date) filter (is_turn) as since,
+    max_by(score, session_date) as score,
+    max(session_date) filter (score is not null) as scored_on,
+    max(session_date) as session_date,
+from turns
+group by stage
+order by stage
+"""
+
+_BREAKOUTS = """
+select
+    event_id,
+    subject_id,
+    kind,
+    session_date,
+    margin,
+    base_sessions,
+    is_left_censored,
+    decided_at,
+    status as state,
+    coalesce(
+        (
+            select max(states.session_date)
+            from marts.breakout_states as states
+            where states.event_id = breakouts.event_id and states.state = breakouts.status
+        ),
+        session_date
+    ) as state_since,
+from marts.breakouts as breakouts
+"""
+
+# What was said of crypto when small caps broke out last, if they ever did.
+_FORECASTS = """
+with latest as (
+    select event_id
+    from marts.forecasts
+    where trigger = 'decided' and split_part(signal_id, ':', 1) in ('RUT', 'IWM', 'RUT/SPX')
+    order by trigger_at desc, event_id desc
+    limit 1
+)
+select
+    event_id,
+    trigger_at,
+    frozen_at,
+    is_backtest,
+    code_version,
+    target_id,
+    horizon_days,
+    n_events,
+    n_episodes,
+    median,
+    low,
+    high,
+    evidence,
+    realised,
+    percentile,
+    inside,
+from marts.forecasts as forecasts
+semi join latest on latest.event_id = forecasts.event_id
+where trigger = 'decided' and target_id in ('BTC', 'ETH', 'ALTS') and horizon_days in (30, 60, 90)
+order by list_position(['BTC', 'ETH', 'ALTS'], target_id), horizon_days
+"""
+
+
 def show_run(console: Console, reader: duckdb.DuckDBPyConnection, run_id: str, path: Path, source: str) -> bool:
     """The end of a run: what came in, what was checked, what it says. Returns whether symbols failed or are stale."""
     as_of, new, restated, seconds = _one(
@@ -50,7 +144,7 @@ def show_run(console: Console, reader: duckdb.DuckDBPyConnection, run_id: str, p
     ).fetchall():
         console.line(f"  {table} {name}: {detail}")
     has_troubles = _troubles(console, reader)
-    _breakouts(console, reader)
+    _breakouts(console, _latest_breakouts(reader), LATEST)
     _rotation(console, reader)
     console.line("Ask it anything:")
     console.line(
@@ -60,26 +154,106 @@ def show_run(console: Console, reader: duckdb.DuckDBPyConnection, run_id: str, p
     return has_troubles
 
 
+def status(reader: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Any]:
+    """What a user asks first, as one object: freshness, failures, stages, breakouts, and what was said of the last."""
+    source, as_of, finished_at, code_version, run_id = _published(reader)
+    return {
+        "path": str(path),
+        "source": source,
+        "is_synthetic": source == "demo",
+        "as_of": as_of,
+        "published_at": finished_at,
+        "code_version": code_version,
+        "freshness": _objects(reader, _FRESHNESS),
+        "failed": _objects(reader, "select id, failure from meta.deliveries where failure is not null order by id"),
+        "stale": _objects(
+            reader,
+            "select id, last_session, expected_session from meta.freshness where status = 'stale' "
+            "order by last_session, id",
+        ),
+        "failed_checks": _objects(
+            reader,
+            "select table_name, check_name, severity, rows_failed, detail from meta.checks "
+            "where run_id = ? and not passed order by severity, table_name, check_name",
+            run_id,
+        ),
+        "stages": _objects(reader, _STAGES),
+        "open_breakouts": _objects(
+            reader,
+            f"{_BREAKOUTS} where outcome_20_at is null order by list_contains(?, subject_id) desc, session_date desc, "
+            "subject_id, kind",
+            WATCHED,
+        ),
+        "latest_breakouts": _latest_breakouts(reader),
+        "forecasts": _objects(reader, _FORECASTS),
+    }
+
+
 def show_status(console: Console, reader: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """How fresh the file is, what failed, what broke out last."""
-    source, as_of, finished_at, code_version = _published(reader)
-    _banner(console, source)
-    console.line(f"{path}", style="bold")
-    console.line(f"As of {as_of}, published {finished_at:%Y-%m-%d %H:%M} UTC by Cascade {code_version}.")
+    """The same for a person, on a terminal of eighty columns."""
+    now = status(reader, path)
+    _banner(console, now["source"])
+    console.line(now["path"], style="bold")
+    console.line(
+        f"As of {now['as_of']}, published {now['published_at']:%Y-%m-%d %H:%M} UTC by Cascade {now['code_version']}.",
+        wraps=True,
+    )
     _ingested(console, reader)
     _troubles(console, reader)
-    _breakouts(console, reader)
-    _forecast(console, reader)
+    # Those on freshness and delivery name the symbols that were just named.
+    for check in now["failed_checks"]:
+        if not check["check_name"].endswith(("_is_fresh", "every_symbol_delivered")):
+            console.line(f"{check['table_name']} {check['check_name']}: {check['detail']}", wraps=True)
+    console.table(
+        ["", "stage", "state", "since", "score", "scored on"],
+        [
+            (
+                stage["stage"],
+                stage["stage_name"],
+                {True: "on", False: "off", None: None}[stage["is_on"]],
+                stage["since"],
+                None if stage["score"] is None else f"{stage['score']:.2f}",
+                stage["scored_on"],
+            )
+            for stage in now["stages"]
+        ],
+        title="The chain, safest first; on from a score of 0.60, off from 0.40 down",
+    )
+    still_open = now["open_breakouts"]
+    if still_open:
+        more = f"; {len(still_open) - NAMED} more: cascade status --json" if len(still_open) > NAMED else ""
+        _breakouts(console, still_open[:NAMED], f"Open breakouts: twenty sessions are not over yet{more}")
+    else:
+        console.line("No breakout is open: of each, twenty sessions are over.")
+    _breakouts(console, now["latest_breakouts"], LATEST)
+    if said := now["forecasts"]:
+        first = said[0]
+        late = "too late to act on" if first["is_backtest"] else "in time"
+        console.table(
+            ["days", "target", "cases", "median", "range", "evidence", "came"],
+            [
+                (
+                    row["horizon_days"],
+                    row["target_id"],
+                    row["n_events"],
+                    _percent(row["median"]),
+                    None if row["low"] is None else f"{100 * row['low']:+.1f} to {_percent(row['high'])}",
+                    row["evidence"],
+                    _percent(row["realised"]),
+                )
+                for row in said
+            ],
+            title=f"Said of {first['event_id']}; frozen {first['frozen_at']:%Y-%m-%d}, {late}; "
+            "range: four in five; came: what followed",
+        )
 
 
 def claims(reader: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """The ledger of claims, one object per claim; `is_synthetic` where no real market is behind the verdicts."""
     source, *_ = _published(reader)
-    result = reader.execute("from marts.claims order by claim_id")
-    names = [column[0] for column in result.description or []]
     return [
-        {**dict(zip(names, row, strict=True)), "source": source, "is_synthetic": source == "demo"}
-        for row in result.fetchall()
+        {**row, "source": source, "is_synthetic": source == "demo"}
+        for row in _objects(reader, "from marts.claims order by claim_id")
     ]
 
 
@@ -127,10 +301,10 @@ def _evidence(row: dict[str, Any]) -> str:
 
 
 def _published(reader: duckdb.DuckDBPyConnection) -> tuple[Any, ...]:
-    """Source, day, end and code version of the run that published the file."""
+    """Source, day, end, code version and id of the run that published the file."""
     return _one(
         reader,
-        "select source, as_of, finished_at, code_version from meta.runs "
+        "select source, as_of, finished_at, code_version, run_id from meta.runs "
         "where status like 'published%' order by started_at desc limit 1",
     )
 
@@ -190,72 +364,35 @@ def _troubles(console: Console, reader: duckdb.DuckDBPyConnection) -> bool:
     for title, named in (("Failed", failures), ("Stale, with the last day", stale)):
         if named:
             more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
-            console.line(f"{title}: {', '.join(text for (text,) in named[:NAMED])}{more}")
+            console.line(f"{title}: {', '.join(text for (text,) in named[:NAMED])}{more}", wraps=True)
     return bool(failures or stale)
 
 
-def _breakouts(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
-    console.table(
-        ["breakout", "of", "session", "above", "base", "state", "since"],
-        reader.execute(
-            """
-            select
-                kind,
-                subject_id,
-                session_date,
-                printf('%+.1f %%', 100 * margin),
-                base_sessions,
-                status,
-                coalesce(
-                    (
-                        select max(states.session_date)
-                        from marts.breakout_states as states
-                        where states.event_id = breakouts.event_id and states.state = breakouts.status
-                    ),
-                    session_date
-                ),
-            from marts.breakouts as breakouts
-            where subject_id in ('RUT', 'IWM', 'SPX', 'NDX', 'RUT/SPX', 'BTC', 'ETH', 'ETH/BTC')
-            order by session_date desc, subject_id, kind
-            limit 8
-            """
-        ).fetchall(),
-        title="Latest breakouts; above: over the level; base: sessions since the level",
+def _latest_breakouts(reader: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    return _objects(
+        reader,
+        f"{_BREAKOUTS} where list_contains(?, subject_id) order by session_date desc, subject_id, kind limit 8",
+        WATCHED,
     )
 
 
-def _forecast(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
-    """What was said of Bitcoin when small caps broke out last, if they ever did."""
-    rows = reader.execute(
-        """
-        with latest as (
-            select event_id, trigger
-            from marts.forecasts
-            where trigger = 'decided' and split_part(signal_id, ':', 1) in ('RUT', 'IWM', 'RUT/SPX')
-            order by trigger_at desc, event_id desc
-            limit 1
-        )
-        select
-            horizon_days,
-            target_id,
-            n_events,
-            printf('%+.1f %%', 100 * median),
-            printf('%+.1f to %+.1f %%', 100 * low, 100 * high),
-            evidence,
-            printf('%+.1f %%', 100 * realised),
-            event_id,
-        from marts.forecasts
-        semi join latest on latest.event_id = forecasts.event_id and latest.trigger = forecasts.trigger
-        where target_id = 'BTC' and horizon_days in (30, 60, 90)
-        order by horizon_days
-        """
-    ).fetchall()
-    if rows:
-        console.table(
-            ["days", "target", "cases", "median", "range", "evidence", "came"],
-            [row[:-1] for row in rows],
-            title=f"Said of {rows[0][-1]}; range: four in five; came: what followed",
-        )
+def _breakouts(console: Console, rows: list[dict[str, Any]], title: str) -> None:
+    console.table(
+        ["breakout", "of", "session", "above", "base", "state", "since"],
+        [
+            (
+                row["kind"],
+                row["subject_id"],
+                row["session_date"],
+                _percent(row["margin"]),
+                row["base_sessions"],
+                row["state"],
+                row["state_since"],
+            )
+            for row in rows
+        ],
+        title=title,
+    )
 
 
 def _rotation(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
@@ -281,6 +418,16 @@ def _rotation(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
         ).fetchall(),
         title="After an all-time high of the Russell 2000; usual: from any day; before costs",
     )
+
+
+def _percent(fraction: float | None) -> str | None:
+    return None if fraction is None else f"{100 * fraction:+.1f} %"
+
+
+def _objects(reader: duckdb.DuckDBPyConnection, sql: str, *values: object) -> list[dict[str, Any]]:
+    result = reader.execute(sql, list(values))
+    names = [column[0] for column in result.description or []]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def _one(reader: duckdb.DuckDBPyConnection, sql: str, *values: object) -> tuple[Any, ...]:

@@ -11,10 +11,15 @@ import fcntl
 import io
 import json
 import logging
+import os
+import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +29,7 @@ from click.testing import CliRunner
 from folders import EQUITIES, LAST_DAY, SESSIONS, CascadeHome, MarketFolder, differences, healthy_home, market_folder
 
 from pipelines.cli import main
+from pipelines.console import Console
 
 PAST_DAY = "2025-06-30"
 
@@ -200,22 +206,134 @@ def test_a_past_day_is_the_same_with_and_without_a_stored_history(
 # Status and query
 
 
-def test_status_tells_how_fresh_it_is(healthy: CascadeHome) -> None:
+def test_status_tells_what_one_asks_first(healthy: CascadeHome) -> None:
     ended = healthy.invoke("status", "--source", "files")
 
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith(f"{healthy.published}\nAs of {LAST_DAY}, published ")
-    (equity,) = [line.split() for line in ended.out.splitlines() if line.strip().startswith("equity")]
+    lines = [line.split() for line in ended.out.splitlines() if line.strip()]
+    (equity,) = [line for line in lines if line[0] == "equity"]
     assert equity == ["equity", str(len(EQUITIES) + 1), "0", "0", str(SESSIONS[0]), str(SESSIONS[-1]), "0"]
     assert "SYNTHETIC" not in ended.out
+    # Every stage as it stands in the table of the last session.
+    stages = healthy.ask(
+        "select stage::varchar, stage_name, if(is_on, 'on', 'off'), on_since::varchar from marts.cascade "
+        "where is_on is not null qualify row_number() over (partition by stage order by session_date desc) = 1"
+    )
+    assert len(stages) >= 3
+    for stage, name, state, since in stages:
+        assert [stage, name, state] in [line[:3] for line in lines]
+        if since:
+            assert [stage, name, state, since] in [line[:4] for line in lines]
     # Nothing had ever broken out before, so nothing was known of what follows.
-    assert "Said of IWM:year_high:2025-09-29;" in ended.out
-    (forecast,) = [line.split() for line in ended.out.splitlines() if line.split()[:2] == ["60", "BTC"]]
+    assert "Said of IWM:year_high:2025-09-29; frozen 2025-12-13, too late to act on;" in ended.out
+    (forecast,) = [line for line in lines if line[:2] == ["60", "BTC"]]
     ((came,),) = healthy.ask(
         "select forward_return from marts.rotation_responses where event_id = 'IWM:year_high:2025-09-29' "
         "and trigger = 'decided' and target_id = 'BTC' and horizon_days = 60"
     )
     assert forecast == ["60", "BTC", "0", "-", "-", "insufficient", f"{100 * came:+.1f}", "%"]
+
+
+def test_status_says_in_which_state_a_breakout_is_and_what_failed(healthy: CascadeHome, tmp_path: Path) -> None:
+    """The healthy market's file with one breakout still within its twenty sessions and one check failed."""
+    home = healthy.copy(tmp_path / "open")
+    with duckdb.connect(str(home.published)) as connection:
+        connection.execute("update marts.breakouts set outcome_20_at = now()")
+    assert "No breakout is open: of each, twenty sessions are over." in home.invoke("status").out
+    with duckdb.connect(str(home.published)) as connection:
+        connection.execute(
+            "update marts.breakouts set outcome_20_at = null, status = 'retested' "
+            "where event_id = 'IWM:year_high:2025-09-29'"
+        )
+        connection.execute("delete from marts.breakout_states where event_id = 'IWM:year_high:2025-09-29'")
+        connection.execute(
+            "insert into marts.breakout_states by name select 'IWM:year_high:2025-09-29' as event_id, "
+            "'retested' as state, date '2025-10-03' as session_date"
+        )
+        connection.execute(
+            "update meta.checks set passed = false, detail = 'two sessions are missing' "
+            "where check_name = 'no_recent_gap'"
+        )
+
+    out = home.invoke("status").out
+    is_open = out[out.index("Open breakouts") : out.index("Latest breakouts")]
+    (row,) = [line.split() for line in is_open.splitlines() if "year_high" in line]
+    assert row[:3] == ["year_high", "IWM", "2025-09-29"]
+    assert row[-2:] == ["retested", "2025-10-03"]
+    assert "meta.gaps no_recent_gap: two sessions are missing\n" in out
+
+    told = json.loads(home.invoke("status", "--json").out)
+    assert [(b["event_id"], b["state"], b["state_since"]) for b in told["open_breakouts"]] == [
+        ("IWM:year_high:2025-09-29", "retested", "2025-10-03")
+    ]
+    assert "two sessions are missing" in [check["detail"] for check in told["failed_checks"]]
+
+
+def test_status_speaks_json(healthy: CascadeHome) -> None:
+    ended = healthy.invoke("status", "--source", "files", "--json")
+
+    assert (ended.code, ended.err) == (0, "")
+    told = json.loads(ended.out)
+    assert (told["source"], told["is_synthetic"], told["as_of"]) == ("files", False, str(LAST_DAY))
+    assert {row["asset_class"]: row["stale"] for row in told["freshness"]} == {"crypto": 0, "equity": 0, "macro": 0}
+    assert (told["failed"], told["stale"]) == ([], [])
+    assert [stage["stage"] for stage in told["stages"]] == sorted(stage["stage"] for stage in told["stages"])
+    assert {(row["target_id"], row["horizon_days"]) for row in told["forecasts"]} >= {("BTC", 30), ("ETH", 90)}
+    assert {row["evidence"] for row in told["forecasts"]} == {"insufficient"}
+
+
+def test_status_of_a_file_of_another_version_says_run_again(healthy: CascadeHome, tmp_path: Path) -> None:
+    home = healthy.copy(tmp_path / "older")
+    with duckdb.connect(str(home.published)) as connection:
+        connection.execute("drop table marts.cascade")
+
+    ended = home.invoke("status")
+
+    assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
+    assert ended.err.startswith(f"cascade: {home.published} is of another version; run again: Catalog Error: ")
+
+
+def test_status_fits_a_terminal_of_eighty_columns(healthy: CascadeHome) -> None:
+    screen, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
+    command = healthy.command("status", "--source", "files")
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    with subprocess.Popen(command, stdout=terminal, stderr=terminal, env={**environment, "TERM": "xterm"}) as process:
+        os.close(terminal)
+        told = b""
+        with suppress(OSError):  # what the last reader of a terminal that was closed gets
+            while part := os.read(screen, 65536):
+                told += part
+        assert process.wait() == 0
+    os.close(screen)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", told.decode()).splitlines()
+    path = str(healthy.published)  # to be copied, so never broken
+    assert [line for line in lines if len(line) > 80 and line != path] == []
+    assert any("The chain, safest first" in line for line in lines)
+
+
+def test_tables_of_any_width_fit_the_terminal_and_lose_no_column(healthy: CascadeHome) -> None:
+    console = Console()
+    console.rich.width = 80
+    with duckdb.connect(str(healthy.published), read_only=True) as reader:
+        tables = reader.execute("select schema_name || '.' || table_name from duckdb_tables() order by all").fetchall()
+        assert len(tables) > 40
+        for (table,) in tables:
+            for rows in (0, 1, 2, 5):
+                result = reader.execute(f"from {table} limit {rows}")
+                names = [column[0] for column in result.description or []]
+                with console.rich.capture() as drawn:
+                    console.tables(names, result.fetchall())
+                text = drawn.get()
+                assert max(map(len, text.splitlines())) <= 80
+                assert [name for name in names if not re.search(rf"(?m)(^|\s){name}(\s|$)", text)] == [], table
+
+
+def test_a_query_of_many_rows_shows_some_and_says_so(healthy: CascadeHome) -> None:
+    ended = healthy.invoke("query", "select range as n from range(1000)")
+    assert ended.out.splitlines()[-1] == "There are more than these 200 rows; --csv or --json gives them all."
+    assert healthy.invoke("query", "select range as n from range(1000)", "--csv").out.count("\n") == 1001
 
 
 QUERY = """

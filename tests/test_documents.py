@@ -114,6 +114,14 @@ def test_the_queries_of_the_readme_run(empty: duckdb.DuckDBPyConnection) -> None
         empty.execute(query)
 
 
+def test_the_queries_of_the_cookbook_run(empty: duckdb.DuckDBPyConnection) -> None:
+    text = (ROOT / "docs" / "cookbook.md").read_text(encoding="utf-8")
+    queries = re.findall(r"(?ms)^### ([^\n]+)\n\n```sql\n(.*?)^```", text)
+    assert len(queries) >= 15
+    for _, query in queries:
+        empty.execute(query)
+
+
 def test_the_targets_of_the_readme_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"`make ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8")):
