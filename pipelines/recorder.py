@@ -2,7 +2,7 @@
 
 Here: a Dagster run of the same job and assets, with the same id and configuration, whose steps report what `telling`
 has written down. It takes what the work leaves of the machine, and nothing waits for it. One recorder is at work in a
-home; others wait for it and find nothing left to tell.
+home, and tells of all its runs.
 """
 
 import os
@@ -15,14 +15,12 @@ from uuid import uuid4
 import dagster as dg
 
 from assets.steps import Work
-from assets.warehouse import Home, locked
+from assets.warehouse import Home
 from pipelines.definitions import build_definitions
 from pipelines.history import history
 from pipelines.resources import PROCESS_TAG, CascadeRun
-from pipelines.telling import retelling, untold
+from pipelines.telling import recording, retelling, untold
 
-# A run from a vendor may take long, and the recorder before this one stays with it to its end.
-PATIENCE_SECONDS = 24 * 3600.0
 LOWEST_PRIORITY = 19
 # The tag of a run in Dagster's history that names its row of meta.runs.
 RUN_TAG = "cascade/run_id"
@@ -72,10 +70,8 @@ def retell(instance: dg.DagsterInstance, path: Path) -> None:
 def main(where: Home) -> None:
     """Tell Dagster of every run of the home that it does not know of."""
     folder = where.folder / "dagster"
-    with locked(folder / "recorder.lock", PATIENCE_SECONDS, lambda _: None):
-        if not untold(folder):
-            return
-        with history(where) as instance:
+    while untold(folder) and (lock := recording(folder)):
+        with lock, history(where) as instance:
             while paths := untold(folder):
                 try:
                     retell(instance, paths[0])
@@ -85,6 +81,7 @@ def main(where: Home) -> None:
                     paths[0].rename(paths[0].with_suffix(".unreadable"))
                 else:
                     paths[0].unlink()
+        # Whoever found the lock taken until now relies on this recorder, so it looks once more.
 
 
 if __name__ == "__main__":

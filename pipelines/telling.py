@@ -61,9 +61,24 @@ def untold(folder: Path) -> list[Path]:
     return sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
+def recording(folder: Path) -> IO[str] | None:
+    """The lock that one recorder holds, taken; None where another one has it, which will look for more to tell."""
+    lock = (folder / "recorder.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
+
+
 def start_recorder(where: Home) -> None:
-    """Let a process of its own tell Dagster what is untold. It may outlive this one."""
+    """Let a process of its own tell Dagster what is untold, unless one is at it. It may outlive this one."""
     folder = where.folder / "dagster"
+    lock = recording(folder)
+    if lock is None:
+        return
+    lock.close()
     with (folder / "recorder.log").open("wb") as log:
         subprocess.Popen(
             [sys.executable, "-m", "pipelines.recorder", str(where.folder)],
