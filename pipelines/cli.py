@@ -273,9 +273,9 @@ def _run(plan: Plan, console: Console, run_id: str) -> str | None:
             with opened(plan, run_id) as run:
                 for _ in everything(Noting(Doing(run), lines)):
                     pass
-    except StepFailed as error:
-        return unwritable(plan.home.folder, str(error)) or str(error)
-    except (WarehouseError, OSError, duckdb.Error) as error:
+    except WarehouseError as error:
+        return str(error)
+    except (StepFailed, OSError, duckdb.Error) as error:
         return unwritable(plan.home.folder, in_a_line(error)) or in_a_line(error)
     return None
 
