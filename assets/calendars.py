@@ -157,7 +157,8 @@ class ReleaseRule:
 def observations_due(frequency: str, last: date, until: date) -> pd.Series:
     """The dates after `last` up to `until` that a daily, weekly or monthly series should have an observation of."""
     if frequency == "daily":
-        days = pd.bdate_range(last, until, inclusive="right", freq="C", holidays=list(_business_days().holidays))
+        days = pd.date_range(last, until, freq="D")
+        days = days[np.is_busday(days.to_numpy().astype("datetime64[D]"), busdaycal=_business_days())]
     elif frequency == "weekly":
         days = pd.date_range(last, until, freq="7D")[1:]
     else:

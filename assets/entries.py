@@ -13,6 +13,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 T = TypeVar("T")
+# The parser in C reads the same eight times as fast; PyYAML has it wherever it was built with its library.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Entry(BaseModel):
@@ -24,7 +26,7 @@ class Entry(BaseModel):
 def read_entries(path: Path, kind: type[T], refusal: type[Exception]) -> T:
     """The file as a `kind`. Raises `refusal`, in one line that names each entry that does not fit and why."""
     try:
-        return TypeAdapter(kind).validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return TypeAdapter(kind).validate_python(yaml.load(path.read_text(encoding="utf-8"), _LOADER))
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {problem['msg']}"

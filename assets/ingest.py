@@ -21,7 +21,7 @@ import pandas as pd
 from assets import calendars, comparison, refresh
 from assets.contracts import RAW_TABLE, TABLES_OF_CLASS, Table
 from assets.run import Run, log
-from assets.screening import closes_at, screen, staging, stored
+from assets.screening import screen, staging, stored
 from assets.sources.base import AssetClass, Delivery, Question
 from assets.validation import RuleOutcome, validate
 from assets.warehouse import transaction
@@ -249,9 +249,10 @@ def _compare(
     """Refuse the symbols whose delivery would spoil what is stored, and note what has vanished from the others."""
     connection, parameters = run.connection, run.parameters
     refused: dict[str, str] = {}
-    if tables[0].is_bars:
+    known = [table for table in tables if connection.execute(f"select 1 from {stored(table)} limit 1").fetchall()]
+    if tables[0].is_bars and tables[0] in known:
         refused |= _compare_prices(run, question, tables, result, staged)
-    for table in tables:
+    for table in known:
         if table.has_one_row_a_day:
             refused |= comparison.fragments(connection, table, parameters)
     if run.is_accepting:
@@ -260,7 +261,7 @@ def _compare(
         result.fail(id_, f"refused, and what is stored stays: {reason} (--symbol {id_} --accept takes it)")
         log.warning("%s refused: %s", id_, reason)
     comparison.refuse_whole(connection, tables, refused)
-    for table in tables:
+    for table in known:
         if table.date_column:
             result.vanished += comparison.note_vanished(connection, table, captured_at, list(refused))
 
@@ -336,15 +337,19 @@ def _changed_rows(
         else f"staged.{name} is distinct from stored.{name}"
         for name in table.value_columns
     )
+    sessions = ""
     if table.is_bars:
-        differs += (
-            f" or (stored.captured_at < {closes_at(table, 'stored')} and $captured_at >= {closes_at(table, 'stored')})"
+        differs += " or (stored.captured_at < sessions.closes_at and $captured_at >= sessions.closes_at)"
+        sessions = (
+            f"left join reference.sessions as sessions on sessions.calendar = '{table.calendar}' "
+            f"and sessions.session_date = stored.{table.date_column}"
         )
     statement = f"""
         create or replace temp table changed_{table.name} as
         select staged.* exclude (refused_for), coalesce(stored.version, 0) + 1 as version
         from {staging(table)} as staged
         left join {stored(table)} as stored on {same_key}
+        {sessions}
         where staged.refused_for is null and (stored.version is null or {differs or "false"})
         order by {", ".join(f"staged.{name}" for name in table.key)}
         """

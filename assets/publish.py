@@ -105,17 +105,18 @@ def _build(run: Run, path: Path, status: str) -> dict[str, int]:
         with transaction(connection):
             for schema in PUBLISHED_SCHEMAS:
                 connection.execute(f"create schema snapshot.{schema}")
+            said: list[str] = []
             for schema, table, comment in tables:
                 name = f"{schema}.{table}"
-                connection.execute(f"create table snapshot.{name} as from {name}")
-                connection.execute(f"comment on table snapshot.{name} is '{_quoted(comment or '')}'")
-                counts[name] = connection.execute(f"select count(*) from {name}").fetchall()[0][0]
+                counts[name] = connection.execute(f"create table snapshot.{name} as from {name}").fetchall()[0][0]
+                said.append(f"table snapshot.{name} is '{_quoted(comment or '')}'")
             for schema, macro, definition, comment in macros:
                 name = f"snapshot.{schema}.{macro}"
                 connection.execute(f"create macro {name}(as_of_at) as table {definition}")
-                connection.execute(f"comment on macro table {name} is '{_quoted(comment or '')}'")
+                said.append(f"macro table {name} is '{_quoted(comment or '')}'")
             for schema, table, column, comment in columns:
-                connection.execute(f"comment on column snapshot.{schema}.{table}.{column} is '{_quoted(comment)}'")
+                said.append(f"column snapshot.{schema}.{table}.{column} is '{_quoted(comment)}'")
+            connection.execute(";".join(f"comment on {comment}" for comment in said))
             finish(connection, run.id, status, "snapshot")
         # Detaching would do it as well, but would not say why it could not.
         connection.execute("checkpoint snapshot")
@@ -131,10 +132,10 @@ def _build(run: Run, path: Path, status: str) -> dict[str, int]:
 def _check(path: Path, counts: dict[str, int]) -> None:
     """Open the new file as a reader would and count."""
     with duckdb.connect(str(path), read_only=True) as reader:
-        for name, expected in counts.items():
-            found = reader.execute(f"select count(*) from {name}").fetchall()[0][0]
-            if found != expected:
-                raise PublishError(f"{name} has {found} rows in the new file but {expected} in the warehouse")
+        asked = " union all ".join(f"select '{name}', count(*) from {name}" for name in counts)
+        for name, found in reader.execute(asked).fetchall():
+            if found != counts[name]:
+                raise PublishError(f"{name} has {found} rows in the new file but {counts[name]} in the warehouse")
 
 
 def _swap(new: Path, path: Path) -> None:

@@ -109,10 +109,26 @@ def _refuse_by_contract(connection: duckdb.DuckDBPyConnection, run: Run, table: 
                 )
             )
     values = {"today": run.started_at.date(), "calendar": table.calendar}
-    conditions = ",\n".join(
-        f"case when {condition} then '{reason.replace(chr(39), chr(39) * 2)}' end" for condition, reason in reasons
+    conditions = ",\n".join(f"{condition} as is_so_{number}" for number, (condition, _) in enumerate(reasons))
+    told = ",\n".join(
+        f"case when is_so_{number} then '{reason.replace(chr(39), chr(39) * 2)}' end"
+        for number, (_, reason) in enumerate(reasons)
     )
-    statement = f"update {rows} set refused_for = nullif(concat_ws('; ', {conditions}), '')"
+    # Only guilty rows are written to. A row is judged again when more was asked for after it came.
+    statement = f"""
+        with judged as (
+            select rowid as place, refused_for as refused_before, {conditions}
+            from {rows}
+        ),
+        guilty as (
+            select place, nullif(concat_ws('; ', {told}), '') as reason
+            from judged
+            where refused_before is not null or {" or ".join(f"is_so_{number}" for number in range(len(reasons)))}
+        )
+        update {rows} set refused_for = guilty.reason
+        from guilty
+        where rowid = guilty.place
+        """
     connection.execute(statement, {name: value for name, value in values.items() if f"${name}" in statement})
 
 
@@ -123,13 +139,20 @@ def _refuse_duplicates(connection: duckdb.DuckDBPyConnection, table: Table) -> N
     values = ", ".join(table.value_columns) or "1"
     connection.execute(
         f"""
-        with numbered as (
+        with repeated as (
+            select {key}
+            from {rows}
+            where refused_for is null
+            group by {key}
+            having count(*) > 1
+        ),
+        numbered as (
             select
                 rowid as row_number_in_table,
                 row_number() over (partition by {key} order by rowid) as copy,
-                count(*) over (partition by {key}) as copies,
                 min(hash({values})) over (partition by {key}) = max(hash({values})) over (partition by {key}) as is_same
             from {rows}
+            semi join repeated using ({key})
             where refused_for is null
         )
         update {rows} set refused_for = case
@@ -137,7 +160,7 @@ def _refuse_duplicates(connection: duckdb.DuckDBPyConnection, table: Table) -> N
             else 'different rows for the same key'
         end
         from numbered
-        where rowid = numbered.row_number_in_table and copies > 1 and (copy > 1 or not is_same)
+        where rowid = numbered.row_number_in_table and (copy > 1 or not is_same)
         """
     )
 

@@ -191,6 +191,7 @@ def _read_news(
     reader: duckdb.DuckDBPyConnection, paths: list[Path], layout: _Layout, adjusted: set[str], seen: Mapping[str, str]
 ) -> Iterator[Delivery]:
     """One delivery per file of what is new in it: nothing, the lines at its end, or the whole file."""
+    nothing = {layout.table.name: pd.DataFrame()}
     unchanged: dict[Path, Delivery] = {}
     states: dict[Path, str] = {}
     ends: dict[Path, Path] = {}
@@ -204,7 +205,6 @@ def _read_news(
             now = _State("adjusted" if path.stem in adjusted else "plain", len(content), _digest(content))
             states[path] = str(now)
             if now == before:
-                nothing = {layout.table.name: pd.DataFrame()}
                 unchanged[path] = Delivery(path.stem, _origin(path), nothing, is_continuation=True)
             elif before is not None and before.has_grown_to(now, content) and path.suffix.lower() == ".csv":
                 # A file of the same name with the header and the new lines is read in its place.
