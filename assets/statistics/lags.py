@@ -103,7 +103,12 @@ def displaced(x: Floats, y: Floats, size: int) -> Displaced:
 
 def autocorrelation(x: Floats) -> float:
     """Correlation of neighbours."""
-    return float(displaced(x, x, len(x) + 1).correlation[1])
+    standard, known = _standard(x), ~np.isnan(x)
+    pairs = known[:-1] & known[1:]
+    earlier, later = standard[:-1][pairs], standard[1:][pairs]
+    if len(earlier) < 2 or min(earlier.var(), later.var()) <= NOTHING:
+        return float("nan")
+    return float(np.corrcoef(earlier, later)[0, 1])
 
 
 def scan(x: Floats, y: Floats, reach: int, guard: int, *, least_pairs: int, least_shifts: int) -> Lags:
@@ -200,16 +205,21 @@ def _standard(x: Floats) -> Floats:
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
-def lead_lags(
+def every_lag(
     parameters: Mapping[str, Parameter], changes: duckdb.DuckDBPyRelation, series: duckdb.DuckDBPyRelation
 ) -> pd.DataFrame:
-    """Every lag of every pair and aggregation: signal_id, target_id, aggregation, lag, correlation, n, n_eff, p_value.
+    """Every lag of every pair and aggregation, the best of either direction marked.
 
     changes: series_id, session_number, scaled_change, one row per session on which the change is known.
     series: series_id, side (signal or target); every signal is paired with every target.
+    Columns: signal_id, target_id, aggregation, lag, correlation, n, n_eff, p_value, is_best; where it is, best_p_value
+    and share_by_chance are those of `best`. Positive lags are one direction, negative ones the other; one without any
+    correlation has no best.
     """
-    frames = [
-        pd.DataFrame(
+    looked_at = int(parameters["lead_reach"].value)
+    frames = []
+    for signal, target, aggregation, scanned in _scans(parameters, changes, series):
+        frame = pd.DataFrame(
             {
                 "signal_id": signal,
                 "target_id": target,
@@ -219,48 +229,50 @@ def lead_lags(
                 "n": scanned.n,
                 "n_eff": scanned.n_eff,
                 "p_value": scanned.p_value,
+                "is_best": False,
+                "best_p_value": np.nan,
+                "share_by_chance": np.nan,
             }
         )
-        for signal, target, aggregation, scanned in _scans(parameters, changes, series)
-    ]
-    nothing = pd.DataFrame(
-        columns=["signal_id", "target_id", "aggregation", "lag", "correlation", "n", "n_eff", "p_value"]
-    )
-    return _typed(pd.concat(frames) if frames else nothing)
+        last = looked_at // aggregation
+        for found in (best(scanned, 1, last), best(scanned, -last, -1)):
+            if found:
+                marked = ["is_best", "best_p_value", "share_by_chance"]
+                frame.loc[frame["lag"] == found.lag, marked] = (True, found.p_value, found.share_by_chance)
+        frames.append(frame)
+    types = {
+        "signal_id": "string",
+        "target_id": "string",
+        "aggregation": "int64",
+        "lag": "int64",
+        "correlation": "float64",
+        "n": "int64",
+        "n_eff": "float64",
+        "p_value": "float64",
+        "is_best": "bool",
+        "best_p_value": "float64",
+        "share_by_chance": "float64",
+    }
+    # Empty columns, too, must have a type.
+    frame = pd.concat(frames) if frames else pd.DataFrame(columns=list(types))
+    return frame.astype(types).reset_index(drop=True)
 
 
-def best_leads(
-    parameters: Mapping[str, Parameter], changes: duckdb.DuckDBPyRelation, series: duckdb.DuckDBPyRelation
-) -> pd.DataFrame:
+def best_leads(_: Mapping[str, Parameter], lags: duckdb.DuckDBPyRelation) -> pd.DataFrame:
     """The best lag of each direction of every pair and aggregation, the leading series as signal_id.
 
-    Columns: signal_id, target_id, aggregation, best_lag, correlation, n, n_eff, p_value, share_by_chance, q_value. All
-    rows are one family: every pair, both directions and all aggregations were looked at. A pair without any correlation
-    has no row. The relations are those of `lead_lags`.
+    lags: intermediate.lags, the answer of `every_lag`. Columns: signal_id, target_id, aggregation, best_lag,
+    correlation, n, n_eff, p_value, share_by_chance, q_value. All rows are one family: every pair, both directions and
+    all aggregations were looked at.
     """
-    looked_at = int(parameters["lead_reach"].value)
-    rows = []
-    for signal, target, aggregation, scanned in _scans(parameters, changes, series):
-        last = looked_at // aggregation
-        for ids, found in (
-            ((signal, target), best(scanned, 1, last)),
-            ((target, signal), best(scanned, -last, -1)),
-        ):
-            if found:
-                rows.append(
-                    (
-                        *ids,
-                        aggregation,
-                        abs(found.lag),
-                        found.correlation,
-                        found.n,
-                        found.n_eff,
-                        found.p_value,
-                        found.share_by_chance,
-                    )
-                )
-    columns = ["signal_id", "target_id", "aggregation", "best_lag", "correlation", "n", "n_eff", "p_value"]
-    frame = _typed(pd.DataFrame(rows, columns=[*columns, "share_by_chance"]))
+    frame: pd.DataFrame = (
+        lags.filter("is_best")
+        .project(
+            "if(lag > 0, signal_id, target_id) as signal_id, if(lag > 0, target_id, signal_id) as target_id, "
+            "aggregation, abs(lag) as best_lag, correlation, n, n_eff, best_p_value as p_value, share_by_chance"
+        )
+        .df()
+    )
     return frame.assign(q_value=benjamini_yekutieli(frame["p_value"]))
 
 
@@ -301,10 +313,3 @@ def _scans(
                         least_shifts=number["lag_least_shifts"],
                     ),
                 )
-
-
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """The columns in the types that they have where there are rows; nan is null."""
-    texts, integers = ("signal_id", "target_id"), ("aggregation", "lag", "best_lag", "n")
-    types = {name: "string" if name in texts else "int64" if name in integers else "float64" for name in frame.columns}
-    return frame.astype(types).reset_index(drop=True)

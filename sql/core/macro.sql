@@ -26,6 +26,16 @@ series as (
     from reference.series
 ),
 
+newer_versions as (
+    select
+        series_id,
+        observation_date,
+        version,
+    from versions
+    cross join clock
+    where version > 1 and known_at <= as_of_at
+),
+
 final as (
     select
         versions.series_id, -- The series, a row of core.series.
@@ -41,10 +51,12 @@ final as (
     cross join clock
     left join series on series.series_id = versions.series_id
     where versions.known_at <= clock.as_of_at
-    qualify row_number() over (
-        partition by versions.series_id, versions.observation_date
-        order by versions.version desc
-    ) = 1
+        and not exists (
+            select 1 from newer_versions
+            where newer_versions.series_id = versions.series_id
+                and newer_versions.observation_date = versions.observation_date
+                and newer_versions.version > versions.version
+        )
 )
 
 select * from final

@@ -13,27 +13,64 @@ with windows as (
     from intermediate.forward_windows
 ),
 
+reconstructed as (
+    select distinct
+        target_id,
+        horizon_days,
+    from windows
+    where is_reconstructed
+),
+
 counted as (
     select
         windows.*,
-        histories.has_reconstructed,
+        false as has_reconstructed,
     from windows
-    cross join (values (true), (false)) as histories (has_reconstructed)
-    where histories.has_reconstructed or not windows.is_reconstructed
+    where not windows.is_reconstructed
+    union all
+    select
+        windows.*,
+        true as has_reconstructed,
+    from windows
+    inner join reconstructed
+        on reconstructed.target_id = windows.target_id
+        and reconstructed.horizon_days = windows.horizon_days
+),
+
+measured as (
+    select
+        target_id,
+        horizon_days,
+        has_reconstructed,
+        any_value(is_index) as is_index,
+        -- The order settles the last digit of a sum, so that the same input always gives the same number.
+        avg(forward_return order by entry_date) as baseline_mean,
+        median(forward_return) as baseline_median,
+        avg(log_return order by entry_date) as baseline_log,
+    from counted
+    group by target_id, horizon_days, has_reconstructed
 ),
 
 final as (
     select
-        target_id, -- The target.
-        horizon_days, -- Calendar days held.
-        has_reconstructed, -- Whether reconstructed history counts.
-        any_value(is_index) as is_index, -- Whether the responses are differences of two levels rather than returns.
-        -- The order settles the last digit of a sum, so that the same input always gives the same number.
-        avg(forward_return order by entry_date) as baseline_mean, -- Mean return from every session on [fraction].
-        median(forward_return) as baseline_median, -- Median return from every session on [fraction].
-        avg(log_return order by entry_date) as baseline_log, -- Mean log return from every session on: F, the mean over all circular shifts of any pattern.
-    from counted
-    group by target_id, horizon_days, has_reconstructed
+        measured.target_id, -- The target.
+        measured.horizon_days, -- Calendar days held.
+        -- Where nothing was reconstructed, one answer is both.
+        unnest(
+            case
+                when measured.has_reconstructed then [true]
+                when reconstructed.target_id is null then [true, false]
+                else [false]
+            end
+        ) as has_reconstructed, -- Whether reconstructed history counts.
+        measured.is_index, -- Whether the responses are differences of two levels rather than returns.
+        measured.baseline_mean, -- Mean return from every session on [fraction].
+        measured.baseline_median, -- Median return from every session on [fraction].
+        measured.baseline_log, -- Mean log return from every session on: F, the mean over all circular shifts of any pattern.
+    from measured
+    left join reconstructed
+        on reconstructed.target_id = measured.target_id
+        and reconstructed.horizon_days = measured.horizon_days
 )
 
 select * from final

@@ -4,6 +4,8 @@
 with events as (
     select
         event_id,
+        -- Rows are put in order faster by a number.
+        row_number() over (order by event_id) as event_number,
         subject_id,
         session_number,
         level,
@@ -24,6 +26,7 @@ paths as (
 followed as (
     select
         events.event_id,
+        events.event_number,
         paths.session_number - events.session_number as sessions_after,
         paths.session_date,
         paths.price,
@@ -55,12 +58,12 @@ final as (
     from followed
     window
         so_far as (
-            partition by event_id
+            partition by event_number
             order by sessions_after
             rows between unbounded preceding and current row
         ),
         before as (
-            partition by event_id
+            partition by event_number
             order by sessions_after
             rows between unbounded preceding and 1 preceding
         )

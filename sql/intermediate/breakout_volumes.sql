@@ -38,40 +38,68 @@ volumes as (
     where is_final
 ),
 
-own_volumes as (
+own_bars as (
     select
         events.event_id,
         bars.instrument_id,
         bars.bar_number,
-        min(volumes.captured_at) as captured_at,
-        arg_min_null(volumes.volume, volumes.version) as volume,
     from events
     inner join instruments on instruments.instrument_id = events.subject_id
     inner join bars
         on bars.instrument_id = instruments.volume_proxy
         and bars.session_date = events.session_date
+),
+
+-- The breakout's own bar, at a lag of 0, and those before it. They are few of all bars, which is why they are gathered
+-- before anything is joined to them.
+asked as materialized (
+    select
+        own_bars.event_id,
+        lags.lag,
+        bars.instrument_id,
+        bars.session_date,
+    from own_bars
+    cross join range($relative_volume_sessions + 1) as lags (lag)
+    inner join bars
+        on bars.instrument_id = own_bars.instrument_id
+        and bars.bar_number = own_bars.bar_number - lags.lag
+),
+
+answered as (
+    select
+        asked.event_id,
+        asked.lag,
+        volumes.volume,
+        volumes.captured_at,
+        volumes.version,
+    from asked
     inner join volumes
-        on volumes.instrument_id = bars.instrument_id
-        and volumes.session_date = bars.session_date
-    group by events.event_id, bars.instrument_id, bars.bar_number
+        on volumes.instrument_id = asked.instrument_id
+        and volumes.session_date = asked.session_date
+),
+
+own_volumes as (
+    select
+        event_id,
+        min(captured_at) as captured_at,
+        arg_min_null(volume, version) as volume,
+    from answered
+    where lag = 0
+    group by event_id
 ),
 
 -- As they stood when the breakout's own volume was first seen: no later correction, and all on one share count.
 earlier_volumes as (
     select
-        own_volumes.event_id,
-        bars.session_date,
-        arg_max(volumes.volume, volumes.version) as volume,
-    from own_volumes
-    cross join range(1, $relative_volume_sessions + 1) as lags (lag)
-    inner join bars
-        on bars.instrument_id = own_volumes.instrument_id
-        and bars.bar_number = own_volumes.bar_number - lags.lag
-    inner join volumes
-        on volumes.instrument_id = bars.instrument_id
-        and volumes.session_date = bars.session_date
-        and volumes.captured_at <= own_volumes.captured_at
-    group by own_volumes.event_id, bars.session_date
+        answered.event_id,
+        answered.lag,
+        arg_max(answered.volume, answered.version) as volume,
+    from answered
+    inner join own_volumes
+        on own_volumes.event_id = answered.event_id
+        and own_volumes.captured_at >= answered.captured_at
+    where answered.lag > 0
+    group by answered.event_id, answered.lag
 ),
 
 usual_volumes as (

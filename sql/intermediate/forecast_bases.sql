@@ -100,7 +100,6 @@ known as (
         asked.question,
         count(*) as n_events,
         count(distinct responses.episode) as n_episodes,
-        median(responses.forward_return) as median,
         list_sort(list(responses.forward_return)) as responses,
     from asked
     inner join responses
@@ -132,7 +131,9 @@ final as (
         family.signal_id is not null as is_primary, -- Whether the question belongs to the primary family.
         coalesce(placed.n_events, 0) as n_events, -- Earlier events of the signal whose windows were complete by then.
         coalesce(placed.n_episodes, 0) as n_episodes, -- Episodes of them.
-        placed.median, -- Median of their responses [fraction]; of the altseason index of the differences.
+        0.5 * (
+            placed.responses[(placed.n_events + 1) // 2] + placed.responses[placed.n_events // 2 + 1]
+        ) as median, -- Median of their responses [fraction]; of the altseason index of the differences.
         case
             when placed.below >= 1
                 then placed.responses[placed.below]

@@ -29,7 +29,7 @@ horizons as (
 ),
 
 -- What one would hold on every day: the price of the last session, for as long as a window may end on it.
-days as (
+held as (
     select
         target_id,
         unnest(generate_series(
@@ -52,6 +52,19 @@ days as (
     )
 ),
 
+days as (
+    select
+        held.target_id,
+        held.day,
+        held.session_date,
+        held.session_number,
+        held.price,
+        greatest((held.day + 1)::timestamptz, held.known_at) as known_at,
+    from held
+    cross join clock
+    where (held.day + 1)::timestamptz <= clock.as_of_at
+),
+
 entries as (
     select
         prices.*,
@@ -72,14 +85,12 @@ windows as (
         entries.is_index,
         if(entries.is_index, days.price - entries.price, days.price / nullif(entries.price, 0) - 1) as forward_return,
         if(entries.is_index, days.price - entries.price, ln(days.price / nullif(entries.price, 0))) as log_return,
-        greatest((days.day + 1)::timestamptz, entries.known_at, days.known_at) as known_at,
+        greatest(entries.known_at, days.known_at) as known_at,
     from entries
     -- A target that stopped trading before the horizon has no complete window.
     inner join days
         on days.target_id = entries.target_id
         and days.day = entries.horizon_date
-    cross join clock
-    where (days.day + 1)::timestamptz <= clock.as_of_at
 ),
 
 final as (

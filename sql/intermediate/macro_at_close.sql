@@ -41,10 +41,12 @@ news as (
         order by known_at, observation_date, version
         rows between unbounded preceding and current row
     )
-    and row_number() over (
-        partition by series_id, known_at
-        order by observation_date desc, version desc
-    ) = 1
+    -- Of what came at one instant, the last.
+    and known_at is distinct from lead(known_at) over (
+        partition by series_id
+        order by known_at, observation_date, version
+        rows between unbounded preceding and current row
+    )
 ),
 
 first_news as (

@@ -34,6 +34,7 @@ known_spans as (
     select
         series_id,
         captured_at,
+        captured_at - to_days($vintage_days) as vintage_from,
         min(first_date) over earlier as first_date,
         max(last_date) over earlier as last_date,
     from captures
@@ -48,6 +49,7 @@ dated as (
     select
         observations.*,
         releases.released_at,
+        known_spans.vintage_from,
         -- An observation that was missing while newer ones were there already.
         coalesce(
             observations.version = 1
@@ -75,7 +77,7 @@ final as (
         released_at, -- When the observation became public by its series' rule.
         is_late, -- Whether it was missing while newer ones were there already.
         if(
-            captured_at <= released_at + to_days($vintage_days) or version > 1 or is_late,
+            released_at >= vintage_from or version > 1 or is_late,
             'captured',
             'assumed_lag'
         ) as vintage_quality, -- captured: seen within days of its release or as a revision; assumed_lag: seen later, and it may have been revised in between.

@@ -30,6 +30,8 @@ baselines as (
 running as (
     select
         *,
+        -- The order settles the last digit of a sum, so that the same input always gives the same number.
+        sum(forward_return) over so_far as return_so_far,
         sum(log_return) over so_far as log_so_far,
         count(*) over so_far as events_so_far,
     from windows
@@ -94,11 +96,11 @@ moments as (
         has_reconstructed,
         count(*) as n_events,
         max(episode)::bigint as n_episodes,
-        avg(forward_return order by entry_date, event_id) as mean_return,
+        arg_max(return_so_far, events_so_far) / nullif(count(*), 0) as mean_return,
         median(forward_return) as median_return,
         avg((forward_return > 0)::integer) as hit_rate,
-        avg(log_return order by entry_date, event_id) as mean_log,
-    from windows
+        arg_max(log_so_far, events_so_far) / nullif(count(*), 0) as mean_log,
+    from running
     group by pattern_id, target_id, horizon_days, is_kept, has_reconstructed
 ),
 

@@ -22,6 +22,11 @@ bars as (
         known_at,
     from intermediate.prices
     where return_price is not null
+        and instrument_id in (
+            select instrument_id from instruments
+            union all
+            select benchmark_id from benchmarks
+        )
 ),
 
 benchmark_bars as (
@@ -59,7 +64,11 @@ paired as (
 
 changes as (
     select
-        *,
+        instrument_id,
+        benchmark_id,
+        session_date,
+        session_number,
+        known_at,
         ln(growth) as log_return,
         ln(benchmark_growth) as benchmark_log_return,
         if(benchmark_growth > 1, growth - 1, null) as return_up,
@@ -71,7 +80,11 @@ changes as (
 
 measured as (
     select
-        *,
+        instrument_id,
+        benchmark_id,
+        session_date,
+        session_number,
+        known_at,
         covar_pop(log_return, benchmark_log_return) over half_year as covariance,
         stddev_pop(log_return) over half_year as deviation,
         stddev_pop(benchmark_log_return) over half_year as benchmark_deviation,

@@ -1,7 +1,6 @@
 -- description: How closely the moves of each signal go with those of each target so many sessions earlier or later.
 -- grain: signal_id, target_id, aggregation, lag
 -- known_at: the run's clock
--- statistic: lags.lead_lags(intermediate.lagged_changes, reference.lagged_series)
 with clock as (
     select as_of from reference.clock
 ),
@@ -16,7 +15,7 @@ lags as (
         n,
         n_eff,
         p_value,
-    from computed
+    from intermediate.lags
 ),
 
 final as (

@@ -18,6 +18,11 @@ bars as (
         adj_close,
         known_at,
     from intermediate.prices
+    where instrument_id in (
+        select numerator from pairs
+        union all
+        select denominator from pairs
+    )
 ),
 
 -- Both legs of the same date: across calendars that is the coin's bar of the exchange's session, so that what moved
