@@ -24,7 +24,7 @@ LAYERS = (
     {"assets.run"},
     {"assets.validation", "assets.reference", "assets.models", "assets.ledger", "assets.forecasts"},
     {"assets.refresh", "assets.screening", "assets.comparison"},
-    {"assets.ingest", "assets.publish"},
+    {"assets.ingest", "assets.publish", "assets.report"},
     {"assets.graph", "assets.dictionary"},
 )
 
@@ -36,6 +36,8 @@ HOMES = {
     "great_expectations": {"assets.validation"},
     "exchange_calendars": {"assets.calendars"},
     "sqlglot": set(),
+    "vl_convert": {"assets.report.drawing"},
+    "jinja2": {"assets.report.page"},
     "click": {"pipelines.cli"},
     "rich": {"pipelines.console"},
 }
