@@ -26,7 +26,7 @@ LAYERS = (
     {"assets.validation", "assets.reference", "assets.models", "assets.ledger", "assets.forecasts"},
     {"assets.builds"},
     {"assets.refresh", "assets.screening", "assets.comparison"},
-    {"assets.ingest", "assets.publish"},
+    {"assets.ingest", "assets.publish", "assets.report"},
     {"assets.steps", "assets.dictionary"},
     {"assets.graph"},
 )
@@ -39,6 +39,8 @@ HOMES = {
     "great_expectations": {"assets.validation"},
     "exchange_calendars": {"assets.calendars"},
     "sqlglot": set(),
+    "vl_convert": {"assets.report.drawing"},
+    "jinja2": {"assets.report.page"},
     "click": {"pipelines.cli"},
     "rich": {"pipelines.console"},
 }
