@@ -26,6 +26,7 @@ from assets.parameters import ParametersError
 from assets.sources.base import SourceError
 from assets.universe import UniverseError
 from assets.warehouse import Home, WarehouseError, locked, unwritable
+from pipelines.archive import diff, snapshots
 from pipelines.console import Console, Progress
 from pipelines.settings import ROOT, SOURCES, SettingsError, build_source, home_folder, parse_as_of
 
@@ -56,6 +57,10 @@ def main() -> None:
     cascade claims                                what an article says, held against the data
     cascade query "from marts.breakouts"          any SQL on the published file
     """
+
+
+main.add_command(snapshots)
+main.add_command(diff)
 
 
 @main.command()

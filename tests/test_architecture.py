@@ -22,9 +22,10 @@ LAYERS = (
     {"assets.sources", "assets.statistics"},
     {"assets.warehouse"},
     {"assets.run"},
-    {"assets.validation", "assets.reference", "assets.models", "assets.ledger", "assets.forecasts"},
-    {"assets.refresh", "assets.screening", "assets.comparison"},
-    {"assets.ingest", "assets.publish"},
+    {"assets.validation", "assets.reference", "assets.models", "assets.ledger", "assets.forecasts", "assets.snapshots"},
+    {"assets.refresh", "assets.screening", "assets.comparison", "assets.lineage"},
+    {"assets.catalog"},
+    {"assets.ingest", "assets.publish", "assets.mirror", "assets.differences"},
     {"assets.graph", "assets.dictionary"},
 )
 
@@ -35,8 +36,8 @@ HOMES = {
     "requests": {"assets.sources.fred"},
     "great_expectations": {"assets.validation"},
     "exchange_calendars": {"assets.calendars"},
-    "sqlglot": set(),
-    "click": {"pipelines.cli"},
+    "sqlglot": {"assets.lineage"},
+    "click": {"pipelines.cli", "pipelines.archive"},
     "rich": {"pipelines.console"},
 }
 
