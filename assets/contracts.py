@@ -159,6 +159,11 @@ class Table:
         return tuple(c.name for c in self.columns if c.name not in BOOK_KEEPING)
 
     @property
+    def row_key(self) -> tuple[str, ...]:
+        """The columns that tell its rows apart: the key, and the version where there is one."""
+        return (*self.key, *(c.name for c in self.columns if c.name == "version"))
+
+    @property
     def value_columns(self) -> tuple[str, ...]:
         """The columns whose change makes a new version."""
         return tuple(name for name in self.own_columns if name not in self.key)
@@ -243,7 +248,11 @@ RAW_TABLES: tuple[Table, ...] = (
             Column("instrument_id", "varchar", "The instrument, a row of core.instruments."),
             Column("ex_date", "date", "First session that trades without the dividend, or at the new share count."),
             Column("kind", "varchar", "dividend or split."),
-            Column("value", "double", "Dividend per share in the split-adjusted currency unit, or new shares per old."),
+            Column(
+                "value",
+                "double",
+                "Dividend per share in the split-adjusted currency unit, or new shares per old [per share].",
+            ),
             *_BOOK_KEEPING_COLUMNS,
         ),
         key=("instrument_id", "ex_date", "kind"),
@@ -283,7 +292,7 @@ RAW_TABLES: tuple[Table, ...] = (
         columns=(
             Column("series_id", "varchar", "The series, a row of core.series."),
             Column("observation_date", "date", "The day or the first day of the period that the value is about."),
-            Column("value", "double", "The value in the series' unit."),
+            Column("value", "double", "The value [unit of the series]."),
             *_BOOK_KEEPING_COLUMNS,
         ),
         key=("series_id", "observation_date"),
@@ -577,11 +586,86 @@ META_TABLES: tuple[Table, ...] = (
         "Every number that a definition depends on, with its reason.",
         (
             Column("name", "varchar", "Name, as written with a dollar sign in the SQL models."),
-            Column("value", "double", "The number."),
+            Column("value", "double", "The number [as in the column unit]."),
             Column("unit", "varchar", "Its unit."),
             Column("reason", "varchar", "Why this number."),
         ),
         ("name",),
+    ),
+    Table(
+        "meta",
+        "columns",
+        "Every column of every published table and table macro: the data dictionary as data.",
+        (
+            Column("table_name", "varchar", "The table or macro, with its schema."),
+            Column("column_name", "varchar", "The column."),
+            Column("position", "integer", "Its place in the table, from 1."),
+            Column("type", "varchar", "Its type in DuckDB's words."),
+            Column(
+                "unit", "varchar", "Unit of its numbers; null for text, dates, truth values, names and positions.", True
+            ),
+            Column("is_key", "boolean", "Whether it is one of the columns that together tell the table's rows apart."),
+            Column("description", "varchar", "What it means, as in the column's comment."),
+        ),
+        ("table_name", "column_name"),
+    ),
+    Table(
+        "meta",
+        "lineage",
+        "Which tables each derived table is made of, seen through the steps in between. Upstream are published tables, "
+        "and those of the schema reference: the universe and claims files, calendars and the clock, not published.",
+        (
+            Column("table_name", "varchar", "The derived table or macro, with its schema."),
+            Column("upstream", "varchar", "A table that it reads, itself or through steps in between."),
+            Column(
+                "columns",
+                "varchar[]",
+                "Columns of the upstream table that are read for any reason: as a value, or to filter, join or sort.",
+            ),
+            Column("steps", "varchar[]", "Steps in between, which are not published; each is the file sql/<step>.sql."),
+        ),
+        ("table_name", "upstream"),
+    ),
+    Table(
+        "meta",
+        "column_lineage",
+        "Which columns each derived column is made of, seen through the steps in between. What only filters, joins or "
+        "sorts is not in here; a constant or a count of rows is made of no column.",
+        (
+            Column("table_name", "varchar", "The derived table or macro, with its schema."),
+            Column("column_name", "varchar", "Its column."),
+            Column("upstream", "varchar", "A table that the column is made of, a row of meta.lineage."),
+            Column(
+                "upstream_column",
+                "varchar",
+                "The column there; null where a statistic is worked out in Python, of which only the tables are known.",
+                True,
+            ),
+        ),
+        ("table_name", "column_name", "upstream", "upstream_column"),
+    ),
+    Table(
+        "meta",
+        "snapshots",
+        "The published files that can still be opened, this one included: what to name when a result is cited.",
+        (
+            Column("snapshot_id", "varchar", "Instant of publication and begin of the run's id."),
+            Column("run_id", "varchar", "The run that published it, a row of meta.runs."),
+            Column("source", "varchar", "demo (synthetic), files or live."),
+            Column("published_at", "timestamptz", "When it was published, UTC."),
+            Column("as_of", "date", "The day as of which its tables are true."),
+            Column("code_version", "varchar", "Version of Cascade, with the commit where it is known."),
+            Column("path", "varchar", "The file, seen from the folder that cascade.duckdb lies in."),
+            Column(
+                "content_hash",
+                "varchar",
+                "Hash of all rows of raw, core and marts, in any order: equal where two files hold the same data. "
+                "DuckDB does not promise the same hash in another release of its own (see duckdb_version).",
+            ),
+            Column("table_hashes", "map(varchar, varchar)", "The same hash for each table."),
+            Column("duckdb_version", "varchar", "Release of DuckDB that worked out the hashes."),
+        ),
+        ("snapshot_id",),
     ),
 )
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import groupby
 
 import duckdb
 
-from assets.models import describe, read_models, run_model
+from assets.catalog import published_columns
+from assets.models import read_models, run_model
 from assets.parameters import load_parameters
 from assets.publish import PUBLISHED_SCHEMAS
 from assets.warehouse import prepare
@@ -38,25 +40,19 @@ def dictionary(connection: duckdb.DuckDBPyConnection) -> str:
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    for schema in PUBLISHED_SCHEMAS:
-        tables = connection.execute(
-            "select table_name, comment from duckdb_tables() where schema_name = ? order by table_name", [schema]
-        ).fetchall()
-        for table, comment in tables:
-            yield f"## {schema}.{table}\n\n{comment}\n\n| column | type | meaning |\n|---|---|---|"
-            for name, type_, meaning in connection.execute(
-                "select column_name, lower(data_type), comment from duckdb_columns() "
-                "where schema_name = ? and table_name = ? order by column_index",
-                [schema, table],
-            ).fetchall():
-                yield f"| {name} | {type_} | {meaning} |"
-            yield ""
-    for model in read_models():
-        if model.form == "macro":
-            yield f"## {model.full_name}(as_of_at)\n\n{model.description}\n\n| column | type | meaning |\n|---|---|---|"
-            for column in describe(connection, model):
-                yield f"| {column.name} | {column.type} | {column.description} |"
-            yield ""
+    meanings = dict(
+        connection.execute("select schema_name || '.' || table_name, comment from duckdb_tables()").fetchall()
+    )
+    models = read_models()
+    macros = {model.full_name: model.description for model in models if model.form == "macro"}
+    columns = published_columns(connection, PUBLISHED_SCHEMAS, models)
+    for name, described in groupby(columns, key=lambda column: column.table_name):
+        title = f"{name}(as_of_at)" if name in macros else name
+        yield f"## {title}\n\n{macros.get(name) or meanings[name]}\n"
+        yield "| column | type | unit | meaning |\n|---|---|---|---|"
+        for column in described:
+            yield f"| {column.column_name} | {column.type} | {column.unit or ''} | {column.description} |"
+        yield ""
 
 
 if __name__ == "__main__":

@@ -30,11 +30,12 @@ from assets.warehouse import SCHEMAS, transaction
 
 SQL_FOLDER = Path(__file__).parent.parent / "sql"
 
-_COMPUTED = "computed"
+# The name under which a query reads what a statistic worked out.
+COMPUTED = "computed"
 _STATISTIC = re.compile(r"^(\w+)\.(\w+)\((\w+\.\w+(?:, \w+\.\w+)*)\)$")
 _HEADER = re.compile(r"^-- (\w+): (.*)$")
 _CONTINUED = re.compile(r"^--   (.*)$")
-_PARAMETER = re.compile(r"\$([a-z][a-z0-9_]*)")
+PARAMETER = re.compile(r"\$([a-z][a-z0-9_]*)")
 _DESCRIBED_COLUMN = re.compile(r"(\w+),?\s+-- (.+)$")
 _COMMENT = re.compile(r"--.*")
 _READ_TABLE = re.compile(rf"\b(?:from|join)\s+((?:{'|'.join(SCHEMAS)})\.\w+)")
@@ -121,7 +122,7 @@ class Model:
                 raise ModelError(f"{self.sql_path}: there is no parameter {match[1]} in parameters.yaml")
             return str(parameters[match[1]].value)
 
-        return _PARAMETER.sub(number, self.text)
+        return PARAMETER.sub(number, self.text)
 
 
 def read_model(path: Path) -> Model:
@@ -209,10 +210,10 @@ def create_model(
         connection.execute(f"create or replace macro {name}(as_of_at) as table {query}")
         return describe(connection, model)
     if model.statistic:
-        connection.register(_COMPUTED, model.statistic.compute(connection, parameters))
+        connection.register(COMPUTED, model.statistic.compute(connection, parameters))
     connection.execute(f"create or replace {model.form} {name} as {query}")
     if model.statistic:
-        connection.unregister(_COMPUTED)
+        connection.unregister(COMPUTED)
     return describe(connection, model)
 
 

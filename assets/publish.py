@@ -6,7 +6,6 @@ path gets the old or the new file, never a part of one.
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,8 +13,10 @@ from pathlib import Path
 
 import duckdb
 
+from assets.catalog import write_catalog
 from assets.run import Run
-from assets.warehouse import transaction
+from assets.snapshots import keep_snapshot, note_snapshot, snapshots_kept
+from assets.warehouse import sync, transaction
 
 # What readers get: every version of the inputs, and all that is derived. The universe is in core; the steps in
 # between are not a promise to anyone.
@@ -47,10 +48,15 @@ def publish(run: Run, status: str) -> Published:
     """
     new = run.published.with_name(run.published.name + ".tmp")
     _remove(new)
+    write_catalog(run.connection, PUBLISHED_SCHEMAS)
+    note_snapshot(run)
     try:
         counts = _build(run, new, status)
         _check(new, counts)
+        # The old file is one already, unless the run that published it was killed before it came to that.
+        _keep(run)
         _swap(new, run.published)
+        _keep(run)
     except BaseException:
         _remove(new)
         raise
@@ -140,14 +146,15 @@ def _check(path: Path, counts: dict[str, int]) -> None:
 
 def _swap(new: Path, path: Path) -> None:
     """Put the new file in the old one's place, and make sure that a power cut leaves one of the two."""
-    for target in (new, path.parent):
-        descriptor = os.open(target, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        if target == new:
-            new.replace(path)
+    sync(new)
+    new.replace(path)
+    sync(path.parent)
+
+
+def _keep(run: Run) -> None:
+    """Keep what readers open now as a snapshot. A look at the past is none."""
+    if run.as_of is None:
+        keep_snapshot(run.home, snapshots_kept(run))
 
 
 def _remove(path: Path) -> None:

@@ -15,7 +15,7 @@ from assets.claims import ClaimsBook, load_claims
 from assets.contracts import RAW_TABLE, RAW_TABLES, STORED_TABLES
 from assets.run import Run
 from assets.universe import Universe
-from assets.warehouse import transaction
+from assets.warehouse import replace_rows, transaction
 
 _TABLE = {table.full_name: table for table in STORED_TABLES}
 
@@ -31,7 +31,7 @@ def write_universe(run: Run) -> dict[str, int]:
     with transaction(run.connection):
         for name, rows in tables.items():
             # The columns are those of the contract, also where there is no row to read them from.
-            _replace(run.connection, name, pd.DataFrame(rows, columns=[c.name for c in _TABLE[name].columns]))
+            replace_rows(run.connection, name, pd.DataFrame(rows, columns=[c.name for c in _TABLE[name].columns]))
     return {name: len(rows) for name, rows in tables.items()}
 
 
@@ -45,8 +45,8 @@ def write_sessions(run: Run) -> int:
     connection = run.connection
     if connection.execute("select library_version, last_day from reference.session_builds").fetchall() != [build]:
         with transaction(connection):
-            _replace(connection, "reference.sessions", calendars.sessions(last_day))
-            _replace(
+            replace_rows(connection, "reference.sessions", calendars.sessions(last_day))
+            replace_rows(
                 connection,
                 "reference.session_builds",
                 pd.DataFrame({"library_version": [build[0]], "last_day": [pd.Timestamp(last_day)]}),
@@ -74,7 +74,7 @@ def write_clock(run: Run) -> date:
         as_of_at = min(calendars.end_of_day(as_of), run.started_at)
     frame = pd.DataFrame({"as_of": [pd.Timestamp(as_of)], "as_of_at": [pd.Timestamp(as_of_at)]})
     with transaction(run.connection):
-        _replace(run.connection, "reference.clock", frame)
+        replace_rows(run.connection, "reference.clock", frame)
     return as_of
 
 
@@ -111,7 +111,7 @@ def write_releases(run: Run) -> int:
         )
     frame = pd.concat(parts) if parts else pd.DataFrame(columns=["series_id", "observation_date", "released_at"])
     with transaction(run.connection):
-        _replace(run.connection, "reference.releases", frame)
+        replace_rows(run.connection, "reference.releases", frame)
     return len(frame)
 
 
@@ -190,15 +190,6 @@ def _claims_rows(book: ClaimsBook) -> dict[str, list[dict[str, object]]]:
             )
         ],
     }
-
-
-def _replace(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFrame) -> None:
-    """Put the frame's rows in place of the table's, by column name."""
-    columns = ", ".join(column.name for column in _TABLE[name].columns)
-    connection.execute(f"delete from {name}")
-    connection.register("replacement", frame)
-    connection.execute(f"insert into {name} by name select {columns} from replacement")
-    connection.unregister("replacement")
 
 
 def _count(connection: duckdb.DuckDBPyConnection, name: str) -> int:

@@ -17,12 +17,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from assets.contracts import STORED_TABLES
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 SCHEMAS = ("raw", "reference", "core", "intermediate", "marts", "meta")
+
+_TABLE = {table.full_name: table for table in STORED_TABLES}
 
 # How often a waiting run looks whether the lock is free.
 LOCK_POLL_SECONDS = 0.2
@@ -52,6 +58,16 @@ class Home:
     @property
     def lock(self) -> Path:
         return self.folder / "warehouse.lock"
+
+    @property
+    def snapshots(self) -> Path:
+        """The folder of the published files that were kept."""
+        return self.folder / "snapshots"
+
+    @property
+    def mirror(self) -> Path:
+        """The published tables as Parquet files."""
+        return self.folder / "parquet"
 
     @property
     def cache(self) -> Path:
@@ -155,6 +171,24 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
         if table.full_name not in there:
             for statement in table.ddl():
                 connection.execute(statement)
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has the file, or the names in the folder, so that a power cut takes neither."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_rows(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFrame) -> None:
+    """Put the frame's rows in place of those of a stored table, by column name."""
+    columns = ", ".join(column.name for column in _TABLE[name].columns)
+    connection.execute(f"delete from {name}")
+    connection.register("replacement", frame)
+    connection.execute(f"insert into {name} by name select {columns} from replacement")
+    connection.unregister("replacement")
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from assets.parameters import ParametersError
 from assets.sources.base import SourceError
 from assets.universe import UniverseError
 from assets.warehouse import Home, WarehouseError, unwritable
+from pipelines.archive import diff, snapshots
 from pipelines.console import Console, Progress
 from pipelines.settings import ROOT, SOURCES, Plan, Settings, SettingsError, home_folder, parse_as_of, planned
 
@@ -76,6 +77,10 @@ def main() -> None:
 
     docs/cookbook.md has more queries, docs/operations.md how to leave it running.
     """
+
+
+main.add_command(snapshots)
+main.add_command(diff)
 
 
 @main.command()

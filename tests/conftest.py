@@ -1,7 +1,8 @@
-"""Fixtures that several files share: the calendar, made once, the bench for SQL models, one run on real data."""
+"""Fixtures that several files share: the calendar, the bench for SQL models, a shelf to publish from, one real run."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -11,8 +12,11 @@ import pandas as pd
 import pytest
 from bench import Bench
 from real import run_cascade
+from shelf import Shelf, stock
 
 from assets import calendars
+from assets.dictionary import build_empty
+from assets.warehouse import locked
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +37,36 @@ def bench(shared_bench: Bench) -> Bench:
     """An empty warehouse with the small universe of `bench.UNIVERSE`."""
     shared_bench.reset()
     return shared_bench
+
+
+@pytest.fixture(scope="session")
+def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse with every table, stored and derived, made from no data; once for all processes, it takes seconds."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    path = folder / "empty.duckdb"
+    with locked(folder / "empty.lock", 300, lambda _: None):
+        if not path.exists():
+            new = path.with_suffix(".new")
+            with duckdb.connect(str(new)) as connection:
+                build_empty(connection)
+            new.rename(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def stocked_warehouse(empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse with few tables and a few rows in them."""
+    path = tmp_path_factory.mktemp("stock") / "warehouse.duckdb"
+    stock(empty_warehouse, path)
+    return path
+
+
+@pytest.fixture
+def shelf(stocked_warehouse: Path, tmp_path: Path) -> Shelf:
+    """A home with a few rows in its tables, of which nothing was published yet."""
+    return Shelf(tmp_path / "home", stocked_warehouse)
 
 
 @pytest.fixture(scope="session")

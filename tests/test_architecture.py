@@ -23,10 +23,10 @@ LAYERS = (
     {"assets.sources", "assets.statistics"},
     {"assets.warehouse"},
     {"assets.run"},
-    {"assets.validation", "assets.reference", "assets.models", "assets.ledger", "assets.forecasts"},
-    {"assets.builds"},
-    {"assets.refresh", "assets.screening", "assets.comparison"},
-    {"assets.ingest", "assets.publish", "assets.report"},
+    {"assets.validation", "assets.reference", "assets.models", "assets.ledger", "assets.forecasts", "assets.snapshots"},
+    {"assets.builds", "assets.lineage"},
+    {"assets.refresh", "assets.screening", "assets.comparison", "assets.catalog"},
+    {"assets.ingest", "assets.publish", "assets.report", "assets.mirror", "assets.differences"},
     {"assets.steps", "assets.dictionary"},
     {"assets.graph"},
 )
@@ -38,10 +38,10 @@ HOMES = {
     "requests": {"assets.sources.fred"},
     "great_expectations": {"assets.validation"},
     "exchange_calendars": {"assets.calendars"},
-    "sqlglot": set(),
+    "sqlglot": {"assets.lineage"},
     "vl_convert": {"assets.report.drawing"},
     "jinja2": {"assets.report.page"},
-    "click": {"pipelines.cli"},
+    "click": {"pipelines.cli", "pipelines.archive"},
     "rich": {"pipelines.console"},
 }
 

@@ -103,6 +103,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from assets import ledger, publish
+from assets.parameters import load_parameters
 from assets.run import Run
 from assets.sources.files import FilesSource
 from assets.universe import load_universe
@@ -122,7 +123,8 @@ def stop(*arguments):
     time.sleep(60)
 
 with writing(home, None, 0, print) as connection:
-    run = Run("killed", connection, home, FilesSource(Path(folder)), load_universe(), {}, None, datetime.now(UTC), "")
+    source, now = FilesSource(Path(folder)), datetime.now(UTC)
+    run = Run("killed", connection, home, source, load_universe(), load_parameters(), None, now, "")
     ledger.open_run(run)
     setattr(publish, function, stop)
     publish.publish(run, "published")

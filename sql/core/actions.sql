@@ -79,7 +79,7 @@ final as (
         instrument_id, -- The instrument, a row of core.instruments.
         ex_date, -- First session that trades without the dividend, or at the new share count.
         kind, -- dividend or split.
-        value, -- Dividend per share in split-adjusted currency units, or new shares per old share.
+        value, -- Dividend per share in split-adjusted currency units, or new shares per old share [per share].
         source, -- Where the row came from: vendor and symbol, or file.
         known_at, -- When the row could first be known, UTC.
         captured_at, -- When this version was first seen, UTC.

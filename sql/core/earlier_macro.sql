@@ -27,7 +27,7 @@ final as (
     select
         versions.series_id, -- The series, a row of core.series.
         versions.observation_date, -- The day or the first day of the period that the value is about.
-        versions.value, -- The value that was replaced, in the series' unit.
+        versions.value, -- The value that was replaced [as in the column unit].
         macro.unit, -- Unit of the value.
         versions.source, -- Where the row came from: vendor and series, or file.
         versions.known_at, -- When the version could first be known, UTC.

@@ -40,7 +40,7 @@ final as (
     select
         versions.series_id, -- The series, a row of core.series.
         versions.observation_date, -- The day or the first day of the period that the value is about.
-        versions.value, -- The value, in the series' unit.
+        versions.value, -- The value [as in the column unit].
         series.unit, -- Unit of the value; null for a series that the universe file does not have.
         versions.source, -- Where the row came from: vendor and series, or file.
         versions.known_at, -- When the row could first be known, UTC.

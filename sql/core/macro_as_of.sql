@@ -39,7 +39,7 @@ final as (
     select
         series_id, -- The series.
         observation_date, -- The day or the first day of the period that the value is about.
-        value, -- The value.
+        value, -- The value [as in the column unit].
         unit, -- Its unit.
         source, -- Where the row came from.
         known_at, -- When the version could first be known.

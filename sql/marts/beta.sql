@@ -112,7 +112,7 @@ final as (
         if(session_number > $beta_sessions, covariance / nullif(benchmark_deviation * benchmark_deviation, 0), null) as beta_126, -- Change that goes with a change of the benchmark by one: slope of the log returns of the last 126 common sessions; null while there are fewer.
         if(session_number > $beta_sessions, covariance / nullif(deviation * benchmark_deviation, 0), null) as correlation_126, -- Correlation of the same returns, -1 to 1; null where one of the two never moved.
         if(session_number > $capture_sessions, up_capture, null) as up_capture_252, -- Mean return on those of the last 252 common sessions on which the benchmark rose, over the benchmark's own mean on them [ratio].
-        if(session_number > $capture_sessions, down_capture, null) as down_capture_252, -- The same on sessions on which the benchmark fell; above 1 it lost more than the benchmark.
+        if(session_number > $capture_sessions, down_capture, null) as down_capture_252, -- The same on sessions on which the benchmark fell [ratio]; above 1 it lost more than the benchmark.
         known_at, -- When the later of the two bars could first be known, UTC.
     from measured
 )

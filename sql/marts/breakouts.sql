@@ -95,14 +95,14 @@ final as (
         events.subject_kind, -- instrument or pair.
         events.kind, -- all_time_high or year_high.
         events.session_date, -- Session of the breakout.
-        events.level, -- Highest price before the quiet time, which the close exceeded.
+        events.level, -- Highest price before the quiet time, which the close exceeded [currency of the instrument, or the ratio of a pair].
         events.level_date, -- Latest session that stood at the level.
         events.base_sessions, -- Sessions from the level to the breakout.
         events.base_depth, -- How far the price fell below the level in between [fraction, negative].
-        events.close, -- Price that broke out, on the subject's price basis.
+        events.close, -- Price that broke out, on the subject's price basis [currency of the instrument, or the ratio of a pair].
         events.margin, -- How far it closed above the level [fraction].
         events.is_left_censored, -- Whether an earlier, higher peak may lie before the history, or does in the index behind a fund.
-        volumes.relative_volume, -- Volume of the session over the median of the fifty before, of the instrument's volume_proxy; null for ratios and where it is not known.
+        volumes.relative_volume, -- Volume of the session over the median of the fifty before, of the instrument's volume_proxy [ratio]; null for ratios and where it is not known.
         surroundings.breadth_sma200, -- Share of the market's group above their 200-session mean, as known at the close [fraction]; a ratio's market is its numerator's, null where no group stands for it.
         surroundings.liquidity_change_91d, -- Change of net liquidity over 91 days, as known at the close [USD millions].
         events.decided_at, -- The close that decided it, UTC.

@@ -71,8 +71,8 @@ final as (
         session_date, -- Session of the exchange, from the first on at which an ingredient of the stage was known.
         stage, -- Place in the order, from 1 for the safest.
         stage_name, -- funding, equities, small_caps, crypto_majors or altcoins.
-        score, -- Mean of the ingredients that are known [0..1]; null where none is.
-        known as known_ingredients, -- How many are known; marts.cascade_ingredients has each.
+        score, -- Mean of the ingredients that are known [fraction]; null where none is.
+        known as known_ingredients, -- How many are known [ingredients]; marts.cascade_ingredients has each.
         is_on, -- On from a score of 0.6, off from 0.4 down, unchanged in between and while the score is unknown; null before the first of either.
         if(is_on, last_start, null) as on_since, -- Session since which it is on; where it was on at its first score, that session.
         is_turn_on, -- Whether it turned on at this session, having been off.

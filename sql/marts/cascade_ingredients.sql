@@ -87,9 +87,9 @@ final as (
         stage, -- Place of the stage in the order, from 1 for the safest.
         stage_name, -- funding, equities, small_caps, crypto_majors or altcoins.
         ingredient, -- subject:measure, an entry of the universe file.
-        if(is_fresh, is_met::integer, null) as value, -- 1 where it speaks for the stage, 0 where against; null where it is unknown or its last answer is older than five days.
-        if(is_fresh, measured, null) as measured, -- The number that was looked at, in the unit of where it comes from.
-        if(is_fresh, threshold, null) as threshold, -- What it was compared with, in the same unit.
+        if(is_fresh, is_met::integer, null) as value, -- 1 where it speaks for the stage, 0 where against [yes or no]; null where it is unknown or its last answer is older than five days.
+        if(is_fresh, measured, null) as measured, -- The number that was looked at [unit of where it comes from].
+        if(is_fresh, threshold, null) as threshold, -- What it was compared with [unit of measured].
         signal_date, -- Session of the signal's own calendar that answered last: for coins the UTC day before, since that of the session is not over at the close.
         closes_at as known_at, -- The close, UTC.
     from answered

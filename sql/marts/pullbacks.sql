@@ -20,7 +20,7 @@ final as (
     select
         instrument_id, -- The instrument, a row of core.instruments.
         peak_date, -- First session at the high that it fell from, the highest close since its history_start.
-        peak, -- That close, on the instrument's price basis.
+        peak, -- That close, on the instrument's price basis [currency of the instrument].
         trough / nullif(peak, 0) - 1 as depth_so_far, -- Lowest close since the peak against it, until the new high or the run's clock [fraction, negative]: the one number here that later closes change.
         trough_date, -- First session at that lowest close; changes with it.
         decided_at, -- First close 5 % (coins: 20 %) or more under the peak, UTC.

@@ -147,8 +147,8 @@ final as (
     select
         pair_id, -- The ratio, a row of core.pairs.
         week_end, -- Last scheduled session of the week in the pair's calendar: Sunday for two coins, else usually Friday.
-        rs_ratio, -- 100 plus the distance of the weekly ratio from its 14-week mean in sample standard deviations; null in the first 13 weeks, and while nothing moves.
-        rs_momentum, -- 100 plus the distance of the last change of rs_ratio from its 14-week mean in sample standard deviations; null in the first 27 weeks.
+        rs_ratio, -- 100 plus the distance of the weekly ratio from its 14-week mean [sample standard deviations]; null in the first 13 weeks, and while nothing moves.
+        rs_momentum, -- 100 plus the distance of the last change of rs_ratio from its 14-week mean [sample standard deviations]; null in the first 27 weeks.
         case
             when rs_ratio >= 100 and rs_momentum >= 100 then 'leading'
             when rs_ratio >= 100 and rs_momentum < 100 then 'weakening'
@@ -160,7 +160,7 @@ final as (
             degrees(atan2(momentum_step, ratio_step)),
             null
         ) as heading_deg, -- Direction of the step from the week before [degrees]: 0 is east (rs_ratio grows), 90 north (rs_momentum grows), -90 south.
-        sqrt((rs_ratio - 100) * (rs_ratio - 100) + (rs_momentum - 100) * (rs_momentum - 100)) as distance, -- Distance from the centre (100, 100): how unusual the week was.
+        sqrt((rs_ratio - 100) * (rs_ratio - 100) + (rs_momentum - 100) * (rs_momentum - 100)) as distance, -- Distance from the centre (100, 100) [sample standard deviations]: how unusual the week was.
         known_at, -- When the last of the closes that the row is made of could be known, UTC.
     from steps
 )

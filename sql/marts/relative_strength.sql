@@ -92,8 +92,8 @@ final as (
     select
         pair_id, -- The ratio, a row of core.pairs.
         session_date, -- Session of the pair's calendar on which both legs have a final bar.
-        numerator, -- Price of the instrument above the line, on the price_basis.
-        denominator, -- Price of the instrument below the line, on the price_basis.
+        numerator, -- Price of the instrument above the line, on the price_basis [currency of the instrument].
+        denominator, -- Price of the instrument below the line, on the price_basis [currency of the instrument].
         ratio, -- numerator / denominator.
         price_basis, -- What both legs are measured on: total_return or price.
         if(session_number >= $mansfield_mean, 100 * (ratio / nullif(trend_mean, 0) - 1), null) as mansfield_rs, -- Mansfield relative strength: distance of the ratio from its 200-session mean [%]; null in the first 199 sessions.

@@ -258,8 +258,8 @@ final as (
         restatements.session_date, -- The day that the value is about.
         restatements.captured_at, -- When the change was first seen, UTC.
         restatements.field, -- The column that changed; row where the whole row has vanished.
-        restatements.old_value, -- The value before; null where there was none.
-        restatements.new_value, -- The value since; null where the row has vanished. What is stored stays all the same.
+        restatements.old_value, -- The value before [unit of the field]; null where there was none.
+        restatements.new_value, -- The value since [unit of the field]; null where the row has vanished. What is stored stays all the same.
         restatements.kind, -- split, dividend, correction, late_fill (came after newer ones) or vanished (no longer delivered).
     from restatements
     cross join clock

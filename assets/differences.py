@@ -1,0 +1,249 @@
+"""What changed between two published files: rows, columns, and first of all what people act on.
+
+Here: the comparison of two files as readers have them, by the keys that meta.columns tells. Two numbers are the same
+when they differ by no more than the last digits of a sum that was added up in another order. Not compared is what
+differs in any two files: the books of the runs, and the columns that only repeat the day of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+
+from assets.snapshots import Snapshot, SnapshotError, read_snapshot
+
+# The order in which tables are told of; what people act on comes before all of them.
+_SCHEMAS = ("marts", "core", "raw", "meta")
+_BOOKS = ("meta.runs", "meta.checks", "meta.snapshots")
+_DAY_OF_THE_FILE = "as_of"
+# Beyond this share of their size two numbers are not the same.
+TOLERANCE = 1e-9
+# How many rows, and how many of their values, are shown of a table; counts are always whole.
+EXAMPLES = 3
+# How many verdicts and breakouts are listed.
+LISTED = 20
+
+
+@dataclass(frozen=True)
+class Change:
+    """A value that is another one: the row's key, as text, and what stood and stands there."""
+
+    key: str
+    column: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True)
+class Told:
+    """A verdict or a state that changed: of what, from what, to what; None where it was or is not there."""
+
+    subject: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True)
+class TableDifference:
+    """What changed in one table: rows by its key, some of them, and its columns."""
+
+    table_name: str
+    rows_added: int
+    rows_removed: int
+    rows_changed: int
+    added: Sequence[str]
+    removed: Sequence[str]
+    changed: Sequence[Change]
+    columns_added: Sequence[str]
+    columns_removed: Sequence[str]
+    types_changed: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What changed from one file to the other. Verdicts and breakouts are the newest ones; their tables count all."""
+
+    one: Snapshot
+    other: Snapshot
+    verdicts: Sequence[Told]
+    breakouts: Sequence[Told]
+    tables: Sequence[TableDifference]
+    tables_added: Sequence[str]
+    tables_removed: Sequence[str]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the two say the same."""
+        return not (self.tables or self.tables_added or self.tables_removed)
+
+
+class _Column(NamedTuple):
+    name: str
+    type: str
+    is_key: bool
+
+
+_Tables = Mapping[str, Mapping[str, _Column]]
+
+
+def differences(one: Path, other: Path) -> Difference:
+    """Compare two published files. Raises SnapshotError for a file that is none."""
+    snapshots = read_snapshot(one), read_snapshot(other)
+    if one.resolve() == other.resolve():
+        return Difference(*snapshots, [], [], [], [], [])
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        try:
+            for name, path in (("one", one), ("other", other)):
+                connection.execute(f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as {name} (read_only)")
+        except duckdb.Error as error:
+            raise SnapshotError(f"{one} and {other} cannot be compared: {str(error).splitlines()[0]}") from error
+        tables = _tables(connection, "one"), _tables(connection, "other")
+        return Difference(
+            *snapshots,
+            verdicts=list(_verdicts(connection, *tables)),
+            breakouts=list(_breakouts(connection, *tables)),
+            tables=list(_changed_tables(connection, snapshots, *tables)),
+            tables_added=sorted(tables[1].keys() - tables[0].keys()),
+            tables_removed=sorted(tables[0].keys() - tables[1].keys()),
+        )
+
+
+def _tables(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, dict[str, _Column]]:
+    tables: dict[str, dict[str, _Column]] = {}
+    for table, *column in connection.execute(
+        f"""
+        select
+            columns.schema_name || '.' || columns.table_name as full_name,
+            columns.column_name,
+            columns.data_type,
+            coalesce(described.is_key, false),
+        from duckdb_columns() as columns
+        left join {database}.meta.columns as described
+            on described.table_name = columns.schema_name || '.' || columns.table_name
+            and described.column_name = columns.column_name
+        where columns.database_name = ? and not columns.internal
+        order by columns.table_name, columns.column_index
+        """,
+        [database],
+    ).fetchall():
+        tables.setdefault(table, {})[column[0]] = _Column(*column)
+    order = sorted(tables, key=lambda name: (_SCHEMAS.index(name.partition(".")[0]), name))
+    return {name: tables[name] for name in order if name not in _BOOKS}
+
+
+def _changed_tables(
+    connection: duckdb.DuckDBPyConnection, snapshots: tuple[Snapshot, Snapshot], one: _Tables, other: _Tables
+) -> Iterator[TableDifference]:
+    one_hashes, other_hashes = (snapshot.table_hashes for snapshot in snapshots)
+    is_comparable = snapshots[0].duckdb_version == snapshots[1].duckdb_version
+    for name in other:
+        if name not in one:
+            continue
+        if is_comparable and name in one_hashes and one_hashes[name] == other_hashes.get(name):
+            continue
+        difference = _table(connection, name, one[name], other[name])
+        if any(value for field, value in vars(difference).items() if field != "table_name"):
+            yield difference
+
+
+def _table(
+    connection: duckdb.DuckDBPyConnection, name: str, one: Mapping[str, _Column], other: Mapping[str, _Column]
+) -> TableDifference:
+    common = [column for column in other if column in one]
+    retyped = [column for column in common if one[column].type != other[column].type]
+    key = [column for column in common if other[column].is_key]
+    compared = [column for column in common if column not in (*key, *retyped) and (column != _DAY_OF_THE_FILE)]
+    changed = " or ".join(_differs(other[column]) for column in compared) or "false"
+    on = " and ".join(f"one.{column} is not distinct from other.{column}" for column in key) or "true"
+    both = (
+        f"(select *, true as is_there from one.{name}) as one "
+        f"full outer join (select *, true as is_there from other.{name}) as other on {on}"
+    )
+    is_added, is_removed = "one.is_there is null", "other.is_there is null"
+    is_changed = f"one.is_there and other.is_there and ({changed})"
+    counts = connection.execute(
+        f"select {', '.join(f'count(*) filter (where {which})' for which in (is_added, is_removed, is_changed))} "
+        f"from {both}"
+    ).fetchall()[0]
+    # The newest first, where the key has a day.
+    days = [column for column in key if other[column].type.startswith(("DATE", "TIMESTAMP"))]
+    order = ", ".join(
+        [f"coalesce(other.{c}, one.{c}) desc" for c in days]
+        + [f"coalesce(other.{c}, one.{c})" for c in key if c not in days]
+    )
+    keys = f"concat_ws(', ', {', '.join(f'coalesce(other.{c}, one.{c})::varchar' for c in key)})" if key else "''"
+
+    def some(which: str, selected: str, has_any: int) -> list[tuple[Any, ...]]:
+        if not has_any:
+            return []
+        return connection.execute(
+            f"select {selected} from {both} where {which} order by {order or '1'} limit {EXAMPLES}"
+        ).fetchall()
+
+    values = ", ".join(
+        f"if({_differs(other[c])}, ['{c}', one.{c}::varchar, other.{c}::varchar], null)" for c in compared
+    )
+    return TableDifference(
+        name,
+        rows_added=counts[0],
+        rows_removed=counts[1],
+        rows_changed=counts[2],
+        added=[text for (text,) in some(is_added, keys, counts[0])],
+        removed=[text for (text,) in some(is_removed, keys, counts[1])],
+        changed=[
+            Change(text, *value)
+            for text, values_ in some(is_changed, f"{keys}, [{values}]", counts[2])
+            for value in [value for value in values_ if value is not None][:EXAMPLES]
+        ],
+        columns_added=[column for column in other if column not in one],
+        columns_removed=[column for column in one if column not in other],
+        types_changed=[f"{column}: {one[column].type} to {other[column].type}" for column in retyped],
+    )
+
+
+def _differs(column: _Column) -> str:
+    """The condition under which a column of two rows is not the same."""
+    one, other = f"one.{column.name}", f"other.{column.name}"
+    if column.type not in ("DOUBLE", "FLOAT"):
+        return f"{one} is distinct from {other}"
+    apart = f"abs({one} - {other}) > {TOLERANCE} * greatest(abs({one}), abs({other}))"
+    return f"coalesce({apart}, ({one} is null) <> ({other} is null))"
+
+
+def _verdicts(connection: duckdb.DuckDBPyConnection, one: _Tables, other: _Tables) -> Iterator[Told]:
+    """The claims whose verdict is another one."""
+    if "marts.claims" not in one or "marts.claims" not in other:
+        return
+    for claim_id, claim, old, new in connection.execute(
+        f"""
+        select claim_id, coalesce(other.claim, one.claim), one.verdict, other.verdict
+        from one.marts.claims as one
+        full outer join other.marts.claims as other using (claim_id)
+        where one.verdict is distinct from other.verdict
+        order by claim_id
+        limit {LISTED}
+        """
+    ).fetchall():
+        yield Told(f"{claim_id}. {claim}", old, new)
+
+
+def _breakouts(connection: duckdb.DuckDBPyConnection, one: _Tables, other: _Tables) -> Iterator[Told]:
+    """The breakouts that are new, are no more, or are in another state."""
+    if "marts.breakouts" not in one or "marts.breakouts" not in other:
+        return
+    for row in connection.execute(
+        f"""
+        select event_id, one.status, other.status
+        from one.marts.breakouts as one
+        full outer join other.marts.breakouts as other using (event_id)
+        where one.status is distinct from other.status
+        order by coalesce(other.session_date, one.session_date) desc, event_id
+        limit {LISTED}
+        """
+    ).fetchall():
+        yield Told(*row)

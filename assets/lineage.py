@@ -1,0 +1,357 @@
+"""Lineage: which column of which table each column of a model is made of, read out of the SQL.
+
+Here: how the parser's answer becomes edges, where it is kept, and how the steps in between are seen through. A parser
+takes more than a second for all models, and its answer changes with the SQL alone, so it lies beside this module as a
+file (`make docs` writes it, a test compares it). Where the SQL is not the one that the file tells of, it is read anew.
+
+Only values count as made of: a column that a query filters, joins or sorts by is read, but nothing is made of it. What
+a function of `statistics` works out cannot be read from SQL; its tables are upstream as a whole.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from assets.contracts import STORED_TABLES
+from assets.models import COMPUTED, PARAMETER, Model, read_models
+from assets.run import log
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+LINEAGE_FILE = Path(__file__).with_name("lineage.json")
+
+
+class LineageError(Exception):
+    """A column of a model cannot be followed to where it comes from. The message names the file and the column."""
+
+
+class Source(NamedTuple):
+    """A column of a table; None for the column where something of the table is read, but not which column."""
+
+    table: str
+    column: str | None
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Of one table: the columns that each of its columns is made of, and all columns that it reads for any reason.
+
+    `steps` are the tables in between that were seen through, where there are any.
+    """
+
+    columns: Mapping[str, frozenset[Source]]
+    reads: frozenset[Source]
+    steps: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+def published_lineage(models: Iterable[Model], schemas: Sequence[str]) -> dict[str, Lineage]:
+    """The lineage of the models of the schemas, seen through those of all other schemas."""
+    models = tuple(models)
+    steps = {model.full_name for model in models if model.schema not in schemas}
+    return seen_through(load_lineage(models), steps.__contains__)
+
+
+def load_lineage(models: Iterable[Model], path: Path = LINEAGE_FILE) -> dict[str, Lineage]:
+    """The lineage of every model as its file has it: with the steps in between as tables like any other.
+
+    It comes from the committed file where that tells of the SQL as it is, else from the parser.
+    """
+    models = tuple(models)
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if {name: entry["sql"] for name, entry in kept.items()} != {model.full_name: _state(model) for model in models}:
+        log.info("lineage: the SQL has changed, reading it anew")
+        return parse_lineage(models)
+    return {
+        name: Lineage(
+            {column: frozenset(map(_source, sources)) for column, sources in entry["columns"].items()},
+            frozenset(map(_source, entry["reads"])),
+        )
+        for name, entry in kept.items()
+    }
+
+
+def parse_lineage(models: Iterable[Model]) -> dict[str, Lineage]:
+    """The same, from the parser. `models` come each after those that it reads.
+
+    Raises LineageError for a column that does not lead anywhere.
+    """
+    known = {table.full_name: tuple(column.name for column in table.columns) for table in STORED_TABLES}
+    found: dict[str, Lineage] = {}
+    for model in models:
+        found[model.full_name] = _Reader(model, known).lineage()
+        known[model.full_name] = tuple(model.column_descriptions)
+    return found
+
+
+def seen_through(lineage: Mapping[str, Lineage], is_step: Callable[[str], bool]) -> dict[str, Lineage]:
+    """The lineage of all tables but the steps, as if their queries stood in the tables that read them."""
+    ended: dict[str, Lineage] = {}
+
+    def end(name: str) -> Lineage:
+        if name not in ended:
+            own = lineage[name]
+            columns = {column: ends(sources) for column, sources in own.columns.items()}
+            reads = {source for source in own.reads if not is_step(source.table)}
+            steps: dict[str, set[str]] = {}
+            for step in {source.table for source in own.reads if is_step(source.table)}:
+                # Whatever the step reads decides which rows it has, whichever of its columns is wanted.
+                reads |= end(step).reads
+                for table in {read.table for read in end(step).reads}:
+                    steps.setdefault(table, {step}).update({step}, end(step).steps.get(table, ()))
+            ended[name] = Lineage(
+                columns, frozenset(reads), {table: frozenset(between) for table, between in steps.items()}
+            )
+        return ended[name]
+
+    def ends(sources: Iterable[Source]) -> frozenset[Source]:
+        result: set[Source] = set()
+        for source in sources:
+            if not is_step(source.table):
+                result.add(source)
+            elif source.column is None:
+                result |= {Source(made_of.table, None) for made_of in _all(end(source.table))}
+            else:
+                result |= end(source.table).columns[source.column]
+        return frozenset(result)
+
+    return {name: end(name) for name in lineage if not is_step(name)}
+
+
+def _all(lineage: Lineage) -> frozenset[Source]:
+    return frozenset().union(*lineage.columns.values())
+
+
+def for_dagster(lineage: Lineage, key: Callable[[str], dg.AssetKey]) -> dg.TableColumnLineage:
+    """The lineage of one table as Dagster's metadata `dagster/column_lineage`; `key` names the asset of a table."""
+    import dagster as dg
+
+    return dg.TableColumnLineage(
+        {
+            column: [
+                dg.TableColumnDep(key(source.table), source.column)
+                for source in sorted(sources, key=str)
+                if source.column is not None
+            ]
+            for column, sources in lineage.columns.items()
+        }
+    )
+
+
+def as_text(lineage: Mapping[str, Lineage], models: Iterable[Model]) -> str:
+    """The committed file's text: JSON with a line for each column, so that a change of the SQL is a few lines in it."""
+    return "{\n" + ",\n".join(_entry(model, lineage[model.full_name]) for model in _sorted(models)) + "\n}\n"
+
+
+def _entry(model: Model, lineage: Lineage) -> str:
+    columns = ",\n".join(f"  {json.dumps(column)}: {_listed(sources)}" for column, sources in lineage.columns.items())
+    return (
+        f'{json.dumps(model.full_name)}: {{"sql": "{_state(model)}", "columns": {{\n{columns}}},\n'
+        f'  "reads": {_listed(lineage.reads)}}}'
+    )
+
+
+def _listed(sources: Iterable[Source]) -> str:
+    return json.dumps(sorted(map(_written, sources)))
+
+
+def _sorted(models: Iterable[Model]) -> list[Model]:
+    return sorted(models, key=lambda model: model.full_name)
+
+
+def _state(model: Model) -> str:
+    return sha256(model.text.encode()).hexdigest()[:12]
+
+
+def _written(source: Source) -> str:
+    return f"{source.table}.{source.column or '*'}"
+
+
+def _source(written: str) -> Source:
+    table, _, column = written.rpartition(".")
+    return Source(table, None if column == "*" else column)
+
+
+_Columns = Mapping[str, frozenset[Source]]
+
+
+class _Anything(dict[str, frozenset[Source]]):
+    """The columns of what Python works out: whichever is asked for, all that is known is the tables behind it."""
+
+    def __init__(self, tables: Iterable[str]) -> None:
+        self._sources = frozenset(Source(table, None) for table in tables)
+
+    def __missing__(self, name: str) -> frozenset[Source]:
+        return self._sources
+
+
+class _Scope(NamedTuple):
+    """What a name can mean at one place of a query: the tables that it selects from, and the columns named before.
+
+    `outer` is the query around it, where it stands within one; `compared` are tables that give it no column, and
+    `windows` those that are named at its end.
+    """
+
+    tables: dict[str, _Columns]
+    named: dict[str, frozenset[Source]]
+    outer: _Scope | None
+    compared: set[str]
+    windows: dict[str, Any]
+
+
+class _Reader:
+    """One model's query, read from the inside out: each SELECT's columns in terms of those of what it selects from."""
+
+    def __init__(self, model: Model, known: Mapping[str, tuple[str, ...]]) -> None:
+        self._model = model
+        self._known = known
+        self._reads: set[Source] = set()
+
+    def lineage(self) -> Lineage:
+        import sqlglot
+
+        # A number stands where each parameter does; which one makes no difference here.
+        tree = sqlglot.parse_one(PARAMETER.sub("1", self._model.text), dialect="duckdb")
+        columns = self._query(tree, {}, None)
+        if self._model.statistic:
+            self._reads |= {Source(table, None) for table in self._model.statistic.tables}
+        return Lineage(columns, frozenset(self._reads))
+
+    def _query(self, node: Any, ctes: Mapping[str, _Columns], outer: _Scope | None) -> _Columns:
+        from sqlglot import exp
+
+        ctes = dict(ctes)
+        for cte in node.ctes:
+            ctes[cte.alias] = self._query(cte.this, ctes, outer)
+        if isinstance(node, exp.Subquery):
+            return self._query(node.this, ctes, outer)
+        if isinstance(node, exp.SetOperation):
+            left, right = (self._query(side, ctes, outer) for side in (node.left, node.right))
+            if not node.args.get("by_name"):
+                right = dict(zip(left, right.values(), strict=True))
+            return {name: left.get(name, frozenset()) | right.get(name, frozenset()) for name in {**left, **right}}
+        return self._select(node, ctes, outer)
+
+    def _select(self, node: Any, ctes: Mapping[str, _Columns], outer: _Scope | None) -> _Columns:
+        from sqlglot import exp
+
+        windows = {window.name: window for window in node.args.get("windows") or []}
+        scope = _Scope({}, {}, outer, set(), windows)
+        joins = node.args.get("joins") or []
+        for item in [*([node.args["from_"].this] if node.args.get("from_") else []), *(join.this for join in joins)]:
+            scope.tables[item.alias_or_name] = self._table(item, ctes, scope)
+        scope.compared.update(join.this.alias_or_name for join in joins if join.kind in ("SEMI", "ANTI"))
+        columns: dict[str, frozenset[Source]] = {}
+        for position, expression in enumerate(node.expressions):
+            if expression.is_star:
+                columns.update(self._star(expression, ctes, scope))
+            else:
+                name = expression.alias_or_name or f"column_{position}"
+                columns[name] = scope.named[name] = self._made_of(expression.unalias(), ctes, scope)
+        for name, clause in node.args.items():
+            if name in ("expressions", "from_", "with_"):
+                continue
+            for part in clause if isinstance(clause, list) else [clause]:
+                if isinstance(part, exp.Join):
+                    part = part.args.get("on")
+                if isinstance(part, exp.Expr):
+                    self._made_of(part, ctes, scope)
+        return columns
+
+    def _table(self, item: Any, ctes: Mapping[str, _Columns], scope: _Scope) -> _Columns:
+        """The columns of one thing that is selected from."""
+        from sqlglot import exp
+
+        if isinstance(item, exp.Subquery):
+            return self._query(item.this, ctes, scope.outer)
+        if item.alias_column_names:  # values, or a function whose answer is a table: (...) as name(column, ...)
+            made_of = self._made_of(item, ctes, scope)
+            return dict.fromkeys(item.alias_column_names, made_of)
+        if isinstance(item, exp.Table) and item.db:
+            name = f"{item.db}.{item.name}"
+            return {column: frozenset({Source(name, column)}) for column in self._known[name]}
+        if isinstance(item, exp.Table) and item.name in ctes:
+            return ctes[item.name]
+        if isinstance(item, exp.Table) and item.name == COMPUTED and self._model.statistic:
+            return _Anything(self._model.statistic.tables)
+        raise LineageError(f"{self._model.sql_path}: lineage cannot be read through {item.sql(dialect='duckdb')}")
+
+    def _star(self, star: Any, ctes: Mapping[str, _Columns], scope: _Scope) -> _Columns:
+        """The columns that * or table.* stands for."""
+        from sqlglot import exp
+
+        inner = star.this if isinstance(star, exp.Column) else star
+        tables = [star.table] if isinstance(star, exp.Column) else [t for t in scope.tables if t not in scope.compared]
+        left_out = {column.name for column in inner.args.get("except_") or []}
+        replaced = {part.alias: part.this for part in inner.args.get("replace") or []}
+        columns = {
+            name: self._made_of(replaced[name], ctes, scope) if name in replaced else sources
+            for table in tables
+            for name, sources in scope.tables[table].items()
+            if name not in left_out
+        }
+        self._reads.update(*columns.values())
+        return columns
+
+    def _made_of(self, node: Any, ctes: Mapping[str, _Columns], scope: _Scope) -> frozenset[Source]:
+        """The columns whose values an expression is made of."""
+        from sqlglot import exp
+
+        if isinstance(node, exp.Column):
+            return self._column(node, scope)
+        if isinstance(node, exp.Query):
+            columns = self._query(node, ctes, scope)
+            return frozenset().union(*columns.values())
+        if isinstance(node, exp.Window):
+            window = scope.windows.get(node.alias, node)
+            for part in window.args.get("partition_by") or []:
+                self._made_of(part, ctes, scope)
+            order = window.args.get("order")
+            ordered_by = self._made_of(order, ctes, scope) if order else frozenset()
+            # A position in an order is made of what is ordered by; everything else of what stands there.
+            return self._made_of(node.this, ctes, scope) or ordered_by
+        return frozenset().union(*(self._made_of(part, ctes, scope) for part in node.iter_expressions()))
+
+    def _column(self, column: Any, scope: _Scope) -> frozenset[Source]:
+        """What a column's name means: a column of a table, one named before in the same list, a part of a struct."""
+        around: _Scope | None = scope
+        while column.table and around is not None:
+            if column.table in around.tables:
+                try:
+                    sources = around.tables[column.table][column.name]
+                except KeyError:
+                    said = f"{column.table}.{column.name}"
+                    raise LineageError(f"{self._model.sql_path}: it cannot be read what {said} is") from None
+                self._reads |= sources
+                return sources
+            around = around.outer
+        # What looks like a column of a table that is not there is a field of a struct.
+        return self._named(column.table or column.name, scope)
+
+    def _named(self, name: str, scope: _Scope) -> frozenset[Source]:
+        around: _Scope | None = scope
+        while around is not None:
+            for columns in around.tables.values():
+                if name in columns:
+                    self._reads |= columns[name]
+                    return columns[name]
+            for columns in around.tables.values():
+                if isinstance(columns, _Anything):
+                    return columns[name]
+            if name in around.named:
+                return around.named[name]
+            around = around.outer
+        if self._model.form == "macro" and name == "as_of_at":
+            return frozenset()
+        raise LineageError(f"{self._model.sql_path}: it cannot be read what {name} is")
+
+
+if __name__ == "__main__":
+    found = read_models()
+    sys.stdout.write(as_text(parse_lineage(found), found))

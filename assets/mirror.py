@@ -1,0 +1,298 @@
+"""The Parquet mirror: every published table as files that Polars, Spark and friends read without DuckDB.
+
+    parquet/manifest.json                             what it is: source, snapshot, and a hash for each part
+    parquet/<schema>/<table>.parquet                  one file for a table
+    parquet/core/bars/asset_class=../year=../         the bars, in parts that Hive-style readers know
+
+Here: which files there are, which of them can stay, and how all change at once. `parquet` is a link to a folder that is
+never touched again; the next mirror is built beside it and the link is replaced, which a file system does as one step.
+So a reader that follows the link once (a resolved path) reads one state, which stays until the mirror after the next.
+One that goes through the link for each file gets whole files, but they may be of two states when a run ends meanwhile.
+A part whose rows did not change is the old file under a second name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+
+from assets.snapshots import Snapshot, combined, read_snapshot, table_columns, table_hash
+from assets.warehouse import sync
+
+MANIFEST = "manifest.json"
+
+# Raised whenever the same rows would be written otherwise, so that no older file is taken for a new one.
+FORMAT = 1
+
+# The lightest compression takes a fifth less time than the usual one for a tenth more space. Bloom filters find single
+# values, which sorted rows do as well.
+_FORMAT = "parquet, compression zstd, compression_level 1, write_bloom_filter false"
+
+# The schemas in the order of the data; all that is published.
+_SCHEMAS = ("raw", "core", "marts", "meta")
+
+# Too many rows for one file of which a day's run changes a few: parts by class and year.
+_PARTITIONED = "core.bars"
+_PARTITIONS = """
+    select bars.*, coalesce(instruments.asset_class, 'other') as asset_class, year(bars.session_date) as year
+    from published.core.bars as bars
+    left join published.core.instruments as instruments on instruments.instrument_id = bars.instrument_id
+"""
+
+# Parquet has no integers that large and would take them for floating-point numbers; ours are counts.
+_NARROWER = {"HUGEINT": "bigint", "UHUGEINT": "ubigint"}
+
+_README = """# {banner}Parquet mirror of Cascade
+
+The tables of `cascade.duckdb` as of {as_of}, source {source}, snapshot {snapshot_id}; compressed with zstd, instants in
+UTC. `meta/columns.parquet` says what every column means and in which unit; `manifest.json` lists the files.
+
+    polars.scan_parquet("marts/breakouts.parquet")
+    polars.scan_parquet("core/bars/**/*.parquet", hive_partitioning=True)   # asset_class and year are in the path
+    spark.read.parquet("core/bars")
+    duckdb -c "from read_parquet('core/bars/**/*.parquet', hive_partitioning = true)"
+
+This folder is never changed: the next run builds another one, points the link `parquet` to it, and leaves this one
+until the run after. Resolve the link once and read through the resolved path to stay on one state.
+"""
+
+
+class MirrorError(Exception):
+    """The mirror cannot be put in place, so the old one stays. The message is one line and names the cure."""
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """What became of it: where, how many parts (tables, or partitions of one) were written and how many stayed."""
+
+    path: Path
+    parts_written: int
+    parts_kept: int
+    size: int
+
+
+class _Part(NamedTuple):
+    """A file, or the folder of one partition: its path within the mirror, its table, and what it holds."""
+
+    path: str
+    table: str
+    rows: int
+    hash: str
+
+
+def write_mirror(published: Path, folder: Path) -> Mirrored:
+    """Write the tables of a published file as Parquet files, and point the link `folder` to them.
+
+    Raises MirrorError when `folder` is something that Cascade did not make, or when the files do not hold the rows of
+    the tables. Whatever is raised, the old mirror stays and nothing of the new one does.
+    """
+    snapshot = read_snapshot(published)
+    old = _Old.read(folder)
+    new = folder.with_name(f".{folder.name}-{snapshot.snapshot_id}")
+    if old.path is not None and old.path.resolve() == new.resolve():
+        return Mirrored(folder, 0, len(old.parts), _size(new))
+    building = new.with_name(f"{new.name}.tmp")
+    for leftover in (building, new):
+        shutil.rmtree(leftover, ignore_errors=True)
+    building.mkdir(parents=True)
+    try:
+        with duckdb.connect(config={"threads": 1}) as connection:  # one thread keeps the order of the rows
+            connection.execute("set timezone = 'UTC'")
+            connection.execute(f"attach '{_quoted(str(published))}' as published (read_only)")
+            parts, kept = _write_parts(connection, snapshot, building, old)
+            _check(connection, building, parts)
+        _describe(building, snapshot, parts)
+        for path in (*building.rglob("*"), building):
+            if path.is_dir() or path.stat().st_nlink == 1:  # what stayed is on the disk already
+                sync(path)
+        building.rename(new)
+        _point(folder, new, old)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    for other in folder.parent.glob(f".{folder.name}-*"):
+        if other not in (new, old.path):
+            shutil.rmtree(other, ignore_errors=True)
+    return Mirrored(folder, len(parts) - kept, kept, _size(new))
+
+
+@dataclass(frozen=True)
+class _Old:
+    """The mirror that is there: its folder behind the link, and the parts that may stay, by path."""
+
+    path: Path | None
+    parts: Mapping[str, str]
+
+    @classmethod
+    def read(cls, folder: Path) -> _Old:
+        if not os.path.lexists(folder):
+            return cls(None, {})
+        path = folder.parent / folder.readlink() if folder.is_symlink() else folder
+        manifest = path / MANIFEST
+        if not folder.is_symlink() and not manifest.is_file():
+            raise MirrorError(f"{folder} is in the way: Cascade did not make it; move it away and run again")
+        try:
+            written = json.loads(manifest.read_text(encoding="utf-8"))
+            is_alike = (written["format"], written["duckdb_version"]) == (FORMAT, duckdb.__version__)
+            parts = {part: facts["hash"] for part, facts in written["parts"].items()} if is_alike else {}
+        except (OSError, ValueError, KeyError, TypeError):  # what cannot be read is written anew
+            parts = {}
+        return cls(path, parts)
+
+
+def _write_parts(
+    connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, building: Path, old: _Old
+) -> tuple[list[_Part], int]:
+    """Write what changed and give what did not a second name. Returns all parts and the number of those that stayed."""
+    connection.execute("use published")
+    metadata = _metadata(snapshot)
+    parts: list[_Part] = []
+    kept = 0
+    for table, columns in table_columns(connection, _SCHEMAS).items():
+        path = building / table.replace(".", "/")
+        path.parent.mkdir(exist_ok=True)
+        found = (
+            _partitions(connection, columns)
+            if table == _PARTITIONED
+            else [_whole(connection, table, columns, snapshot)]
+        )
+        changed = [part for part in found if not _stays(part, building, old)]
+        parts += found
+        kept += len(found) - len(changed)
+        if not changed:
+            continue
+        if table == _PARTITIONED:
+            # All of them is the first time, and needs no list.
+            wanted = "" if len(changed) == len(found) else f"where (asset_class, year) in ({_listed(changed)})"
+            selected = _selected(columns, f"({_PARTITIONS}) {wanted}", "asset_class", "year")
+            connection.execute(
+                f"copy ({selected}) to '{_quoted(str(path))}' (format {_FORMAT}, "
+                f"partition_by (asset_class, year), overwrite_or_ignore, {metadata})"
+            )
+        else:
+            connection.execute(
+                f"copy ({_selected(columns, table)}) to '{_quoted(str(building / found[0].path))}' "
+                f"(format {_FORMAT}, {metadata})"
+            )
+    return parts, kept
+
+
+def _whole(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: Sequence[tuple[str, str]], snapshot: Snapshot
+) -> _Part:
+    rows = connection.execute(f"select count(*) from {table}").fetchall()[0][0]
+    hash_ = snapshot.table_hashes.get(table) or table_hash(connection, table, columns)
+    return _Part(f"{table.replace('.', '/')}.parquet", table, rows, hash_)
+
+
+def _partitions(connection: duckdb.DuckDBPyConnection, columns: Sequence[tuple[str, str]]) -> list[_Part]:
+    return [
+        _Part(f"core/bars/asset_class={asset_class}/year={year}", _PARTITIONED, rows, combined(columns, rows, total))
+        for asset_class, year, rows, total in connection.execute(
+            f"select asset_class, year, count(*), sum(hash(bar)) from ({_PARTITIONS}) as bar group by all order by all"
+        ).fetchall()
+    ]
+
+
+def _listed(partitions: Sequence[_Part]) -> str:
+    """The partitions as SQL has them in a list: (class, year)."""
+    values = [[part.partition("=")[2] for part in path.path.split("/")[2:]] for path in partitions]
+    return ", ".join(f"('{asset_class}', {year})" for asset_class, year in values)
+
+
+def _stays(part: _Part, building: Path, old: _Old) -> bool:
+    """Give the old files of an unchanged part a second name in the new mirror. Whether that could be done."""
+    if old.path is None or old.parts.get(part.path) != part.hash:
+        return False
+    source = old.path / part.path
+    files = sorted(source.glob("*.parquet")) if source.is_dir() else [source]
+    if not files or not all(file.is_file() for file in files):
+        return False
+    for file in files:
+        target = building / file.relative_to(old.path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(file, target)
+        except OSError:  # a disk without second names
+            shutil.copyfile(file, target)
+    return True
+
+
+def _selected(columns: Sequence[tuple[str, str]], source: str, *more: str) -> str:
+    """The query of the table's columns, in types that Parquet has."""
+    names = [f"{name}::{_NARROWER[type_]} as {name}" if type_ in _NARROWER else name for name, type_ in columns]
+    return f"select {', '.join([*names, *more])} from {source}"
+
+
+def _check(connection: duckdb.DuckDBPyConnection, building: Path, parts: Sequence[_Part]) -> None:
+    """Count the rows of the files, those that stayed among them."""
+    found: dict[str, int] = dict(
+        connection.execute(
+            "select if(file_name like '%/year=%', parse_dirpath(file_name), file_name), sum(num_rows)::bigint "
+            f"from parquet_file_metadata('{_quoted(str(building))}/**/*.parquet') group by all"
+        ).fetchall()
+    )
+    for part in parts:
+        rows = found.get(str(building / part.path), 0)
+        if rows != part.rows:
+            raise MirrorError(f"{part.path} has {rows} rows in the mirror but {part.rows} in the published file")
+
+
+def _describe(building: Path, snapshot: Snapshot, parts: Sequence[_Part]) -> None:
+    """Write what the mirror is, for programs and for people."""
+    facts: dict[str, Any] = {
+        "format": FORMAT,
+        "snapshot_id": snapshot.snapshot_id,
+        "source": snapshot.source,
+        "is_synthetic": snapshot.is_synthetic,
+        "as_of": snapshot.as_of.isoformat(),
+        "published_at": snapshot.published_at.isoformat(),
+        "code_version": snapshot.code_version,
+        "content_hash": snapshot.content_hash,
+        "duckdb_version": duckdb.__version__,
+        "parts": {part.path: {"table": part.table, "rows": part.rows, "hash": part.hash} for part in parts},
+    }
+    (building / MANIFEST).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    (building / "README.md").write_text(
+        _README.format(
+            banner="SYNTHETIC DATA, no market made these numbers: " if snapshot.is_synthetic else "",
+            as_of=snapshot.as_of,
+            source=snapshot.source,
+            snapshot_id=snapshot.snapshot_id,
+        ),
+        encoding="utf-8",
+    )
+
+
+def _metadata(snapshot: Snapshot) -> str:
+    """What every file says of itself, for whoever gets it without the folder. Nothing that changes with every run."""
+    source = snapshot.source + (" (synthetic)" if snapshot.is_synthetic else "")
+    return f"kv_metadata {{source: '{source}', written_by: 'Cascade'}}"
+
+
+def _point(folder: Path, new: Path, old: _Old) -> None:
+    """Let the link point to the new mirror. Where a copied folder is in its place, it is gone for a moment."""
+    if old.path == folder:
+        set_aside = folder.with_name(f".{folder.name}-copied")
+        shutil.rmtree(set_aside, ignore_errors=True)
+        folder.rename(set_aside)
+    link = folder.with_name(f".{folder.name}.link")
+    link.unlink(missing_ok=True)
+    link.symlink_to(new.name)
+    link.replace(folder)
+    sync(folder.parent)
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")

@@ -1,0 +1,172 @@
+"""The commands that look back: snapshots, diff.
+
+Here: arguments and what is printed. What is kept, and what changed, is worked out in `assets`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import date
+from typing import TYPE_CHECKING
+
+import click
+
+from assets.warehouse import Home
+from pipelines.console import Console
+from pipelines.settings import SOURCES, home_folder
+
+if TYPE_CHECKING:
+    from assets.differences import Difference, TableDifference
+    from assets.snapshots import Snapshot
+
+_source = click.option(
+    "--source", type=click.Choice(SOURCES), default="demo", show_default=True, help="Where the data comes from."
+)
+_home = click.option("--home", default="", metavar="DIR", help="Where the results lie.  [default: data/SOURCE]")
+
+
+class _Failure(click.ClickException):
+    """What a person did wrong or what is not there, in one line."""
+
+    def show(self, file: object = None) -> None:
+        click.echo(f"cascade: {self.message}", err=True)
+
+
+@click.command()
+@_source
+@_home
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per snapshot, for scripts.")
+def snapshots(source: str, home: str, as_json: bool) -> None:
+    """The published files that were kept, the newest first: what to name when a result is cited.
+
+    Each lies in snapshots/ as a file of its own, with a manifest beside it. The same content hash means the same data.
+    How many older ones are kept is the parameter snapshots_kept.
+    """
+    from assets.snapshots import list_snapshots
+
+    where = Home(home_folder(source, home))
+    with _told():
+        found = list_snapshots(where)
+    if not found:
+        raise _Failure(f"there is no snapshot in {where.snapshots} yet; a run that publishes makes one")
+    if as_json:
+        for snapshot in found:
+            click.echo(json.dumps({**asdict(snapshot), "is_synthetic": snapshot.is_synthetic}, default=_as_text))
+        return
+    console = Console()
+    _banner(console, *found)
+    console.line(f"{where.snapshots}", style="bold")
+    console.table(
+        ["snapshot", "published", "as of", "content", "code", "MB"],
+        [
+            (
+                snapshot.snapshot_id,
+                snapshot.published_at,
+                snapshot.as_of,
+                snapshot.content_hash,
+                snapshot.code_version,
+                round((where.folder / snapshot.path).stat().st_size / 1e6, 1),
+            )
+            for snapshot in found
+        ],
+    )
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b", default="latest")
+@_source
+@_home
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
+def diff(a: str, b: str, source: str, home: str, as_json: bool) -> None:
+    """What changed from snapshot A to snapshot B: verdicts and breakouts first, then rows table by table.
+
+    A and B are ids (or how they begin), days (the newest snapshot as of that day, else published on it), files, or
+    latest, which B is when it is left out.
+
+    \b
+    cascade diff 2026-08-20 latest
+    cascade diff 20260820T2215 data/files/cascade-asof-2020-12-31.duckdb
+    """
+    from assets.differences import differences
+    from assets.snapshots import find_snapshot
+
+    where = Home(home_folder(source, home))
+    with _told():
+        difference = differences(find_snapshot(where, a), find_snapshot(where, b))
+    if as_json:
+        click.echo(json.dumps(asdict(difference), default=_as_text))
+    else:
+        _show(Console(), difference)
+
+
+def _show(console: Console, difference: Difference) -> None:
+    _banner(console, difference.one, difference.other)
+    for label, snapshot in (("from", difference.one), ("to", difference.other)):
+        console.line(
+            f"{label:<4} {snapshot.snapshot_id}, as of {snapshot.as_of}, by Cascade {snapshot.code_version}", "bold"
+        )
+    if difference.is_empty:
+        console.line("Nothing that a table says has changed.")
+        return
+    for title, of, told in (
+        ("Verdicts that changed", "claim", difference.verdicts),
+        ("Breakouts that are new, gone or in another state", "breakout", difference.breakouts),
+    ):
+        if told:
+            console.table([of, "was", "is"], [(one.subject, one.old, one.new) for one in told], title=title)
+        else:
+            console.line(f"{title}: none.")
+    console.table(
+        ["table", "added", "removed", "changed", "columns"],
+        [
+            (table.table_name, table.rows_added, table.rows_removed, table.rows_changed, _columns(table))
+            for table in difference.tables
+        ],
+        title="Rows",
+    )
+    for title, tables in (("New tables", difference.tables_added), ("Tables gone", difference.tables_removed)):
+        if tables:
+            console.line(f"{title}: {', '.join(tables)}")
+    examples = [
+        (table.table_name, change.key, change.column, change.old, change.new)
+        for table in difference.tables
+        for change in table.changed
+    ]
+    if examples:
+        console.table(["table", "row", "column", "was", "is"], examples, title="Some of the values that changed")
+
+
+def _columns(table: TableDifference) -> str | None:
+    changes = [
+        *(f"+{column}" for column in table.columns_added),
+        *(f"-{column}" for column in table.columns_removed),
+        *table.types_changed,
+    ]
+    return ", ".join(changes) or None
+
+
+def _banner(console: Console, *shown: Snapshot) -> None:
+    from pipelines.summary import SYNTHETIC
+
+    if any(snapshot.is_synthetic for snapshot in shown):
+        console.line(SYNTHETIC, style="bold yellow")
+
+
+def _as_text(value: date) -> str:
+    """A day or an instant, which JSON has no type for."""
+    return value.isoformat()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What cannot be found or read, for a person."""
+    from assets.snapshots import SnapshotError
+
+    try:
+        yield
+    except SnapshotError as error:
+        raise _Failure(str(error)) from error
