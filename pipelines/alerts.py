@@ -138,7 +138,7 @@ def _look(home: Home, instance: dg.DagsterInstance, record: sqlite3.Connection) 
     with _reader(home) as reader:
         run_id, source, as_of = _newest(reader)
         found = [news for news in _in_file(reader) if news.id not in known]
-    found += _failed_runs(instance, looked_at - OVERLAP, known)
+        found += _failed_runs(reader, instance, looked_at - OVERLAP, known)
     if last:
         since = date.fromisoformat(last[0])
         earliest = max(since, date.fromisoformat(last[1]) - LATE)
@@ -263,14 +263,23 @@ def _in_file(reader: duckdb.DuckDBPyConnection) -> Iterator[News]:
         yield News(f"{table}:{check}:{run_id}", day, f"Check {check} of {table} failed ({severity}): {detail}")
 
 
-def _failed_runs(instance: dg.DagsterInstance, after: datetime, known: set[str]) -> Iterator[News]:
-    """The runs that failed since an instant, from Dagster's history; the published file cannot know of them."""
+def _failed_runs(
+    reader: duckdb.DuckDBPyConnection, instance: dg.DagsterInstance, after: datetime, known: set[str]
+) -> Iterator[News]:
+    """The runs that failed since an instant, from Dagster's history; the published file cannot know of them.
+
+    A run whose file is in place may still fail at what it does afterwards.
+    """
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=after)):
         id_ = f"run:{run.run_id}"
-        if id_ not in known:
-            # It is never late: whatever day the data are of, it failed after the file was looked at.
-            said = f"Run {run.run_id[:8]} of {run.job_name} failed, what was published stays"
-            yield News(id_, date.max, f"{said}: {_reason(instance, run.run_id)}")
+        if id_ in known:
+            continue
+        has_published = reader.execute(
+            "select 1 from meta.runs where run_id = ? and status like 'published%'", [run.run_id]
+        ).fetchall()
+        ended = "published, but what came after it failed" if has_published else "did not publish; the last file stays"
+        # It is never late: whatever day the data are of, it failed after the file was looked at.
+        yield News(id_, date.max, f"Run {run.run_id[:8]} of {run.job_name} {ended}: {_reason(instance, run.run_id)}")
 
 
 def _reason(instance: dg.DagsterInstance, run_id: str) -> str:

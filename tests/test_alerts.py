@@ -117,10 +117,10 @@ class Market:
     runs: list[tuple[object, ...]] = field(default_factory=list)
     checks: list[tuple[object, ...]] = field(default_factory=list)
 
-    def publish(self, days: int = 1, *, failed: dict[str, int] | None = None) -> str:
+    def publish(self, days: int = 1, *, failed: dict[str, int] | None = None, run_id: str = "") -> str:
         """One more run, `days` later: its checks, those of `failed` with so many guilty rows. Returns its id."""
         self.as_of += timedelta(days=days)
-        run_id = f"run-{len(self.runs)}"
+        run_id = run_id or f"run-{len(self.runs)}"
         at = f"{self.as_of} 22:00:00+00"
         self.runs.append((run_id, self.source, at, at, self.as_of, "published", 0, 0, "0.1.0"))
         for check in ("nothing_quarantined", "crypto_is_fresh"):
@@ -431,11 +431,16 @@ def test_a_run_that_did_not_publish_is_told_with_its_reason(
     assert tick(history) == "told 2"
     said = dict(webhook.taken)
     assert said[f"run:{one.run_id}"].startswith(
-        f"Run {one.run_id[:8]} of everything failed, what was published stays: broken: "
+        f"Run {one.run_id[:8]} of everything did not publish; the last file stays: broken: "
     )
     assert "the source is gone" in said[f"run:{one.run_id}"]
-    assert "stays: equity_bars required_delivered: RUT: not delivered [" in said[f"run:{two.run_id}"]
+    assert "file stays: equity_bars required_delivered: RUT: not delivered [" in said[f"run:{two.run_id}"]
     assert tick(history) == "nothing new"
+
+    late = everything.execute_in_process(instance=history, raise_on_error=False, run_config=quiet)
+    market.publish(run_id=late.run_id)
+    assert tick(history) == "told 1"
+    assert f"Run {late.run_id[:8]} of everything published, but what came after it failed: " in webhook.texts[-1]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Copy a home of Cascade into a new folder, also while a run is going on:  backup.sh data/live /backups/live-2026-01-31
+#
+# The warehouse is whole only between runs, so this waits for the lock that runs take; a run that comes meanwhile waits
+# for the copy. Dagster's history and the record of alerts are SQLite databases that others may write to at any time;
+# SQLite itself copies those. The target is there only when it is complete.
+set -euo pipefail
+
+if [ $# -ne 2 ]; then
+    echo "usage: backup.sh HOME TARGET" >&2
+    exit 2
+fi
+home="$(realpath "$1")"
+target="$(realpath -m "$2")"
+if [ -e "$target" ]; then
+    echo "$target is there already; name a new folder" >&2
+    exit 2
+fi
+if [ ! -e "$home/warehouse.lock" ]; then
+    echo "$home is no home of Cascade: nothing was ever run into it" >&2
+    exit 2
+fi
+
+part="$target.part"
+rm -rf "$part"
+mkdir -p "$part"
+
+exec 9<>"$home/warehouse.lock"
+flock --timeout 3600 9
+# Hard links, which snapshots and the Parquet mirror are made of, stay links within the copy.
+tar --create --directory "$home" --exclude=./cache --exclude='*.tmp' --exclude='*.db' --exclude='*.db-wal' \
+    --exclude='*.db-shm' --exclude='*.sqlite' --exclude='*.sqlite-journal' . | tar --extract --directory "$part"
+flock --unlock 9
+
+python3 - "$home" "$part" <<'PYTHON'
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+home, part = map(Path, sys.argv[1:])
+for path in [*home.rglob("*.db"), *home.glob("*.sqlite")]:
+    target = part / path.relative_to(home)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
+PYTHON
+
+mv "$part" "$target"
+echo "$target"
