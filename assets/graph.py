@@ -6,18 +6,23 @@ becomes an asset because its file is there. Nothing here decides when anything r
 
 from collections.abc import Iterable, Iterator, Sequence, Set
 from datetime import timedelta
+from functools import cache
 
 import dagster as dg
 
 from assets.contracts import CLAIMS_TABLES, RAW_TABLE, STORED_TABLES, TABLES_OF_CLASS, UNIVERSE_TABLES, Column, Table
 from assets.ledger import Check
+from assets.lineage import for_dagster, published_lineage
 from assets.models import Model, read_models
+from assets.publish import PUBLISHED_SCHEMAS
 from assets.sources.base import ASSET_CLASSES, AssetClass
 from assets.steps import (
     CLOCK_TABLES,
     CONTRACT,
     DATA_CHECKS,
+    MIRROR,
     PUBLISHED,
+    REPORT,
     SOUND,
     UNIVERSE,
     Made,
@@ -86,14 +91,31 @@ def _in_dagsters_words(report: Report) -> Told:
 
 
 def _materialized(made: Made) -> dg.MaterializeResult:
-    metadata: dict[str, dg.MetadataValue | dg.TableSchema | int | float | str] = {
-        name: dg.MetadataValue.path(str(fact)) if name == "path" else fact for name, fact in made.facts.items()
+    metadata: dict[str, dg.MetadataValue | dg.TableSchema | dg.TableColumnLineage | int | float | str] = {
+        name: _shown(name, fact) for name, fact in made.facts.items()
     }
     if made.rows is not None:
         metadata["dagster/row_count"] = made.rows
     if made.columns:
         metadata["dagster/column_schema"] = _schema(made.columns)
+    if made.table_name in _lineage():
+        metadata["dagster/column_lineage"] = _lineage()[made.table_name]
     return dg.MaterializeResult(asset_key=key(made.table_name), metadata=metadata)
+
+
+@cache
+def _lineage() -> dict[str, dg.TableColumnLineage]:
+    """For each published model which columns its columns are made of."""
+    return {
+        name: for_dagster(lineage, key) for name, lineage in published_lineage(read_models(), PUBLISHED_SCHEMAS).items()
+    }
+
+
+def _shown(name: str, fact: int | float | str) -> dg.MetadataValue | int | float | str:
+    """A fact as the UI should show it: a path can be copied, a picture is looked at."""
+    if name == "path":
+        return dg.MetadataValue.path(str(fact))
+    return dg.MetadataValue.md(str(fact)) if name.startswith("preview") else fact
 
 
 def _together(rules: Rules) -> dg.AssetCheckResult:
@@ -314,6 +336,32 @@ def _publish_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
     return cascade_duckdb
 
 
+@dg.multi_asset(
+    name="beside",
+    specs=[
+        dg.AssetSpec(
+            key(MIRROR),
+            deps=[key(PUBLISHED)],
+            group_name="publish",
+            kinds={"parquet"},
+            owners=OWNERS,
+            description="The published tables as Parquet files, for readers other than DuckDB.",
+        ),
+        dg.AssetSpec(
+            key(REPORT),
+            deps=[key(PUBLISHED)],
+            group_name="publish",
+            kinds={"html"},
+            owners=OWNERS,
+            description="The report as one page that needs no network, with its pictures in the metadata.",
+        ),
+    ],
+)
+def beside(run: dg.ResourceParam[Work]) -> Iterator[Told]:
+    """What is made of the published file for those who do not query it."""
+    yield from _told(run, "beside")
+
+
 def build_assets() -> list[dg.AssetsDefinition]:
     """Every asset, in the order of the data: reference, raw, models, publish."""
     models = read_models()
@@ -324,6 +372,7 @@ def build_assets() -> list[dg.AssetsDefinition]:
         clock,
         _models_asset(models),
         _publish_asset(models),
+        beside,
     ]
 
 

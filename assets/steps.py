@@ -23,16 +23,18 @@ from assets.contracts import RAW_TABLE, TABLES_OF_CLASS, Column
 from assets.forecasts import freeze
 from assets.ingest import ContractBroken, Ingested, already_stored, ingest
 from assets.ledger import Check
+from assets.mirror import MirrorError, write_mirror
 from assets.models import Model, check_model, describe, read_models, run_model
 from assets.publish import PUBLISHED_SCHEMAS, publish
 from assets.reference import write_clock, write_releases, write_sessions, write_universe
+from assets.report.page import write_report
 from assets.run import Run, log
 from assets.sources.base import ASSET_CLASSES, AssetClass, SourceError
 
 # The tables that the first and the last steps stand for in reports.
 UNIVERSE = "reference.universe"
 CLOCK_TABLES = ("reference.clock", "reference.releases")
-PUBLISHED = "publish.cascade_duckdb"
+PUBLISHED, MIRROR, REPORT = "publish.cascade_duckdb", "publish.parquet", "publish.report_html"
 # The names of the two checks that gather the rules of a table.
 CONTRACT = "contract"
 SOUND = "is_sound"
@@ -97,11 +99,12 @@ class Doing:
             return fetch(self.run, step)
         if step == "models":
             return build(self.run, self.models, selected)
-        return {"universe": universe, "sessions": sessions, "clock": clock, "publish": publishing}[step](self.run)
+        steps = {"universe": universe, "sessions": sessions, "clock": clock, "publish": publishing, "beside": beside}
+        return steps[step](self.run)
 
 
 # Each class is stored on its own, so that one which cannot be had does not keep the others away.
-BEFORE, AFTER = ("universe", "sessions"), ("clock", "models", "publish")
+BEFORE, AFTER = ("universe", "sessions"), ("clock", "models", "publish", "beside")
 STEPS = (*BEFORE, *ASSET_CLASSES, *AFTER)
 
 
@@ -517,3 +520,34 @@ def publishing(run: Run) -> Iterator[Report]:
         },
     )
     yield verdict
+
+
+def beside(run: Run) -> Iterator[Report]:
+    """The Parquet mirror and the report, made from the published file alone, at the same time.
+
+    A look at the past is one file, and leaves them as they are. Raises StepFailed when one cannot be written; what was
+    there before then stays.
+    """
+    if run.as_of is not None:
+        for name in (MIRROR, REPORT):
+            yield Made(name, {"source": _source(run), "left_alone": "a look at the past is a file of its own"})
+        return
+    log.info("report and Parquet mirror")
+    published = run.published
+    with ThreadPoolExecutor(max_workers=1) as other:
+        mirroring = other.submit(write_mirror, published, run.home.mirror)
+        report = write_report(published, run.home.report(run.as_of))
+        try:
+            mirror = mirroring.result()
+        except MirrorError as error:
+            raise StepFailed(str(error)) from error
+    facts: dict[str, int | float | str] = {
+        "path": str(mirror.path),
+        "parts_written": mirror.parts_written,
+        "parts_kept": mirror.parts_kept,
+        "megabytes": round(mirror.size / 1e6, 1),
+    }
+    yield Made(MIRROR, {"source": _source(run), **facts})
+    pictures = {f"preview of {table}": picture for table, picture in report.previews.items()}
+    facts = {"path": str(report.path), "megabytes": round(report.size / 1e6, 1), **pictures}
+    yield Made(REPORT, {"source": _source(run), **facts})

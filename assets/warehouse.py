@@ -64,6 +64,10 @@ class Home:
         """The folder of the published files that were kept."""
         return self.folder / "snapshots"
 
+    def report(self, as_of: date | None) -> Path:
+        """The report on the published file of that state."""
+        return self.folder / ("report.html" if as_of is None else f"report-asof-{as_of}.html")
+
     @property
     def mirror(self) -> Path:
         """The published tables as Parquet files."""

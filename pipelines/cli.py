@@ -1,4 +1,4 @@
-"""The command line: run, status, claims, query, ui.
+"""The command line: run, status, claims, report, query, ui, and what `archive` adds.
 
 Here: arguments, exit codes and what is printed. A run does the same steps as one from the UI and is told to Dagster
 beside it; reading goes through the published file, never the warehouse. Exit codes: 0 published, 3 published with
@@ -49,6 +49,7 @@ def main() -> None:
     cascade run                                   fetch, check, derive, publish
     cascade status                                fresh? broken out? which stages?
     cascade claims                                an article, held against the data
+    cascade report                                all of it as a page, for a browser
 
     The same on real data; --source goes with every command:
 
@@ -122,7 +123,7 @@ def run(source: str, path: str, home: str, as_of: str, full: bool, symbols: tupl
     from pipelines import summary
 
     with _open(where, source, day) as reader:
-        has_troubles = summary.show_run(console, reader, run_id, where.published(day), source)
+        has_troubles = summary.show_run(console, reader, run_id, where, day, source)
     sys.exit(PUBLISHED_WITH_FAILURES if has_troubles else PUBLISHED)
 
 
@@ -182,6 +183,33 @@ def claims(source: str, home: str, as_of: str, as_json: bool) -> None:
                 summary.show_claims(Console(), reader, where.published(day))
         except duckdb.CatalogException as error:
             _fail(f"{where.published(day)} has no claims yet; run again: {_said(error)}", NOT_PUBLISHED)
+
+
+@main.command()
+@_source
+@_home
+@_as_of
+def report(source: str, home: str, as_of: str) -> None:
+    """Write the report on the published file anew, and say where it lies.
+
+    A run writes it too, except a look at the past. It is one page that needs no network: open it in a browser.
+    """
+    import duckdb
+
+    from assets.report.page import write_report
+    from assets.report.questions import NothingPublished
+
+    where = Home(home_folder(source, home))
+    day = _day(as_of)
+    published, target = where.published(day), where.report(day)
+    _open(where, source, day).close()
+    try:
+        write_report(published, target)
+    except (NothingPublished, duckdb.Error) as error:
+        _fail(f"{published} is not a published file of this version; run again: {_said(error)}", NOT_PUBLISHED)
+    except OSError as error:
+        _fail(unwritable(where.folder, str(error)) or f"{target} cannot be written: {error}", NOT_PUBLISHED)
+    click.echo(target)
 
 
 @main.command()

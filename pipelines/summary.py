@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from assets.warehouse import Home
 from pipelines.console import Console
 
 SYNTHETIC = "SYNTHETIC DATA: no market made these numbers. Do not trade or publish on them."
@@ -117,17 +119,22 @@ order by list_position(['BTC', 'ETH', 'ALTS'], target_id), horizon_days
 """
 
 
-def show_run(console: Console, reader: duckdb.DuckDBPyConnection, run_id: str, path: Path, source: str) -> bool:
+def show_run(
+    console: Console, reader: duckdb.DuckDBPyConnection, run_id: str, home: Home, as_of: date | None, source: str
+) -> bool:
     """The end of a run: what came in, what was checked, what it says. Returns whether symbols failed or are stale."""
-    as_of, new, restated, seconds = _one(
+    day, new, restated, seconds = _one(
         reader,
         "select as_of, rows_new, rows_restated, epoch(finished_at - started_at) from meta.runs where run_id = ?",
         run_id,
     )
     _banner(console, source)
-    console.line(f"Published as of {as_of} in {seconds:.1f} s: {path}", style="bold")
+    path = home.published(as_of)
+    console.line(f"Published as of {day} in {seconds:.1f} s: {path}", style="bold")
+    if as_of is None:
+        console.line(f"Report: {home.report(None)}")
     _ingested(console, reader)
-    if path.name == "cascade.duckdb":
+    if as_of is None:
         console.line(f"Stored: {new:,} new rows, {restated:,} restated rows. The same input again adds none.")
     else:
         console.line("A look at the past: nothing that is stored was changed.")
@@ -151,6 +158,8 @@ def show_run(console: Console, reader: duckdb.DuckDBPyConnection, run_id: str, p
         f"  .venv/bin/cascade query --source {source} \"from marts.breakouts where status = 'holding' limit 5\""
     )
     console.line(f"  duckdb -readonly {path}")
+    if as_of is None:
+        console.line(f"Parquet files for other readers: {home.mirror}")
     return has_troubles
 
 
