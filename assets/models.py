@@ -63,7 +63,8 @@ class Statistic:
         """Its answer for the tables as they are."""
         function = getattr(import_module(f"assets.statistics.{self.module}"), self.function)
         frame: pd.DataFrame = function(parameters, *(connection.table(name) for name in self.tables))
-        return frame
+        # Texts of an empty frame would come out as numbers.
+        return frame if len(frame) else frame.astype(dict.fromkeys(frame.columns[frame.dtypes == object], "string"))
 
 
 @dataclass(frozen=True)
