@@ -351,6 +351,7 @@ def test_killed_between_sending_and_recording_it_repeats_that_message_alone_unde
     assert tick(history) == "nothing new"
 
 
+@pytest.mark.slow
 def test_killed_before_anything_is_written_down_it_loses_nothing(
     market: Market, webhook: Webhook, history: dg.DagsterInstance
 ) -> None:
@@ -463,6 +464,7 @@ def test_a_file_that_cannot_be_read_is_told_as_that(market: Market, history: dg.
         tick(history)
 
 
+@pytest.mark.slow
 def test_a_published_file_of_a_real_run_has_what_alerts_read(
     webhook: Webhook,
     history: dg.DagsterInstance,

@@ -105,6 +105,7 @@ def test_only_what_changed_is_written_again(shelf: Shelf) -> None:
     assert (result.parts_written, result.parts_kept) == (3, len(after) - 3)
 
 
+@pytest.mark.slow
 def test_a_part_that_is_no_more_is_not_in_the_mirror(shelf: Shelf) -> None:
     write(shelf)
     shelf.change("delete from core.bars where instrument_id = 'BTC' and session_date = '2023-12-31'")
@@ -115,6 +116,7 @@ def test_a_part_that_is_no_more_is_not_in_the_mirror(shelf: Shelf) -> None:
     assert not bars(shelf.home.mirror, "crypto", 2023).exists()
 
 
+@pytest.mark.slow
 def test_the_same_snapshot_is_mirrored_once(shelf: Shelf) -> None:
     first = write(shelf)
     before = shelf.home.mirror.readlink()
@@ -125,6 +127,7 @@ def test_the_same_snapshot_is_mirrored_once(shelf: Shelf) -> None:
     assert shelf.home.mirror.readlink() == before
 
 
+@pytest.mark.slow
 def test_a_reader_of_the_resolved_folder_keeps_its_state(shelf: Shelf) -> None:
     write(shelf)
     held = shelf.home.mirror.resolve()
@@ -161,6 +164,7 @@ def test_a_mirror_that_fails_leaves_the_old_one(step: str, shelf: Shelf, monkeyp
     assert len([*shelf.home.folder.glob(".parquet-*")]) == 2
 
 
+@pytest.mark.slow
 def test_files_with_other_rows_than_the_tables_are_not_published(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     write(shelf)
     link = shelf.home.mirror.readlink()
@@ -173,6 +177,7 @@ def test_files_with_other_rows_than_the_tables_are_not_published(shelf: Shelf, m
     assert shelf.home.mirror.readlink() == link
 
 
+@pytest.mark.slow
 def test_an_old_file_that_is_gone_is_written_again(shelf: Shelf) -> None:
     write(shelf)
     (shelf.home.mirror / "core" / "macro.parquet").unlink()
@@ -185,6 +190,7 @@ def test_an_old_file_that_is_gone_is_written_again(shelf: Shelf) -> None:
     assert result.parts_written == 4  # and the two books of the runs
 
 
+@pytest.mark.slow
 def test_a_manifest_that_cannot_be_read_costs_a_whole_mirror(shelf: Shelf) -> None:
     write(shelf)
     (shelf.home.mirror / "manifest.json").write_text("{", encoding="utf-8")
@@ -203,6 +209,7 @@ def test_a_folder_that_cascade_did_not_make_is_left_alone(shelf: Shelf) -> None:
     assert (shelf.home.mirror / "thesis.docx").read_bytes() == b"precious"
 
 
+@pytest.mark.slow
 def test_a_copied_home_goes_on(shelf: Shelf) -> None:
     """Many ways to copy a folder turn the link into what it points to."""
     write(shelf)

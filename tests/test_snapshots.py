@@ -114,6 +114,7 @@ def test_a_look_at_the_past_is_no_snapshot(shelf: Shelf) -> None:
     assert shelf.ask("select snapshot_id from meta.snapshots", path) == [(past.snapshot_id,)]
 
 
+@pytest.mark.slow
 def test_a_disk_without_second_names_gets_a_copy(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError("no links here")
@@ -185,6 +186,7 @@ def test_a_file_of_somebody_else_is_left_alone(shelf: Shelf) -> None:
     assert len(list_snapshots(shelf.home)) == 1
 
 
+@pytest.mark.slow
 def test_a_published_file_that_cannot_be_read_is_replaced(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
     shelf.home.published(None).write_bytes(b"not a database" * 100)
 
@@ -296,6 +298,7 @@ def test_what_changed_is_told_by_the_key_of_each_table(compared: Shelf) -> None:
     assert (bars.added, bars.removed) == (["RUT, 2024-01-03"], ["BTC, 2023-12-31"])
 
 
+@pytest.mark.slow
 def test_values_that_come_or_go_have_changed(shelf: Shelf) -> None:
     first = shelf.publish()
     shelf.change("update core.bars set close = null where instrument_id = 'BTC'; update core.bars set volume = 1")
@@ -309,6 +312,7 @@ def test_values_that_come_or_go_have_changed(shelf: Shelf) -> None:
     assert len({change.key for change in bars.changed}) == 3  # examples have an end, counts have not
 
 
+@pytest.mark.slow
 def test_two_files_with_the_same_data_differ_in_nothing(shelf: Shelf) -> None:
     first = shelf.publish()
     shelf.change("update marts.claims set as_of = '2000-01-02'")  # only repeats the day of the file
@@ -319,6 +323,7 @@ def test_two_files_with_the_same_data_differ_in_nothing(shelf: Shelf) -> None:
     assert differences(latest, latest).is_empty
 
 
+@pytest.mark.slow
 def test_tables_and_columns_that_come_and_go_are_told(shelf: Shelf) -> None:
     first = shelf.publish()
     shelf.change(
