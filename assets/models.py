@@ -64,7 +64,7 @@ class Statistic:
         function = getattr(import_module(f"assets.statistics.{self.module}"), self.function)
         frame: pd.DataFrame = function(parameters, *(connection.table(name) for name in self.tables))
         # Texts of an empty frame would come out as numbers.
-        return frame if len(frame) else frame.astype(dict.fromkeys(frame.columns[frame.dtypes == object], "string"))
+        return frame if len(frame) else frame.astype(dict.fromkeys(frame.select_dtypes("object"), "string"))
 
 
 @dataclass(frozen=True)
