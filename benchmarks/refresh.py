@@ -37,7 +37,7 @@ def main() -> None:
     arguments = parser.parse_args()
     seconds: dict[str, list[float]] = {"first run": [], "one line more": [], "nothing new": [], "--full": []}
     for _ in range(arguments.rounds):
-        with tempfile.TemporaryDirectory() as scratch:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
             market, home = Path(scratch, "market"), str(Path(scratch, "home"))
             shutil.copytree(arguments.path, market)
             files = without_last_lines(market)
