@@ -15,7 +15,6 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from assets import calendars
 from assets.parameters import Parameter, load_parameters
 from assets.sources.base import Source
 from assets.universe import Universe, load_universe
@@ -94,6 +93,7 @@ def _built_source(name: str, path: str, home: Home, universe: Universe) -> tuple
     if name == "demo":
         import pandas as pd
 
+        from assets import calendars
         from assets.sources import demo
 
         sessions = calendars.sessions(demo.LAST_DAY)

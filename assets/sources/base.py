@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 AssetClass = Literal["equity", "crypto", "macro"]
 ASSET_CLASSES: tuple[AssetClass, ...] = ("equity", "crypto", "macro")
