@@ -107,11 +107,13 @@ class Builds:
 
 
 def content(connection: duckdb.DuckDBPyConnection, table_name: str) -> tuple[str, int]:
-    """A fingerprint of the rows of a table, in whatever order, and their number."""
+    """A fingerprint of the columns and the rows of a table, these in whatever order, and the number of rows."""
     # Rows of a table that only grows are never changed, so their number tells.
     hashed = "0" if table_name in _ONLY_GROWING else "coalesce(sum(hash(rows)), 0)"
     total, rows = connection.execute(f"select {hashed}::varchar, count(*) from {table_name} as rows").fetchall()[0]
-    return f"{rows}:{total}", rows
+    # The hash of a row knows neither names nor types: 1, true and 0.01 as a decimal are alike to it.
+    table = connection.table(table_name)
+    return f"{rows}:{total}:{_digest([str(table.columns), str(table.types)])}", rows
 
 
 @cache
