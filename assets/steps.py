@@ -117,14 +117,16 @@ def everything(work: Work) -> Iterator[tuple[str, Report]]:
     for step in STEPS:
         if reasons and step not in ASSET_CLASSES:
             break
+        said = len(reasons)
         try:
             for report in work.reports(step):
                 yield step, report
                 if reason := _blocks(report):
                     reasons.append(f"{report.table_name.partition('.')[2]}: {reason}")
         except StepFailed as error:
-            # A check that blocked has said already why.
-            reasons = reasons or [f"{step}: {error}"]
+            # A check of the step that blocked has said already why.
+            if len(reasons) == said:
+                reasons.append(f"{step}: {error}")
     if reasons:
         raise StepFailed("; ".join(dict.fromkeys(reasons)))
 

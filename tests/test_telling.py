@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dagster as dg
@@ -88,6 +88,15 @@ def test_a_class_that_blocks_does_not_keep_the_others_away(tmp_path: Path) -> No
         for step, _ in everything(work):
             asked.append(step)
     assert asked == ["universe", "equity", "equity", "equity", "crypto"]
+
+
+def test_every_class_that_fails_is_named(tmp_path: Path) -> None:
+    work = Scripted({**REPORTS, "equity": [replace(BROKEN, table_name="raw.equity_bars")]}, failing="crypto")
+    with (
+        told(tmp_path, "run", Settings()) as lines,
+        pytest.raises(StepFailed, match=r"^equity_bars: nothing came; crypto: ZeroDivisionError: division by zero$"),
+    ):
+        list(everything(Noting(work, lines)))
 
 
 WRITER = """
