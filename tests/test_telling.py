@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 import dagster as dg
 import pytest
@@ -122,6 +124,20 @@ def test_the_end_of_a_killed_run_is_noticed(tmp_path: Path) -> None:
             writer.send_signal(signal.SIGKILL)
             with pytest.raises(StepFailed, match="its process ended before the run did"):
                 next(reports)
+
+
+def test_no_recorder_finds_a_run_that_is_not_locked_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+
+    def look(lines: IO[str], operation: int) -> None:
+        found.append(untold(tmp_path))
+        flock(lines, operation)
+
+    flock = fcntl.flock
+    monkeypatch.setattr(fcntl, "flock", look)
+    with told(tmp_path, "run", Settings()):
+        assert [path.name for path in untold(tmp_path)] == ["run.jsonl"]
+    assert found == [[]]
 
 
 def events(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterEvent]:
