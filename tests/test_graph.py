@@ -237,6 +237,25 @@ def test_a_table_with_other_columns_is_another_table(run: Run, before: str, afte
     assert contents[0] != contents[1]
 
 
+def test_other_code_makes_and_judges_tables_anew(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = models(tmp_path, one="select 1 as id")
+    build(run, built)
+    code = tmp_path / "models.py"
+    code.write_text("# another check\n", encoding="utf-8")
+    monkeypatch.setattr("assets.builds._BUILDER", (code,))
+    assert unchanged(build(run, built)) == {}
+
+
+def test_another_library_makes_statistics_anew(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = read_models()
+    builds = Builds(run.connection, (), run.parameters)
+    monkeypatch.setattr(builds, "_content", dict.fromkeys(name for model in built for name in model.upstream))
+    before = {model.full_name: builds.inputs(model) for model in built}
+    monkeypatch.setattr("numpy.__version__", "another")
+    changed = {model.full_name for model in built if builds.inputs(model) != before[model.full_name]}
+    assert changed == {model.full_name for model in built if model.statistic} != set()
+
+
 def test_the_verdicts_on_an_unchanged_table_are_given_again(run: Run, tmp_path: Path) -> None:
     built = models(tmp_path, one="select 1 as id")
     build(run, built)
