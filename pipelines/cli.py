@@ -123,7 +123,7 @@ def run(source: str, path: str, home: str, as_of: str, full: bool, symbols: tupl
     from pipelines import summary
 
     with _open(where, source, day) as reader:
-        has_troubles = summary.show_run(console, reader, run_id, where, day, source)
+        has_troubles = summary.show_run(console, reader, run_id, where, day, source, has_all=failure is None)
     sys.exit(PUBLISHED_WITH_FAILURES if has_troubles else PUBLISHED)
 
 
