@@ -296,6 +296,7 @@ def _run(plan: Plan, console: Console, run_id: str) -> str | None:
     """Run everything. Returns why it failed, in one line, or None."""
     import duckdb
 
+    from assets.models import ModelError
     from assets.steps import Doing, StepFailed, everything
     from pipelines.telling import Noting, dagster_home, in_a_line, start_recorder, told
     from pipelines.work import opened
@@ -306,7 +307,7 @@ def _run(plan: Plan, console: Console, run_id: str) -> str | None:
             with opened(plan, run_id) as run:
                 for _ in everything(Noting(Doing(run), lines)):
                     pass
-    except WarehouseError as error:
+    except (WarehouseError, ModelError) as error:
         return str(error)
     except (StepFailed, OSError, duckdb.Error) as error:
         return unwritable(plan.home.folder, in_a_line(error)) or in_a_line(error)
