@@ -310,6 +310,9 @@ def _run(plan: Plan, console: Console, run_id: str) -> str | None:
     except (WarehouseError, ModelError) as error:
         return str(error)
     except (StepFailed, OSError, duckdb.Error) as error:
+        # What a check says is about the data: a vendor's quota is no full disk.
+        if isinstance(error, StepFailed) and error.__cause__ is None:
+            return in_a_line(error)
         return unwritable(plan.home.folder, in_a_line(error)) or in_a_line(error)
     return None
 

@@ -101,6 +101,14 @@ def test_every_class_that_fails_is_named(tmp_path: Path) -> None:
         list(everything(Noting(work, lines)))
 
 
+def test_what_a_check_says_is_not_taken_for_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = replace(BROKEN, detail="BTC: HTTP 429: Quota exceeded")
+    monkeypatch.setattr("assets.steps.Doing", lambda _: Scripted({**REPORTS, "crypto": [broken]}))
+    ended = CascadeHome(tmp_path / "home").invoke("run", "--source", "demo")
+    reason = "cascade: not published: crypto_bars: BTC: HTTP 429: Quota exceeded\n"
+    assert (ended.code, ended.out, ended.err) == (1, "", reason)
+
+
 WRITER = """
 import sys, time
 from pathlib import Path
