@@ -1,9 +1,9 @@
 """What each table was built from, so that one that would come out the same again is left as it is.
 
-Here: fingerprints. A table's inputs are its query with all numbers in it, the functions and the database that work it
-out, and the content of what it reads; its content is a hash of its rows. A table whose inputs are those of its last
-build is as it should be. One that is built and has the same rows as before leaves what reads it alone: the clock moves
-with every run, and most of what looks at it does not.
+Here: fingerprints. A table's inputs are its query with all numbers in it, the functions and the libraries that work it
+out, and the content of what it reads; its content is a hash of its columns and rows. A table whose inputs are those of
+its last build is as it should be. One that is built and has the same rows as before leaves what reads it alone: the
+clock moves with every run, and most of what looks at it does not.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import pandas as pd
 
 from assets.contracts import RAW_TABLES
 from assets.ledger import Check
@@ -22,7 +24,10 @@ from assets.models import Model
 from assets.parameters import Parameter
 
 _ONLY_GROWING = {table.full_name for table in RAW_TABLES}
-_FUNCTIONS = Path(__file__).parent / "statistics"
+_HERE = Path(__file__).parent
+# What builds a table and judges it, and what works out statistics.
+_BUILDER = (_HERE / "models.py",)
+_FUNCTIONS = tuple(sorted((_HERE / "statistics").glob("*.py")))
 
 
 @dataclass(frozen=True)
@@ -78,9 +83,11 @@ class Builds:
 
     def inputs(self, model: Model) -> str:
         """The fingerprint of what the model is made of. What it reads must have been built."""
-        parts = [model.form, model.sql(self._parameters), duckdb.__version__]
+        # Verdicts are kept with the tables, so what gives them counts as well.
+        parts = [model.form, model.sql(self._parameters), duckdb.__version__, _code(_BUILDER)]
         if model.statistic:
-            parts += [_functions(), *(f"{name}={p.value}" for name, p in sorted(self._parameters.items()))]
+            parts += [_code(_FUNCTIONS), np.__version__, pd.__version__]
+            parts += (f"{name}={p.value}" for name, p in sorted(self._parameters.items()))
         parts += [f"{name}={self._content[name]}" for name in model.upstream]
         return _digest(parts)
 
@@ -107,16 +114,18 @@ class Builds:
 
 
 def content(connection: duckdb.DuckDBPyConnection, table_name: str) -> tuple[str, int]:
-    """A fingerprint of the rows of a table, in whatever order, and their number."""
+    """A fingerprint of the columns and the rows of a table, these in whatever order, and the number of rows."""
     # Rows of a table that only grows are never changed, so their number tells.
     hashed = "0" if table_name in _ONLY_GROWING else "coalesce(sum(hash(rows)), 0)"
     total, rows = connection.execute(f"select {hashed}::varchar, count(*) from {table_name} as rows").fetchall()[0]
-    return f"{rows}:{total}", rows
+    # The hash of a row knows neither names nor types: 1, true and 0.01 as a decimal are alike to it.
+    table = connection.table(table_name)
+    return f"{rows}:{total}:{_digest([str(table.columns), str(table.types)])}", rows
 
 
 @cache
-def _functions() -> str:
-    return _digest([path.read_text(encoding="utf-8") for path in sorted(_FUNCTIONS.glob("*.py"))])
+def _code(paths: tuple[Path, ...]) -> str:
+    return _digest([path.read_text(encoding="utf-8") for path in paths])
 
 
 def _digest(parts: Iterable[str]) -> str:

@@ -123,8 +123,10 @@ def note_snapshot(run: Run) -> Snapshot:
         table_hashes=hashes,
         duckdb_version=duckdb.__version__,
     )
-    # A look at the past is a file of its own, which is never kept and keeps no others.
-    older = list_snapshots(run.home)[: snapshots_kept(run)] if run.as_of is None else []
+    # A look at the past is a file of its own, which is never kept and keeps no others. The newest in a file is the file
+    # itself, so one that a clock which was ahead has dated later is left out.
+    kept = list_snapshots(run.home)[: snapshots_kept(run)] if run.as_of is None else []
+    older = [snapshot for snapshot in kept if snapshot.published_at < now]
     with transaction(connection):
         connection.execute("delete from meta.snapshots")
         for snapshot in (new, *older):

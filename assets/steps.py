@@ -111,22 +111,27 @@ STEPS = (*BEFORE, *ASSET_CLASSES, *AFTER)
 def everything(work: Work) -> Iterator[tuple[str, Report]]:
     """Every step, with what it reports.
 
-    Raises StepFailed as soon as what follows has nothing to stand on; its message has every reason.
+    Raises StepFailed as soon as what follows has nothing to stand on; its message has every reason, and its cause is
+    the failure of a step, if it was not checks alone that blocked.
     """
     reasons: list[str] = []
+    failed: StepFailed | None = None
     for step in STEPS:
         if reasons and step not in ASSET_CLASSES:
             break
+        said = len(reasons)
         try:
             for report in work.reports(step):
                 yield step, report
                 if reason := _blocks(report):
                     reasons.append(f"{report.table_name.partition('.')[2]}: {reason}")
         except StepFailed as error:
-            # A check that blocked has said already why.
-            reasons = reasons or [f"{step}: {error}"]
+            # A check of the step that blocked has said already why.
+            if len(reasons) == said:
+                reasons.append(f"{step}: {error}")
+                failed = error
     if reasons:
-        raise StepFailed("; ".join(dict.fromkeys(reasons)))
+        raise StepFailed("; ".join(dict.fromkeys(reasons))) from failed
 
 
 def _blocks(report: Report) -> str | None:

@@ -123,7 +123,7 @@ def run(source: str, path: str, home: str, as_of: str, full: bool, symbols: tupl
     from pipelines import summary
 
     with _open(where, source, day) as reader:
-        has_troubles = summary.show_run(console, reader, run_id, where, day, source)
+        has_troubles = summary.show_run(console, reader, run_id, where, day, source, has_all=failure is None)
     sys.exit(PUBLISHED_WITH_FAILURES if has_troubles else PUBLISHED)
 
 
@@ -296,6 +296,7 @@ def _run(plan: Plan, console: Console, run_id: str) -> str | None:
     """Run everything. Returns why it failed, in one line, or None."""
     import duckdb
 
+    from assets.models import ModelError
     from assets.steps import Doing, StepFailed, everything
     from pipelines.telling import Noting, dagster_home, in_a_line, start_recorder, told
     from pipelines.work import opened
@@ -306,9 +307,12 @@ def _run(plan: Plan, console: Console, run_id: str) -> str | None:
             with opened(plan, run_id) as run:
                 for _ in everything(Noting(Doing(run), lines)):
                     pass
-    except WarehouseError as error:
+    except (WarehouseError, ModelError) as error:
         return str(error)
     except (StepFailed, OSError, duckdb.Error) as error:
+        # What a check says is about the data: a vendor's quota is no full disk.
+        if isinstance(error, StepFailed) and error.__cause__ is None:
+            return in_a_line(error)
         return unwritable(plan.home.folder, in_a_line(error)) or in_a_line(error)
     return None
 

@@ -120,9 +120,19 @@ order by list_position(['BTC', 'ETH', 'ALTS'], target_id), horizon_days
 
 
 def show_run(
-    console: Console, reader: duckdb.DuckDBPyConnection, run_id: str, home: Home, as_of: date | None, source: str
+    console: Console,
+    reader: duckdb.DuckDBPyConnection,
+    run_id: str,
+    home: Home,
+    as_of: date | None,
+    source: str,
+    *,
+    has_all: bool,
 ) -> bool:
-    """The end of a run: what came in, what was checked, what it says. Returns whether symbols failed or are stale."""
+    """The end of a run: what came in, what was checked, what it says. Returns whether symbols failed or are stale.
+
+    Without `has_all` the report and the mirror may be an older run's, or not there, and are not shown.
+    """
     day, new, restated, seconds = _one(
         reader,
         "select as_of, rows_new, rows_restated, epoch(finished_at - started_at) from meta.runs where run_id = ?",
@@ -131,7 +141,7 @@ def show_run(
     _banner(console, source)
     path = home.published(as_of)
     console.line(f"Published as of {day} in {seconds:.1f} s: {path}", style="bold")
-    if as_of is None:
+    if as_of is None and has_all:
         console.line(f"Report: {home.report(None)}")
     _ingested(console, reader)
     if as_of is None:
@@ -158,7 +168,7 @@ def show_run(
         f"  .venv/bin/cascade query --source {source} \"from marts.breakouts where status = 'holding' limit 5\""
     )
     console.line(f"  duckdb -readonly {path}")
-    if as_of is None:
+    if as_of is None and has_all:
         console.line(f"Parquet files for other readers: {home.mirror}")
     return has_troubles
 

@@ -125,9 +125,12 @@ def told(folder: Path, run_id: str, settings: Settings) -> Iterator[IO[str]]:
     """
     path = folder / "untold" / f"{run_id}.jsonl"
     path.parent.mkdir(exist_ok=True)
-    with path.open("w", encoding="utf-8") as lines:
+    new = path.with_suffix(".new")
+    with new.open("w", encoding="utf-8") as lines:
         fcntl.flock(lines, fcntl.LOCK_EX)
         _write(lines, run_id=run_id, settings=asdict(settings))
+        # Only now may a recorder find it: to one that finds it unlocked, the run is over.
+        new.rename(path)
         try:
             yield lines
         except BaseException as error:

@@ -28,6 +28,8 @@ import pytest
 from click.testing import CliRunner
 from folders import EQUITIES, LAST_DAY, SESSIONS, CascadeHome, MarketFolder, differences, healthy_home, market_folder
 
+from assets.models import read_models
+from assets.steps import Doing
 from pipelines.cli import main
 from pipelines.console import Console
 
@@ -582,3 +584,14 @@ def test_two_runs_at_once_both_publish(healthy: CascadeHome, empty: CascadeHome,
     assert empty.ask("select status from meta.runs") == [("published",)] * 2
     assert empty.stored() == healthy.stored()
     assert differences(healthy.published, empty.published) == {}
+
+
+def test_a_model_that_does_not_fit_is_told_in_one_line(
+    empty: CascadeHome, folder: MarketFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "marts").mkdir()
+    (tmp_path / "marts" / "mine.sql").write_text("select 1 as one\n", encoding="utf-8")
+    monkeypatch.setattr("assets.steps.Doing", lambda run: Doing(run, read_models(tmp_path)))
+    ended = empty.run(folder)
+    reason = "cascade: not published: sql/marts/mine.sql: the header has no line '-- description: ...'\n"
+    assert (ended.code, ended.out, ended.err) == (1, "", reason)

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from bench import UNIVERSE, NoSource, usual_parameters
 
-from assets.builds import Builds
+from assets.builds import Builds, content
 from assets.graph import _models_asset
 from assets.models import Model, read_models
 from assets.run import Run
@@ -223,6 +223,37 @@ def test_only_what_would_be_different_is_built_anew(run: Run, tmp_path: Path) ->
     assert unchanged(build(run, read_models(tmp_path))) == dict.fromkeys(["read", "signs", "after"], "test")
     assert run.connection.execute("from core.other").fetchall() == [(8,)]
     assert unchanged(build(replace(run, is_full=True), built)) == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("1 as low, 2 as high", "1 as high, 2 as low"), ("1::decimal(3, 0) as low", "0.01::decimal(3, 2) as low")],
+)
+def test_a_table_with_other_columns_is_another_table(run: Run, before: str, after: str) -> None:
+    contents = []
+    for columns in (before, after):
+        run.connection.execute(f"create or replace table core.named as select {columns}")
+        contents.append(content(run.connection, "core.named"))
+    assert contents[0] != contents[1]
+
+
+def test_other_code_makes_and_judges_tables_anew(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = models(tmp_path, one="select 1 as id")
+    build(run, built)
+    code = tmp_path / "models.py"
+    code.write_text("# another check\n", encoding="utf-8")
+    monkeypatch.setattr("assets.builds._BUILDER", (code,))
+    assert unchanged(build(run, built)) == {}
+
+
+def test_another_library_makes_statistics_anew(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = read_models()
+    builds = Builds(run.connection, (), run.parameters)
+    monkeypatch.setattr(builds, "_content", dict.fromkeys(name for model in built for name in model.upstream))
+    before = {model.full_name: builds.inputs(model) for model in built}
+    monkeypatch.setattr("numpy.__version__", "another")
+    changed = {model.full_name for model in built if builds.inputs(model) != before[model.full_name]}
+    assert changed == {model.full_name for model in built if model.statistic} != set()
 
 
 def test_the_verdicts_on_an_unchanged_table_are_given_again(run: Run, tmp_path: Path) -> None:

@@ -90,6 +90,19 @@ def test_the_file_that_is_replaced_stays_as_it_was(shelf: Shelf) -> None:
     ]
 
 
+def test_a_file_is_itself_also_after_the_clock_was_set_back(shelf: Shelf) -> None:
+    first = shelf.publish()
+    manifest = (shelf.home.folder / first.path).with_suffix(".json")
+    ahead = {**json.loads(manifest.read_text(encoding="utf-8")), "published_at": "2999-01-01T00:00:00+00:00"}
+    manifest.write_text(json.dumps(ahead), encoding="utf-8")
+    shelf.change("update marts.claims set verdict = 'supported'")
+
+    second = shelf.publish()
+
+    assert second.snapshot_id != first.snapshot_id
+    assert (shelf.home.folder / second.path).samefile(shelf.home.published(None))
+
+
 @pytest.mark.parametrize("kept", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_oldest_go_first_and_the_newest_never(shelf: Shelf, kept: int) -> None:
     published = [shelf.publish(kept=kept) for _ in range(kept + 2)]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 import dagster as dg
 import pytest
@@ -90,6 +92,23 @@ def test_a_class_that_blocks_does_not_keep_the_others_away(tmp_path: Path) -> No
     assert asked == ["universe", "equity", "equity", "equity", "crypto"]
 
 
+def test_every_class_that_fails_is_named(tmp_path: Path) -> None:
+    work = Scripted({**REPORTS, "equity": [replace(BROKEN, table_name="raw.equity_bars")]}, failing="crypto")
+    with (
+        told(tmp_path, "run", Settings()) as lines,
+        pytest.raises(StepFailed, match=r"^equity_bars: nothing came; crypto: ZeroDivisionError: division by zero$"),
+    ):
+        list(everything(Noting(work, lines)))
+
+
+def test_what_a_check_says_is_not_taken_for_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = replace(BROKEN, detail="BTC: HTTP 429: Quota exceeded")
+    monkeypatch.setattr("assets.steps.Doing", lambda _: Scripted({**REPORTS, "crypto": [broken]}))
+    ended = CascadeHome(tmp_path / "home").invoke("run", "--source", "demo")
+    reason = "cascade: not published: crypto_bars: BTC: HTTP 429: Quota exceeded\n"
+    assert (ended.code, ended.out, ended.err) == (1, "", reason)
+
+
 WRITER = """
 import sys, time
 from pathlib import Path
@@ -113,6 +132,20 @@ def test_the_end_of_a_killed_run_is_noticed(tmp_path: Path) -> None:
             writer.send_signal(signal.SIGKILL)
             with pytest.raises(StepFailed, match="its process ended before the run did"):
                 next(reports)
+
+
+def test_no_recorder_finds_a_run_that_is_not_locked_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+
+    def look(lines: IO[str], operation: int) -> None:
+        found.append(untold(tmp_path))
+        flock(lines, operation)
+
+    flock = fcntl.flock
+    monkeypatch.setattr(fcntl, "flock", look)
+    with told(tmp_path, "run", Settings()):
+        assert [path.name for path in untold(tmp_path)] == ["run.jsonl"]
+    assert found == [[]]
 
 
 def events(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterEvent]:
