@@ -40,6 +40,7 @@ import dagster as dg
 import duckdb
 
 from assets.warehouse import Home, locked
+from pipelines.resources import RUN_TAG
 from pipelines.settings import home_folder
 
 # The environment variable with the address. Whoever knows the address can write to the channel, so nothing that is
@@ -271,19 +272,26 @@ def _failed_runs(
     A run whose file is in place may still fail at what it does afterwards.
     """
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=after)):
-        id_ = f"run:{run.run_id}"
+        # A run that was told twice, as whoever told it was interrupted, is one run.
+        run_id = run.tags.get(RUN_TAG, run.run_id)
+        id_ = f"run:{run_id}"
         if id_ in known:
             continue
+        reason = _reason(instance, run.run_id)
+        # Where nothing failed but the telling, the run will be told again.
+        if reason is None and RUN_TAG in run.tags:
+            continue
+        known.add(id_)
         has_published = reader.execute(
-            "select 1 from meta.runs where run_id = ? and status like 'published%'", [run.run_id]
+            "select 1 from meta.runs where run_id = ? and status like 'published%'", [run_id]
         ).fetchall()
         ended = "published, but what came after it failed" if has_published else "did not publish; the last file stays"
         # It is never late: whatever day the data are of, it failed after the file was looked at.
-        yield News(id_, date.max, f"Run {run.run_id[:8]} of {run.job_name} {ended}: {_reason(instance, run.run_id)}")
+        yield News(id_, date.max, f"Run {run_id[:8]} of {run.job_name} {ended}: {reason or 'the UI has its log'}")
 
 
-def _reason(instance: dg.DagsterInstance, run_id: str) -> str:
-    """What stopped a run: the blocking checks that failed, else what was raised."""
+def _reason(instance: dg.DagsterInstance, run_id: str) -> str | None:
+    """What stopped a run: the blocking checks that failed, else what was raised. None where none of its steps did."""
     types = {dg.DagsterEventType.ASSET_CHECK_EVALUATION, dg.DagsterEventType.STEP_FAILURE}
     broken, raised = [], []
     for record in instance.get_records_for_run(run_id, of_type=types).records:
@@ -296,7 +304,7 @@ def _reason(instance: dg.DagsterInstance, run_id: str) -> str:
             while error.cause and str(error.cls_name).startswith("Dagster"):
                 error = error.cause
             raised.append(f"{event.step_key}: {error.message.strip().splitlines()[0]}")
-    return "; ".join(dict.fromkeys(broken or raised)) or "the UI has its log"
+    return "; ".join(dict.fromkeys(broken or raised)) or None
 
 
 # --- the webhook --------------------------------------------------------------------------------------------------

@@ -18,12 +18,10 @@ from assets.steps import Work
 from assets.warehouse import Home
 from pipelines.definitions import build_definitions
 from pipelines.history import history
-from pipelines.resources import PROCESS_TAG, CascadeRun
+from pipelines.resources import PROCESS_TAG, RUN_TAG, CascadeRun
 from pipelines.telling import recording, retelling, untold
 
 LOWEST_PRIORITY = 19
-# The tag of a run in Dagster's history that names its row of meta.runs.
-RUN_TAG = "cascade/run_id"
 
 
 def _retold(path: Path) -> dg.ResourceDefinition:

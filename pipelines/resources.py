@@ -17,6 +17,8 @@ from pipelines.work import opened
 
 # The tag of a run in Dagster's history that names its process.
 PROCESS_TAG = "cascade/pid"
+# The tag of a run that was done elsewhere and told to Dagster, which names its row of meta.runs.
+RUN_TAG = "cascade/run_id"
 
 
 class CascadeRun(dg.ConfigurableResource[Work]):

@@ -26,6 +26,7 @@ from folders import CascadeHome, healthy_home
 
 from assets.contracts import STORED_TABLES
 from pipelines.alerts import AlertError, alerts
+from pipelines.resources import RUN_TAG
 
 SECRET = "T0/B0/s3cr3t"
 DAY = date(2025, 9, 18)
@@ -442,6 +443,18 @@ def test_a_run_that_did_not_publish_is_told_with_its_reason(
     market.publish(run_id=late.run_id)
     assert tick(history) == "told 1"
     assert f"Run {late.run_id[:8]} of everything published, but what came after it failed: " in webhook.texts[-1]
+
+    # A run from the command line, of which the telling was interrupted, is one run under two ids.
+    half = history.create_run_for_job(everything, tags={RUN_TAG: "told-twice"})
+    history.report_run_failed(half, "its process ended before the run did")
+    assert tick(history) == "nothing new"
+    market.publish(run_id="told-twice")
+    for _ in range(2):
+        everything.execute_in_process(
+            instance=history, raise_on_error=False, run_config=quiet, tags={RUN_TAG: "told-twice"}
+        )
+    assert tick(history) == "told 1"
+    assert "Run told-twi of everything published, but what came after it failed: " in webhook.texts[-1]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ from assets.contracts import Column
 from assets.ledger import Check
 from assets.steps import PUBLISHED, Made, Report, Rules, StepFailed, everything
 from assets.warehouse import Home
-from pipelines.recorder import RUN_TAG, main, retell
+from pipelines.recorder import main, retell
+from pipelines.resources import RUN_TAG
 from pipelines.settings import Settings
 from pipelines.telling import Noting, retelling, told, untold
 
