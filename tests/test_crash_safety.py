@@ -468,7 +468,7 @@ def test_a_disk_that_is_full_after_publishing_does_not_hide_that_it_was(
     monkeypatch.setattr(publish, "_swap", swap_and_fail)
     ended = home.run(folder)
 
-    assert ended.code == 0
+    assert ended.code == 3
     assert "Published as of " in ended.out
     # Those that are there are of the run before.
     assert "Report: " not in ended.out and "Parquet files " not in ended.out
