@@ -101,8 +101,8 @@ def run(source: str, path: str, home: str, as_of: str, full: bool, symbols: tupl
     With --as-of nothing stored is changed: what was known at that day's end (UTC) goes into a file of its own,
     cascade-asof-DATE.duckdb.
 
-    Exit code: 0 published, 3 published but some symbols failed or are stale or what follows (report, Parquet mirror) could
-    not be written, 1 not published, 2 wrong usage.
+    Exit code: 0 published, 3 published but some symbols failed or are stale or what follows (report, Parquet mirror)
+    could not be written, 1 not published, 2 wrong usage.
     """
     console = Console()
     try:
