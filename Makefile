@@ -6,8 +6,11 @@ READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_CACHE_DIR := 1
 
+# The wheels of the extra lake, with the version that pyproject.toml says.
+LAKE = $(shell sed -n 's/^ *"\(duckdb-extension-[^"]*\)".*/\1/p' pyproject.toml)
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run live ui test lint docs lock clean
+.PHONY: help setup lake run live ui bench test lint docs lock clean
 
 help: ## Show what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,6 +27,9 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m compileall -q -j 2 .venv/lib assets pipelines || true
 	@touch $(READY)
 
+lake: $(READY) ## Install what a warehouse in a DuckLake needs (docs/scaling.md)
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-lake.lock
+
 run: $(READY) ## Run the whole pipeline on the built-in synthetic market, offline
 	@$(BIN)/cascade run --source demo
 
@@ -32,6 +38,11 @@ live: $(READY) ## Run the whole pipeline on Yahoo and FRED
 
 ui: $(READY) ## Open the Dagster UI on http://127.0.0.1:3000 (SOURCE=demo|files|live)
 	@$(BIN)/cascade ui --source $(or $(SOURCE),demo)
+
+bench: $(READY) ## Measure a synthetic market of SYMBOLS (500) times twenty years; pandas, and Polars where it is installed
+	@$(BIN)/python benchmarks/market.py data/bench/$(or $(SYMBOLS),500) --symbols $(or $(SYMBOLS),500)
+	@$(BIN)/python benchmarks/layers.py data/bench/$(or $(SYMBOLS),500)
+	@$(BIN)/python benchmarks/derivations.py data/bench/$(or $(SYMBOLS),500)
 
 lint: $(READY) ## Run the linters and the type checker
 	@$(BIN)/ruff check .
@@ -48,6 +59,7 @@ docs: $(READY) ## Write docs/data-dictionary.md and assets/lineage.json anew
 
 lock: ## Resolve pyproject.toml into requirements.lock (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock
+	printf '%s\n' $(LAKE) | uv pip compile - --no-deps --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --output-file requirements-lake.lock
 
 clean: ## Remove .venv; data stays
 	rm -rf .venv *.egg-info

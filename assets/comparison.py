@@ -192,9 +192,9 @@ def note_vanished(
     """
     id_, day = table.key[0], table.date_column
     same_key = " and ".join(f"staged.{name} = stored.{name}" for name in table.key)
-    missing = connection.execute(
+    connection.execute(
         f"""
-        insert into meta.vanished by name
+        create or replace temp table missed as
         select distinct
             '{table.full_name}' as table_name,
             stored.{id_} as id,
@@ -209,10 +209,12 @@ def note_vanished(
                 where known.table_name = '{table.full_name}' and known.id = stored.{id_}
                     and known.session_date = stored.{day}
             )
-        returning id, session_date::varchar
         """,
         {"captured_at": captured_at, "excepted": list(excepted)},
-    ).fetchall()
+    )
+    connection.execute("insert into meta.vanished by name from temp.missed")
+    missing = connection.execute("select id, session_date::varchar from temp.missed").fetchall()
+    connection.execute("drop table temp.missed")
     return sorted(missing)
 
 

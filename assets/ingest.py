@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from time import perf_counter
 from typing import NamedTuple
 
 import duckdb
@@ -95,12 +96,13 @@ def ingest(run: Run, asset_class: AssetClass) -> Ingested:
     tables = [RAW_TABLE[name] for name in TABLES_OF_CLASS[asset_class]]
     connection = run.connection
     question = refresh.question(run, asset_class)
-    with transaction(connection):
-        for table in tables:
-            connection.execute(_staging_ddl(table))
-        connection.execute("create or replace temp table covered (table_name varchar, id varchar, first_day date)")
-        staged = _Staged()
-        _stage(run, question, result, staged)
+    for table in tables:
+        connection.execute(_staging_ddl(table))
+    connection.execute("create or replace temp table covered (table_name varchar, id varchar, first_day date)")
+    staged = _Staged()
+    # Vendors are waited for before anybody else has to wait.
+    _stage(run, question, result, staged)
+    with run.sharing.storing(), transaction(connection):
         captured_at = run.started_at if run.source.has_clock else _last_day(connection, run, tables)
         for table in tables:
             screen(run, table)
@@ -199,8 +201,14 @@ def _joined(before: str | None, more: str) -> str:
 
 
 def _counted(deliveries: Iterable[Delivery], asset_class: AssetClass) -> Iterator[Delivery]:
+    """Says of each delivery which one it is and, where the source knows how many there are, how long the rest takes."""
+    began = perf_counter()
     for number, delivery in enumerate(deliveries, start=1):
-        log.info("%s: %d delivered, %s", asset_class, number, delivery.id)
+        left = ""
+        if delivery.of is not None:
+            seconds = (perf_counter() - began) / number * max(delivery.of - number, 0)
+            left = f" of {delivery.of}, about {timedelta(seconds=round(seconds))} left"
+        log.info("%s: %d%s, delivered %s", asset_class, number, left, delivery.id)
         yield delivery
 
 

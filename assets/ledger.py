@@ -30,7 +30,7 @@ class Check:
 
 
 def open_run(run: Run) -> None:
-    """Enter the run as running, and close what a killed run left open: the lock says that it is no more.
+    """Enter the run as running, and close what killed runs left open.
 
     Raises WarehouseError when the home holds the data of another source.
     """
@@ -41,7 +41,11 @@ def open_run(run: Run) -> None:
         raise WarehouseError(
             f"{run.home.folder} holds data of the source {others[0][0]}; give {run.source.name} another --home"
         )
-    run.connection.execute("update meta.runs set status = 'not_published' where status = 'running'")
+    running = run.connection.execute("select run_id from meta.runs where status = 'running'").fetchall()
+    run.connection.execute(
+        "update meta.runs set status = 'not_published' where list_contains(?, run_id)",
+        [[run_id for (run_id,) in running if run.sharing.is_over(run_id)]],
+    )
     run.connection.execute(
         "insert into meta.runs by name select ? as run_id, ? as source, ?::timestamptz as started_at, "
         "'running' as status, 0 as rows_new, 0 as rows_restated, ? as code_version",
@@ -59,10 +63,11 @@ def close_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
 
 def note_rows(run: Run, rows_new: int, rows_restated: int) -> None:
     """Add what a step stored to the run's totals."""
-    run.connection.execute(
-        "update meta.runs set rows_new = rows_new + ?, rows_restated = rows_restated + ? where run_id = ?",
-        [rows_new, rows_restated, run.id],
-    )
+    with run.sharing.storing():
+        run.connection.execute(
+            "update meta.runs set rows_new = rows_new + ?, rows_restated = rows_restated + ? where run_id = ?",
+            [rows_new, rows_restated, run.id],
+        )
 
 
 def note_as_of(run: Run) -> None:
@@ -79,7 +84,7 @@ def note_checks(run: Run, checks: Sequence[Check]) -> None:
     ]
     if not rows:
         return
-    with transaction(run.connection):
+    with run.sharing.storing(), transaction(run.connection):
         run.connection.execute(
             "delete from meta.checks where run_id = ? and list_contains(?, check_name || ' of ' || table_name)",
             [run.id, [f"{c.name} of {c.table_name}" for c in checks]],

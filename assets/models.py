@@ -26,7 +26,7 @@ import pandas as pd
 
 from assets.contracts import Column
 from assets.parameters import Parameter
-from assets.warehouse import SCHEMAS, transaction
+from assets.warehouse import SCHEMAS, describes_all, transaction
 
 SQL_FOLDER = Path(__file__).parent.parent / "sql"
 
@@ -221,6 +221,8 @@ def create_model(
 def _comment(connection: duckdb.DuckDBPyConnection, model: Model, columns: Iterable[Column]) -> None:
     """Put the descriptions where every client of the database shows them. Columns of a macro cannot have any."""
     name, form = model.full_name, "macro table" if model.form == "macro" else model.form
+    if model.form != "table" and not describes_all(connection):
+        return
     described = [] if model.form == "macro" else columns
     # Statements sent together wait once, not each, for whatever else Python is doing.
     connection.execute(

@@ -55,6 +55,7 @@ def publish(run: Run, status: str) -> Published:
         _check(new, counts)
         # The old file is one already, unless the run that published it was killed before it came to that.
         _keep(run)
+        run.sharing.serve(new)
         _swap(new, run.published)
         _keep(run)
     except BaseException:
@@ -73,19 +74,22 @@ def finish(connection: duckdb.DuckDBPyConnection, run_id: str, status: str, data
 def settle(run: Run) -> None:
     """Mark as published those runs that ended between swapping in their file and saying so in the warehouse.
 
-    The file that readers have tells of them.
+    What readers have tells of them.
     """
     running = run.connection.execute("select list(run_id) from meta.runs where status = 'running'").fetchall()[0][0]
-    if not running or not run.published.exists():
-        return
-    told: list[tuple[str, datetime, str]] = []
-    # A file that cannot be read tells nothing, and this run will replace it.
-    with suppress(duckdb.Error), duckdb.connect(str(run.published), read_only=True) as reader:
-        told = reader.execute(
-            "select status, finished_at, run_id from meta.runs where list_contains(?, run_id)", [running]
-        ).fetchall()
-    for row in told:
+    for row in {*_ends(run.published, running), *run.sharing.ends(running)} if running else ():
         run.connection.execute("update meta.runs set status = ?, finished_at = ? where run_id = ?", row)
+
+
+def _ends(path: Path, run_ids: list[str]) -> list[tuple[str, datetime, str]]:
+    """How those of the runs ended that a published file tells of: status, instant and id."""
+    # A file that cannot be read tells nothing, and will be replaced.
+    with suppress(duckdb.Error), duckdb.connect(str(path), read_only=True) as reader:
+        return reader.execute(
+            "select status, finished_at, run_id from meta.runs where status <> 'running' and list_contains(?, run_id)",
+            [run_ids],
+        ).fetchall()
+    return []
 
 
 def _build(run: Run, path: Path, status: str) -> dict[str, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import duckdb
 from assets.parameters import Parameter
 from assets.sources.base import Source
 from assets.universe import Universe
-from assets.warehouse import Home
+from assets.warehouse import Home, NotShared, Sharing
 
 # Steps say here what they are doing; the command line shows it, Dagster keeps it with the run.
 log = logging.getLogger("cascade")
@@ -43,6 +43,7 @@ class Run:
     is_full: bool = False
     is_accepting: bool = False
     symbols: tuple[str, ...] = ()
+    sharing: Sharing = field(default_factory=NotShared)
 
     @property
     def published(self) -> Path:

@@ -30,6 +30,7 @@ from assets.reference import write_clock, write_releases, write_sessions, write_
 from assets.report.page import write_report
 from assets.run import Run, log
 from assets.sources.base import ASSET_CLASSES, AssetClass, SourceError
+from assets.warehouse import Builders
 
 # The tables that the first and the last steps stand for in reports.
 UNIVERSE = "reference.universe"
@@ -38,8 +39,6 @@ PUBLISHED, MIRROR, REPORT = "publish.cascade_duckdb", "publish.parquet", "publis
 # The names of the two checks that gather the rules of a table.
 CONTRACT = "contract"
 SOUND = "is_sound"
-# Models that are built at a time: more share two cores no better and take more memory.
-BUILDERS = 2
 # How many guilty rows or failed symbols a check's detail names; the rest is in meta.quarantine and meta.deliveries.
 NAMED = 10
 
@@ -95,12 +94,14 @@ class Doing:
 
     def reports(self, step: str, selected: Set[str] | None = None) -> Iterator[Report]:
         """See `Work`. The steps are those of `everything`."""
-        if step in ASSET_CLASSES:
-            return fetch(self.run, step)
-        if step == "models":
-            return build(self.run, self.models, selected)
-        steps = {"universe": universe, "sessions": sessions, "clock": clock, "publish": publishing, "beside": beside}
-        return steps[step](self.run)
+        with self.run.sharing.step(step) as began_at:
+            run = replace(self.run, started_at=began_at or self.run.started_at)
+            if step in ASSET_CLASSES:
+                yield from fetch(run, step)
+            elif step == "models":
+                yield from build(run, self.models, selected)
+            else:
+                yield from _OTHER_STEPS[step](run)
 
 
 # Each class is stored on its own, so that one which cannot be had does not keep the others away.
@@ -317,16 +318,17 @@ def build(run: Run, models: Sequence[Model], selected: Set[str] | None = None) -
     if missing := _missing(run, wanted, by_name):
         raise StepFailed(f"{', '.join(missing)}: not there yet; materialise it before, or together with, what reads it")
     steps = _with_steps(wanted, by_name)
-    if run.is_full:
-        run.connection.execute("delete from reference.builds")
-    builds = Builds(run.connection, steps, run.parameters)
     checks: list[Check] = []
     try:
-        for built in _built_side_by_side(run, steps, builds):
-            checks += built.checks
-            yield from built.reports
-            if built.broken:
-                raise StepFailed(built.broken)
+        with run.sharing.building(run.connection) as builders:
+            if run.is_full:
+                run.connection.execute("delete from reference.builds")
+            builds = Builds(run.connection, steps, run.parameters)
+            for built in _built_side_by_side(run, steps, builds, builders):
+                checks += built.checks
+                yield from built.reports
+                if built.broken:
+                    raise StepFailed(built.broken)
     finally:
         ledger.note_checks(run, checks)
 
@@ -363,7 +365,7 @@ def _missing(run: Run, selected: Set[str], models: Mapping[str, Model]) -> list[
     return sorted({read for name in selected for read in assets_read(models[name], models)} - selected - there)
 
 
-def _built_side_by_side(run: Run, models: Sequence[Model], builds: Builds) -> Iterator[_Built]:
+def _built_side_by_side(run: Run, models: Sequence[Model], builds: Builds, builders: Builders) -> Iterator[_Built]:
     """Build models two at a time, each after those that it reads, and tell of each when it is done.
 
     Much of a small query is planned on one core, so two are built in the time of one and a half. What reads a broken
@@ -379,7 +381,7 @@ def _built_side_by_side(run: Run, models: Sequence[Model], builds: Builds) -> It
         # Whatever is raised, also by starting the next one, is raised where it is waited for; when the run has given
         # up and nothing can be started any more, nobody waits.
         try:
-            with run.connection.cursor() as connection:
+            with builders.connection() as connection:
                 built = _built(replace(run, connection=connection), by_name[name], builds)
             told.put(built)
             if not built.broken:
@@ -391,9 +393,9 @@ def _built_side_by_side(run: Run, models: Sequence[Model], builds: Builds) -> It
 
     def start_ready() -> None:
         for ready in order.get_ready():
-            builders.submit(build, ready)
+            threads.submit(build, ready)
 
-    builders = ThreadPoolExecutor(max_workers=BUILDERS)
+    threads = ThreadPoolExecutor(max_workers=builders.number)
     try:
         with in_turn:
             start_ready()
@@ -403,7 +405,7 @@ def _built_side_by_side(run: Run, models: Sequence[Model], builds: Builds) -> It
                 raise built
             yield built
     finally:
-        builders.shutdown(cancel_futures=True)
+        threads.shutdown(cancel_futures=True)
 
 
 def _built(run: Run, model: Model, builds: Builds) -> _Built:
@@ -556,3 +558,12 @@ def beside(run: Run) -> Iterator[Report]:
     pictures = {f"preview of {table}": picture for table, picture in report.previews.items()}
     facts = {"path": str(report.path), "megabytes": round(report.size / 1e6, 1), **pictures}
     yield Made(REPORT, {"source": _source(run), **facts})
+
+
+_OTHER_STEPS = {
+    "universe": universe,
+    "sessions": sessions,
+    "clock": clock,
+    "publish": publishing,
+    "beside": beside,
+}

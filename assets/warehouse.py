@@ -12,12 +12,12 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import duckdb
 
@@ -29,6 +29,14 @@ if TYPE_CHECKING:
 SCHEMAS = ("raw", "reference", "core", "intermediate", "marts", "meta")
 
 _TABLE = {table.full_name: table for table in STORED_TABLES}
+
+# What DuckDB may take before it puts rows aside on the disk; with what Python holds beside it, a run of any size stays
+# within a gibibyte.
+MEMORY_LIMIT = "400MiB"
+# Models that are built at a time: more share two cores no better and take more memory.
+BUILDERS = 2
+# The connections that are in a transaction; to begin another one would abort the first.
+_WITHIN: set[int] = set()
 
 # How often a waiting run looks whether the lock is free.
 LOCK_POLL_SECONDS = 0.2
@@ -44,16 +52,105 @@ class WarehouseError(Exception):
     """The warehouse cannot be used. The message is one line: what is wrong, and the cure."""
 
 
+class Builders(NamedTuple):
+    """How many tables are built at a time, and where one gets its connection."""
+
+    number: int
+    connection: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
+
+
+class Sharing(Protocol):
+    """How a run shares its warehouse with others."""
+
+    def begin(self, run_id: str) -> None:
+        """Let others see that the run goes on."""
+
+    def is_over(self, run_id: str) -> bool:
+        """Whether another run, which its books call running, is no more."""
+        ...
+
+    def step(self, name: str) -> AbstractContextManager[datetime | None]:
+        """A turn for a step, with the instant at which it began; None where that of the run is as good.
+
+        Raises WarehouseError when there is none in time, like all turns.
+        """
+        ...
+
+    def storing(self) -> AbstractContextManager[None]:
+        """A short turn for what several runs, or threads of one, write to."""
+        ...
+
+    def building(self, connection: duckdb.DuckDBPyConnection) -> AbstractContextManager[Builders]:
+        """How derived tables are built, while they are."""
+        ...
+
+    def serve(self, published: Path) -> None:
+        """Let readers elsewhere see what a file is about to publish."""
+
+    def ends(self, run_ids: Sequence[str]) -> list[tuple[str, datetime, str]]:
+        """How those of the runs ended that readers elsewhere see: status, instant and id."""
+        ...
+
+
+class NotShared:
+    """The warehouse is a file and its lock is held: nobody else is there, and DuckDB keeps threads apart."""
+
+    def begin(self, run_id: str) -> None:
+        """See `Sharing`, like the others."""
+
+    def is_over(self, run_id: str) -> bool:
+        return True
+
+    def step(self, name: str) -> AbstractContextManager[datetime | None]:
+        return nullcontext()
+
+    def storing(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def building(self, connection: duckdb.DuckDBPyConnection) -> AbstractContextManager[Builders]:
+        return nullcontext(Builders(BUILDERS, connection.cursor))
+
+    def serve(self, published: Path) -> None:
+        """Readers open the file itself."""
+
+    def ends(self, run_ids: Sequence[str]) -> list[tuple[str, datetime, str]]:
+        return []
+
+
+class Opened(NamedTuple):
+    """An open warehouse, and how it is shared."""
+
+    connection: duckdb.DuckDBPyConnection
+    sharing: Sharing
+
+
+class Elsewhere(Protocol):
+    """A warehouse that is no file of the home."""
+
+    def opened(self, home: Home, wait_seconds: float, tell: Callable[[str], None]) -> AbstractContextManager[Opened]:
+        """The connection with the stored tables in place. Raises WarehouseError when it cannot be used."""
+        ...
+
+    def copy(self, path: Path) -> None:
+        """Write the stored tables into a new database file. Raises WarehouseError when it cannot be used."""
+
+
 @dataclass(frozen=True)
 class Home:
-    """The folder of one source: data/<source> unless told otherwise."""
+    """The folder of one source: data/<source> unless told otherwise. Its warehouse may lie elsewhere."""
 
     folder: Path
+    elsewhere: Elsewhere | None = None
 
     @property
     def warehouse(self) -> Path:
-        """The writer's database. Readers use `published`."""
+        """The writer's database, unless it lies elsewhere. Readers use `published`."""
         return self.folder / "warehouse.duckdb"
+
+    @property
+    def has_warehouse(self) -> bool:
+        """Whether something may be stored already."""
+        return self.elsewhere is not None or self.warehouse.exists()
 
     @property
     def lock(self) -> Path:
@@ -97,9 +194,7 @@ def unwritable(folder: Path, said: str) -> str | None:
 
 
 @contextmanager
-def writing(
-    home: Home, as_of: date | None, wait_seconds: float, tell: Callable[[str], None]
-) -> Iterator[duckdb.DuckDBPyConnection]:
+def writing(home: Home, as_of: date | None, wait_seconds: float, tell: Callable[[str], None]) -> Iterator[Opened]:
     """The only way to write: the lock, the connection, and the stored tables in place.
 
     With `as_of` the connection is to a copy, which is gone afterwards, so that a look at the past changes nothing.
@@ -110,27 +205,33 @@ def writing(
         home.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WarehouseError(f"{home.folder} cannot be created: {error.strerror}; choose another --home") from error
+    if home.elsewhere is not None and as_of is None:
+        with home.elsewhere.opened(home, wait_seconds, tell) as opened:
+            yield opened
+        return
     with locked(home.lock, wait_seconds, tell):
-        _clear(home)
+        clear(home)
         if as_of is None:
-            with _connected(home.warehouse) as connection:
-                yield connection
+            with _opened(home.warehouse) as connection:
+                yield Opened(connection, NotShared())
             return
         scratch = home.scratch(as_of)
         try:
-            if home.warehouse.exists():
+            if home.elsewhere is not None:
+                home.elsewhere.copy(scratch)
+            elif home.warehouse.exists():
                 _copy_closed(home.warehouse, scratch)
-            with _connected(scratch) as connection:
-                yield connection
+            with _opened(scratch) as connection:
+                yield Opened(connection, NotShared())
         finally:
             _remove(scratch)
 
 
 @contextmanager
-def _connected(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    connection = _connect(path)
+def _opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = connect(str(path), _spill(path))
     # What a killed run had to put aside. Only now is it sure that no other program has the database open.
-    shutil.rmtree(f"{path}.tmp", ignore_errors=True)
+    shutil.rmtree(_spill(path), ignore_errors=True)
     try:
         prepare(connection)
         yield connection
@@ -138,25 +239,40 @@ def _connected(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+def _spill(path: Path) -> Path:
+    return Path(f"{path}.tmp")
+
+
+def connect(path: str, spill: Path) -> duckdb.DuckDBPyConnection:
+    """A connection set up as every run needs it; what does not fit into memory is put aside in the folder `spill`.
+
+    Raises WarehouseError when the database cannot be opened.
+    """
     # Nothing is fetched from a network at run time, and every instant is shown in UTC.
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
-        "temp_directory": f"{path}.tmp",
+        "temp_directory": str(spill),
+        "memory_limit": MEMORY_LIMIT,
     }
     try:
-        connection = duckdb.connect(str(path), config=config)
+        connection = duckdb.connect(path, config=config)
     except duckdb.IOException as error:
         holder = re.search(r"held in (.+?) \(PID (\d+)\)", str(error))
         if holder:
             raise WarehouseError(
                 f"{path} is held by {holder[1]} (PID {holder[2]}); close it there, and read the published file instead"
             ) from error
-        said = _first_line(error)
-        raise WarehouseError(unwritable(path.parent, said) or f"{path} cannot be opened: {said}") from error
+        said = first_line(error)
+        raise WarehouseError(unwritable(Path(path).parent, said) or f"{path} cannot be opened: {said}") from error
     connection.execute("set global timezone = 'UTC'")
     return connection
+
+
+def describes_all(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether views and macros can have comments. A lake keeps those of tables only."""
+    kind = connection.execute("select type from duckdb_databases() where database_name = current_database()")
+    return kind.fetchall() != [("ducklake",)]
 
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
@@ -166,7 +282,7 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     there = {
         f"{schema}.{table}"
         for schema, table in connection.execute(
-            "select schema_name, table_name from duckdb_tables() where not internal"
+            "select schema_name, table_name from duckdb_tables() where database_name = current_database()"
         ).fetchall()
     }
     for schema in SCHEMAS:
@@ -197,13 +313,19 @@ def replace_rows(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.Dat
 
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """All of it, or nothing of it."""
+    """All of it, or nothing of it. Within another transaction it is a part of that one."""
+    if id(connection) in _WITHIN:
+        yield
+        return
     connection.begin()
+    _WITHIN.add(id(connection))
     try:
         yield
     except BaseException:
         connection.rollback()
         raise
+    finally:
+        _WITHIN.discard(id(connection))
     connection.commit()
 
 
@@ -260,11 +382,11 @@ def _copy_closed(source: Path, target: Path) -> None:
     """Copy a database that nobody writes to, with what its last writer may have left in the log beside it."""
     # A write-ahead log is there only after a crash; opening the database once folds it in.
     if source.with_name(source.name + ".wal").exists():
-        _connect(source).close()
+        connect(str(source), _spill(source)).close()
     shutil.copyfile(source, target)
 
 
-def _clear(home: Home) -> None:
+def clear(home: Home) -> None:
     """Remove what killed runs left: copies for a past day, and files that were to be published."""
     for leftover in (*home.folder.glob(".warehouse-asof-*.duckdb"), *home.folder.glob("cascade*.duckdb.tmp")):
         _remove(leftover)
@@ -273,8 +395,9 @@ def _clear(home: Home) -> None:
 def _remove(path: Path) -> None:
     for leftover in (path, path.with_name(path.name + ".wal")):
         leftover.unlink(missing_ok=True)
-    shutil.rmtree(f"{path}.tmp", ignore_errors=True)
+    shutil.rmtree(_spill(path), ignore_errors=True)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -114,7 +114,7 @@ def run(source: str, path: str, home: str, as_of: str, full: bool, symbols: tupl
     where, day = plan.home, plan.as_of
     if accept and not symbols:
         _fail("--accept needs --symbol: only what you name is taken on your word", WRONG_USAGE)
-    if as_of and source == "live" and not where.warehouse.exists():
+    if as_of and source == "live" and not where.has_warehouse:
         _fail("nothing live is stored yet to look back on; run once without --as-of", NOT_PUBLISHED)
     run_id = str(uuid4())
     if failure := _run(plan, console, run_id):

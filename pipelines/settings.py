@@ -18,7 +18,7 @@ from pathlib import Path
 from assets.parameters import Parameter, load_parameters
 from assets.sources.base import Source
 from assets.universe import Universe, load_universe
-from assets.warehouse import Home
+from assets.warehouse import Elsewhere, Home
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ("demo", "files", "live")
@@ -61,7 +61,7 @@ def planned(settings: Settings) -> Plan:
     """
     source_name = settings.source or os.environ.get("CASCADE_SOURCE") or "demo"
     path = settings.path or os.environ.get("CASCADE_PATH", "")
-    home = Home(home_folder(source_name, settings.home or os.environ.get("CASCADE_HOME", "")))
+    home = Home(home_folder(source_name, settings.home or os.environ.get("CASCADE_HOME", "")), _elsewhere())
     as_of = parse_as_of(settings.as_of)
     source, universe = _built_source(source_name, path, home, load_universe())
     return Plan(replace(settings, home=str(home.folder)), home, source, universe, load_parameters(), as_of)
@@ -70,6 +70,24 @@ def planned(settings: Settings) -> Plan:
 def home_folder(source: str, home: str) -> Path:
     """The folder of a source: what was asked for, else data/<source> in the project."""
     return Path(home).expanduser().resolve() if home else ROOT / "data" / source
+
+
+def _elsewhere() -> Elsewhere | None:
+    """The warehouse that CASCADE_WAREHOUSE names; None where it is the home's own file.
+
+    Raises SettingsError for an address of another kind.
+    """
+    address, data = os.environ.get("CASCADE_WAREHOUSE", ""), os.environ.get("CASCADE_WAREHOUSE_DATA", "")
+    if not address:
+        return None
+    from assets.lake import ADDRESS, Lake
+
+    if not address.startswith(ADDRESS):
+        raise SettingsError(
+            f"CASCADE_WAREHOUSE is no address of a lake; write it as {ADDRESS}dbname=... host=..., or leave it out for "
+            "a file in the home"
+        )
+    return Lake(address, data if not data or "://" in data else str(Path(data).expanduser().resolve()))
 
 
 def parse_as_of(text: str) -> date | None:

@@ -28,7 +28,7 @@ def opened(plan: Plan, run_id: str) -> Iterator[Run]:
     # A past day is made of what is stored; there is rarely anything to validate.
     if plan.as_of is None:
         validation.warm_up()
-    with writing(plan.home, plan.as_of, WAIT_SECONDS, log.warning) as connection:
+    with writing(plan.home, plan.as_of, WAIT_SECONDS, log.warning) as (connection, sharing):
         run = Run(
             id=run_id,
             connection=connection,
@@ -42,11 +42,15 @@ def opened(plan: Plan, run_id: str) -> Iterator[Run]:
             is_full=plan.settings.full or bool(plan.settings.symbols),
             is_accepting=plan.settings.accept and bool(plan.settings.symbols),
             symbols=plan.settings.symbols,
+            sharing=sharing,
         )
-        publish.settle(run)
-        ledger.open_run(run)
+        with sharing.storing():
+            sharing.begin(run_id)
+            publish.settle(run)
+            ledger.open_run(run)
         try:
             yield run
         finally:
-            publish.settle(run)
-            ledger.close_run(connection, run_id)
+            with sharing.storing():
+                publish.settle(run)
+                ledger.close_run(connection, run_id)

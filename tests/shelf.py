@@ -91,7 +91,7 @@ class Shelf:
         """Publish what is there. Returns what the file says of itself."""
         catalog = nullcontext() if has_catalog else mock.patch("assets.publish.write_catalog")
         self.runs += 1
-        with catalog, writing(self.home, as_of, 0, print) as connection:
+        with catalog, writing(self.home, as_of, 0, print) as (connection, _):
             run = self.run(connection, as_of, source, kept)
             open_run(run)
             publish(run, "published")

@@ -22,6 +22,7 @@ LAYERS = (
     {"assets.contracts", "assets.calendars", "assets.universe", "assets.claims", "assets.parameters"},
     {"assets.sources", "assets.statistics"},
     {"assets.warehouse"},
+    {"assets.lake"},
     {"assets.run"},
     {"assets.validation", "assets.reference", "assets.models", "assets.ledger", "assets.forecasts", "assets.snapshots"},
     {"assets.builds", "assets.lineage"},

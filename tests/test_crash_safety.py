@@ -136,7 +136,7 @@ def stop(*arguments):
     print("ready", flush=True)
     time.sleep(60)
 
-with writing(home, None, 0, print) as connection:
+with writing(home, None, 0, print) as (connection, _):
     source, now = FilesSource(Path(folder)), datetime.now(UTC)
     run = Run("killed", connection, home, source, load_universe(), load_parameters(), None, now, "")
     ledger.open_run(run)

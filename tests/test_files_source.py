@@ -9,6 +9,7 @@ import pytest
 from desk import Desk
 from folders import LAST_DAY, SESSIONS, CascadeHome, MarketFolder, healthy_home, market_folder
 
+from assets.ingest import _counted
 from assets.sources.base import Delivery, Question
 from assets.sources.files import FilesSource
 from assets.universe import Instrument, Targets, Universe
@@ -120,3 +121,16 @@ def test_a_refresh_of_a_grown_folder_is_a_run_on_the_whole_of_it(
     query = "select * exclude (captured_at) from core.bars order by instrument_id, session_date"
     assert home.ask(query) == fresh.ask(query)
     assert home.ask("select max(session_date) > ? from core.bars", LAST_DAY) == [(True,)]
+
+
+def test_how_long_the_rest_takes_is_said_while_it_is_read(
+    folder: MarketFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = sorted((folder.path / "equity").glob("*.csv"))
+    assert {d.of for origin, d in fetch(folder).items() if origin.startswith("equity/")} == {len(files)}
+    with caplog.at_level("INFO", "cascade"):
+        list(_counted((Delivery(path.stem, "", of=len(files)) for path in files), "equity"))
+    assert caplog.messages[0].startswith(f"equity: 1 of {len(files)}, about 0:00:")
+    assert (
+        caplog.messages[-1] == f"equity: {len(files)} of {len(files)}, about 0:00:00 left, delivered {files[-1].stem}"
+    )

@@ -19,7 +19,7 @@ from assets.graph import _models_asset
 from assets.models import Model, read_models
 from assets.run import Run
 from assets.steps import Doing, _built_side_by_side
-from assets.warehouse import Home, prepare
+from assets.warehouse import Builders, Home, prepare
 
 MODEL = """-- description: A test's own table.
 -- grain: id
@@ -176,9 +176,11 @@ def test_a_table_that_cannot_be_started_stops_the_step(
     monkeypatch.setattr(ThreadPoolExecutor, "submit", refused)
     found: list[BaseException] = []
 
+    builders = Builders(2, run.connection.cursor)
+
     def wait() -> None:
         try:
-            list(_built_side_by_side(run, built, Builds(run.connection, built, run.parameters)))
+            list(_built_side_by_side(run, built, Builds(run.connection, built, run.parameters), builders))
         except RuntimeError as error:
             found.append(error)
 

@@ -63,7 +63,8 @@ class Delivery:
 
     `since` is the first day that the delivery is about; None when it is the whole history. `state` is what a source
     that can tell says of the state of the origin; `is_continuation` that the origin still is what was seen before, and
-    the tables hold only what it has more of, which may be nothing.
+    the tables hold only what it has more of, which may be nothing. `of` is how many deliveries the answer has in all,
+    where the source knows it before.
     """
 
     id: str
@@ -74,6 +75,7 @@ class Delivery:
     since: date | None = None
     state: str | None = None
     is_continuation: bool = False
+    of: int | None = None
 
 
 class Source(Protocol):

@@ -39,6 +39,8 @@ _DATE_NAMES = ("date", "observation_date", "timestamp", "datetime")
 _UNKNOWN = ("", ".", "nan", "null", "none", "n/a", "na")
 # Files are read together up to this size: enough to be fast, far from the memory of a whole history.
 _BATCH_BYTES = 64_000_000
+# A byte of Parquet is as much as these of text.
+_PARQUET_WEIGHT = 6
 _ADJUSTED_CLOSES = "ohlc and adj_close dividend-adjusted"
 
 
@@ -111,10 +113,15 @@ class FilesSource:
         adjusted = self._adjusted_closes()
         with duckdb.connect() as reader:
             reader.execute(f"set timezone = '{NEW_YORK}'")
-            for layout in _LAYOUTS[question.asset_class]:
-                wanted = [path for path in self._files(layout.folder) if question.wants(path.stem)]
-                for batch in _batches(wanted):
-                    yield from _read_news(reader, batch, layout, adjusted, question.seen)
+            wanted = [
+                (layout, [path for path in self._files(layout.folder) if question.wants(path.stem)])
+                for layout in _LAYOUTS[question.asset_class]
+            ]
+            number = sum(len(paths) for _, paths in wanted)
+            for layout, paths in wanted:
+                for batch in _batches(paths):
+                    for delivery in _read_news(reader, batch, layout, adjusted, question.seen):
+                        yield replace(delivery, of=number)
             if question.asset_class == "equity" and question.wants("groups"):
                 yield from self._groups(reader)
 
@@ -179,7 +186,8 @@ def _batches(paths: list[Path]) -> Iterator[list[Path]]:
     size = 0
     for path in paths:
         batch.append(path)
-        size += path.stat().st_size if path.is_file() else 0
+        weight = _PARQUET_WEIGHT if path.suffix.lower() == ".parquet" else 1
+        size += weight * path.stat().st_size if path.is_file() else 0
         if size >= _BATCH_BYTES:
             yield batch
             batch, size = [], 0
