@@ -21,8 +21,6 @@ from pipelines.history import history
 from pipelines.resources import PROCESS_TAG, RUN_TAG, CascadeRun
 from pipelines.telling import recording, retelling, untold
 
-LOWEST_PRIORITY = 19
-
 
 def _retold(path: Path) -> dg.ResourceDefinition:
     """A run that another process does, with the configuration of one that Dagster does."""
@@ -83,5 +81,4 @@ def main(where: Home) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(LOWEST_PRIORITY)
     main(Home(Path(sys.argv[1])))

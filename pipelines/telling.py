@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Iterator, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -32,6 +33,7 @@ from pipelines.settings import ROOT, Settings
 HISTORY_SECONDS = 60.0
 # How often a reader looks for new lines.
 POLL_SECONDS = 0.1
+LOWEST_PRIORITY = 19
 
 
 def dagster_home(where: Home) -> Path:
@@ -87,7 +89,16 @@ def start_recorder(where: Home) -> None:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            preexec_fn=_give_way,
         )
+
+
+def _give_way() -> None:
+    """Take only what others leave of the machine, from the first import on."""
+    os.nice(LOWEST_PRIORITY)
+    # Linux weighs whole sessions against each other first, and this process has one of its own.
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(LOWEST_PRIORITY), encoding="utf-8")
 
 
 @dataclass(frozen=True)
