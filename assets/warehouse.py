@@ -30,9 +30,9 @@ SCHEMAS = ("raw", "reference", "core", "intermediate", "marts", "meta")
 
 _TABLE = {table.full_name: table for table in STORED_TABLES}
 
-# What DuckDB may take before it puts rows aside on the disk; with what Python holds beside it, a run of any size stays
-# within a gibibyte.
-MEMORY_LIMIT = "400MiB"
+# What DuckDB may take before it puts rows aside on the disk. Less makes runs of the usual size slower, more makes none
+# faster (docs/performance.md).
+MEMORY_LIMIT = "700MiB"
 # Models that are built at a time: more share two cores no better and take more memory.
 BUILDERS = 2
 # The connections that are in a transaction; to begin another one would abort the first.
@@ -254,6 +254,8 @@ def connect(path: str, spill: Path) -> duckdb.DuckDBPyConnection:
         "autoload_known_extensions": False,
         "temp_directory": str(spill),
         "memory_limit": MEMORY_LIMIT,
+        # A run writes its tables once; folding the log into the file after each few of them is work for nothing.
+        "checkpoint_threshold": "256MiB",
     }
     try:
         connection = duckdb.connect(path, config=config)

@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
@@ -303,8 +304,14 @@ def _run(plan: Plan, console: Console, run_id: str) -> str | None:
     from pipelines.work import opened
 
     try:
-        with Progress(console), told(dagster_home(plan.home), run_id, plan.settings) as lines:
-            start_recorder(plan.home)
+        folder = dagster_home(plan.home)
+    except WarehouseError as error:
+        return str(error)
+    try:
+        with Progress(console), told(folder, run_id, plan.settings) as lines:
+            # A run that waits for vendors is told as it goes; any other is over in seconds and needs the cores itself.
+            if plan.source.has_clock:
+                start_recorder(plan.home)
             with opened(plan, run_id) as run:
                 for _ in everything(Noting(Doing(run), lines)):
                     pass
@@ -315,6 +322,10 @@ def _run(plan: Plan, console: Console, run_id: str) -> str | None:
         if isinstance(error, StepFailed) and error.__cause__ is None:
             return in_a_line(error)
         return unwritable(plan.home.folder, in_a_line(error)) or in_a_line(error)
+    finally:
+        # Where there is no room even for its log the run has failed, and says so; the next one tells of both.
+        with suppress(OSError):
+            start_recorder(plan.home)
     return None
 
 
