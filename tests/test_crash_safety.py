@@ -187,7 +187,7 @@ def test_the_run_after_a_killed_one_publishes_and_clears_up(
     for name in (".warehouse-asof-2025-06-30.duckdb", "cascade-asof-2025-06-30.duckdb.tmp"):
         shutil.copy(home.published, home.path / name)
 
-    assert home.run(folder).code == 0
+    assert home.call("run", "--source", "files", "--path", str(folder.path)).code == 0
     assert names(home) == TIDY
     assert home.stored() == healthy.stored()
     assert differences(healthy.published, home.published) == {}
