@@ -505,6 +505,7 @@ def test_a_published_file_of_a_real_run_has_what_alerts_read(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_daemon_tells_and_keeps_the_address_to_itself(market: Market, webhook: Webhook) -> None:
     """The sensor switched on as an operator does it, with the webhook failing at first and working then."""
     folder = market.folder / "dagster"
@@ -535,11 +536,11 @@ def test_the_daemon_tells_and_keeps_the_address_to_itself(market: Market, webhoo
                     for tick in history.get_ticks(state.instigator_origin_id, state.selector_id)
                 )
 
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 300
             while not ticks("FAILURE") and time.monotonic() < deadline:
                 time.sleep(0.5)
             webhook.status = 200
-            while not (webhook.taken and ticks("SKIPPED")) and time.monotonic() < deadline + 120:
+            while not (webhook.taken and ticks("SKIPPED")) and time.monotonic() < deadline + 300:
                 time.sleep(0.5)
     finally:
         os.killpg(daemon.pid, signal.SIGINT)
