@@ -18,8 +18,9 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Set
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,7 +34,8 @@ from pipelines.settings import ROOT, Settings
 HISTORY_SECONDS = 60.0
 # How often a reader looks for new lines.
 POLL_SECONDS = 0.1
-LOWEST_PRIORITY = 19
+# Low enough to give way to whatever is done next; the lowest would never come to an end on a busy machine.
+LOW_PRIORITY = 10
 
 
 def dagster_home(where: Home) -> Path:
@@ -89,16 +91,8 @@ def start_recorder(where: Home) -> None:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=_give_way,
+            preexec_fn=partial(os.nice, LOW_PRIORITY),
         )
-
-
-def _give_way() -> None:
-    """Take only what others leave of the machine, from the first import on."""
-    os.nice(LOWEST_PRIORITY)
-    # Linux weighs whole sessions against each other first, and this process has one of its own.
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(LOWEST_PRIORITY), encoding="utf-8")
 
 
 @dataclass(frozen=True)
