@@ -16,16 +16,12 @@ import click
 
 from assets.warehouse import Home
 from pipelines.console import Console
-from pipelines.settings import SOURCES, home_folder
+from pipelines.options import home_option, source_option
+from pipelines.settings import home_folder
 
 if TYPE_CHECKING:
     from assets.differences import Difference, TableDifference
     from assets.snapshots import Snapshot
-
-_source = click.option(
-    "--source", type=click.Choice(SOURCES), default="demo", show_default=True, help="Where the data comes from."
-)
-_home = click.option("--home", default="", metavar="DIR", help="Where the results lie.  [default: data/SOURCE]")
 
 
 class _Failure(click.ClickException):
@@ -36,8 +32,8 @@ class _Failure(click.ClickException):
 
 
 @click.command()
-@_source
-@_home
+@source_option
+@home_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per snapshot, for scripts.")
 def snapshots(source: str, home: str, as_json: bool) -> None:
     """The published files that were kept, the newest first: what to name when a result is cited.
@@ -78,8 +74,8 @@ def snapshots(source: str, home: str, as_json: bool) -> None:
 @click.command()
 @click.argument("a")
 @click.argument("b", default="latest")
-@_source
-@_home
+@source_option
+@home_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 def diff(a: str, b: str, source: str, home: str, as_json: bool) -> None:
     """What changed from snapshot A to snapshot B: verdicts and breakouts first, then rows table by table.

@@ -26,18 +26,13 @@ from assets.universe import UniverseError
 from assets.warehouse import Home, WarehouseError, unwritable
 from pipelines.archive import diff, snapshots
 from pipelines.console import Console, Progress
-from pipelines.settings import ROOT, SOURCES, Plan, Settings, SettingsError, home_folder, parse_as_of, planned
+from pipelines.options import as_of_option, home_option, source_option
+from pipelines.settings import ROOT, Plan, Settings, SettingsError, home_folder, parse_as_of, planned
 
 # Rows of a query that a person is shown.
 SHOWN_ROWS = 200
 
 PUBLISHED, NOT_PUBLISHED, WRONG_USAGE, PUBLISHED_WITH_FAILURES = 0, 1, 2, 3
-
-_source = click.option(
-    "--source", type=click.Choice(SOURCES), default="demo", show_default=True, help="Where the data comes from."
-)
-_home = click.option("--home", default="", metavar="DIR", help="Where the results lie.  [default: data/SOURCE]")
-_as_of = click.option("--as-of", default="", metavar="YYYY-MM-DD", help="A past day instead of the newest state.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -86,10 +81,10 @@ main.add_command(diff)
 
 
 @main.command()
-@_source
+@source_option
 @click.option("--path", default="", envvar="CASCADE_PATH", metavar="DIR", help="The folder of --source files.")
-@_home
-@_as_of
+@home_option
+@as_of_option
 @click.option("--full", is_flag=True, help="Ask for whole histories instead of what may have changed.")
 @click.option("--symbol", "symbols", multiple=True, metavar="ID", help="Ask for this one only, whole; may be repeated.")
 @click.option("--accept", is_flag=True, help="With --symbol: store what comes even if it contradicts what is stored.")
@@ -130,9 +125,9 @@ def run(source: str, path: str, home: str, as_of: str, full: bool, symbols: tupl
 
 
 @main.command()
-@_source
-@_home
-@_as_of
+@source_option
+@home_option
+@as_of_option
 @click.option("--json", "as_json", is_flag=True, help="All of it as one JSON object, for scripts.")
 def status(source: str, home: str, as_of: str, as_json: bool) -> None:
     """What one asks first: how fresh it is, what failed, which stages are on, what broke out.
@@ -160,9 +155,9 @@ def status(source: str, home: str, as_of: str, as_json: bool) -> None:
 
 
 @main.command()
-@_source
-@_home
-@_as_of
+@source_option
+@home_option
+@as_of_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per claim, for scripts.")
 def claims(source: str, home: str, as_of: str, as_json: bool) -> None:
     """What an article says of the Russell 2000, claim by claim, held against the data.
@@ -188,9 +183,9 @@ def claims(source: str, home: str, as_of: str, as_json: bool) -> None:
 
 
 @main.command()
-@_source
-@_home
-@_as_of
+@source_option
+@home_option
+@as_of_option
 def report(source: str, home: str, as_of: str) -> None:
     """Write the report on the published file anew, and say where it lies.
 
@@ -216,9 +211,9 @@ def report(source: str, home: str, as_of: str) -> None:
 
 @main.command()
 @click.argument("sql")
-@_source
-@_home
-@_as_of
+@source_option
+@home_option
+@as_of_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per row, for scripts.")
 @click.option("--csv", "as_csv", is_flag=True, help="Comma-separated, with a header.")
 def query(sql: str, source: str, home: str, as_of: str, as_json: bool, as_csv: bool) -> None:
@@ -262,9 +257,9 @@ def query(sql: str, source: str, home: str, as_of: str, as_json: bool, as_csv: b
 
 
 @main.command()
-@_source
+@source_option
 @click.option("--path", default="", metavar="DIR", help="The folder of --source files.")
-@_home
+@home_option
 @click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
 def ui(source: str, path: str, home: str, port: int) -> None:
     """Open the Dagster UI, with the daemon that runs schedules, on 127.0.0.1."""

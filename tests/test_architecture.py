@@ -42,7 +42,7 @@ HOMES = {
     "sqlglot": {"assets.lineage"},
     "vl_convert": {"assets.report.drawing"},
     "jinja2": {"assets.report.page"},
-    "click": {"pipelines.cli", "pipelines.archive"},
+    "click": {"pipelines.cli", "pipelines.archive", "pipelines.options"},
     "rich": {"pipelines.console"},
 }
 
