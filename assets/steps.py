@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 
 from assets import ledger
 from assets.builds import Builds
-from assets.contracts import RAW_TABLE, TABLES_OF_CLASS, Column
+from assets.contracts import RAW_TABLE, STORED_TABLES, TABLES_OF_CLASS, Column
 from assets.forecasts import freeze
 from assets.ingest import ContractBroken, Ingested, already_stored, ingest
 from assets.ledger import Check
@@ -323,6 +323,7 @@ def build(run: Run, models: Sequence[Model], selected: Set[str] | None = None) -
         with run.sharing.building(run.connection) as builders:
             if run.is_full:
                 run.connection.execute("delete from reference.builds")
+            _drop_what_no_file_defines(run, models)
             builds = Builds(run.connection, steps, run.parameters)
             for built in _built_side_by_side(run, steps, builds, builders):
                 checks += built.checks
@@ -331,6 +332,22 @@ def build(run: Run, models: Sequence[Model], selected: Set[str] | None = None) -
                     raise StepFailed(built.broken)
     finally:
         ledger.note_checks(run, checks)
+
+
+def _drop_what_no_file_defines(run: Run, models: Sequence[Model]) -> None:
+    """Drop the tables and views of models whose files are gone: as they were, they would be published for ever."""
+    defined = {model.full_name for model in models} | {table.full_name for table in STORED_TABLES}
+    schemas = sorted({model.schema for model in models})
+    for kind in ("view", "table"):
+        for schema, name in run.connection.execute(
+            f"select schema_name, {kind}_name from duckdb_{kind}s() where not internal "
+            "and database_name = current_database() and list_contains(?, schema_name) order by all",
+            [schemas],
+        ).fetchall():
+            if f"{schema}.{name}" not in defined:
+                log.warning("%s.%s is dropped: no file defines it any more", schema, name)
+                run.connection.execute(f'drop {kind} {schema}."{name}"')
+                run.connection.execute("delete from reference.builds where table_name = ?", [f"{schema}.{name}"])
 
 
 def _with_steps(selected: Set[str], models: dict[str, Model]) -> list[Model]:

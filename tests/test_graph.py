@@ -275,3 +275,21 @@ def test_a_broken_table_is_built_anew_until_it_is_sound(run: Run, tmp_path: Path
     assert not build(run, built).success
     assert not build(run, built).success
     assert run.connection.execute("from reference.builds").fetchall() == []
+
+
+def test_a_table_whose_file_is_gone_is_dropped(run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    built = models(tmp_path, kept="select 1 as id", gone="select 2 as id", gone_view="select id from core.gone")
+    build(run, built)
+    for name in ("gone", "gone_view"):
+        (tmp_path / "core" / f"{name}.sql").unlink()
+    # Stored tables that no model makes stay, also in a schema of models.
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta" / "more.sql").write_text(MODEL.format(rows="select 3 as id", form=""))
+    build(run, read_models(tmp_path))
+    tables = "select table_name from duckdb_tables() where schema_name = 'core' union all select view_name "
+    tables += "from duckdb_views() where schema_name = 'core'"
+    assert run.connection.execute(tables).fetchall() == [("kept",)]
+    noted = "select table_name from reference.builds order by all"
+    assert run.connection.execute(noted).fetchall() == [("core.kept",), ("meta.more",)]
+    assert run.connection.execute("select count(*) > 0 from meta.checks").fetchall() == [(True,)]
+    assert "core.gone is dropped: no file defines it any more" in caplog.text
