@@ -21,12 +21,11 @@ from xml.etree import ElementTree
 import duckdb
 import pandas as pd
 import pytest
+from browser import MARKS, started
 
 from assets.publish import PUBLISHED_SCHEMAS
 from assets.report import chart, drawing, market, questions
 from assets.report.page import Report, previews, write_report
-
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 DICTIONARY = Path(__file__).parent.parent / "docs" / "data-dictionary.md"
 
@@ -731,35 +730,22 @@ def test_the_band_of_the_fan_charts_is_what_the_rotation_table_calls_usual(demo_
             assert usual == pytest.approx(table, abs=1e-4), target
 
 
+def with_browser(test: Any) -> Any:
+    """A test that needs a browser."""
+    for mark in MARKS:
+        test = mark(test)
+    return test
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A headless browser that keeps what the page says to its console."""
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("chromium and chromedriver are not installed")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
-    ):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    """One browser."""
+    driver = started(tmp_path_factory.mktemp("profile"))
     yield driver
     driver.quit()
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # the browser's driver leaves its pipes to the garbage collector
+@with_browser
 def test_a_browser_opens_it_on_a_phone_and_on_a_desktop(demo_file: Path, browser: Any, tmp_path: Path) -> None:
     target = tmp_path / "report.html"
     report = write_report(demo_file, target)
