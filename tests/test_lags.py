@@ -140,6 +140,20 @@ def test_too_short_for_a_p_and_too_short_for_anything() -> None:
     assert np.isnan(displaced(x[:1], y[:1], 1).correlation).all()
 
 
+def test_neighbours_that_always_turn_leave_the_number_of_independent_pairs_unknown() -> None:
+    turning = np.tile([1.0, -1.0], 40)
+    assert autocorrelation(turning) == pytest.approx(-1)
+    assert np.isnan(autocorrelation(turning[:3]))  # two pairs always lie on a line
+    # Where one turns and the other never does the product is -1, which Bartlett's formula divides by nothing.
+    rising, falling = np.array([13.8, 11.4, -0.1, -9.0]), np.array([-2.3, 5.7, -0.2, 3.0])
+    for length in (3, 4):
+        assert np.isnan(scanned(rising[:length], falling[:length]).n_eff).all()
+    growing = 1.001 ** np.arange(80)
+    found = scanned(turning, growing)
+    assert not np.isnan(found.correlation).all()
+    assert (np.isnan(found.n_eff) | (found.n_eff > 0)).all()
+
+
 def test_blocks_begin_with_the_first_and_are_unknown_as_a_whole() -> None:
     known = np.arange(11.0)
     assert blocks(known, 5).tolist() == [10, 35]

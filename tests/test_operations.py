@@ -27,6 +27,7 @@ from folders import CascadeHome, differences, healthy_home, market_folder
 from test_dagster_ui import answers
 
 from pipelines.cli import main
+from pipelines.telling import untold
 
 ROOT = Path(__file__).parent.parent
 UNITS = sorted((ROOT / "docs" / "systemd").glob("*.service"))
@@ -190,6 +191,7 @@ def test_a_home_that_was_backed_up_during_a_run_can_be_restored(
     assert restored.stored() == home.stored()
     assert differences(home.published, restored.published) == {}
     history = restored.path / "dagster"
+    eventually("the end of the telling", lambda: not untold(history))
     with DagsterInstance.from_config(str(history)) as instance:
         assert len(instance.get_runs()) == 1
     # After an upgrade of Dagster its history is brought up to date like this; here there is nothing to do.

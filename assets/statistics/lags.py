@@ -102,11 +102,11 @@ def displaced(x: Floats, y: Floats, size: int) -> Displaced:
 
 
 def autocorrelation(x: Floats) -> float:
-    """Correlation of neighbours."""
+    """Correlation of neighbours; unknown below three pairs of them, since two always lie on a line."""
     standard, known = _standard(x), ~np.isnan(x)
     pairs = known[:-1] & known[1:]
     earlier, later = standard[:-1][pairs], standard[1:][pairs]
-    if len(earlier) < 2 or min(earlier.var(), later.var()) <= NOTHING:
+    if len(earlier) < 3 or min(earlier.var(), later.var()) <= NOTHING:
         return float("nan")
     return float(np.corrcoef(earlier, later)[0, 1])
 
@@ -120,14 +120,15 @@ def scan(x: Floats, y: Floats, reach: int, guard: int, *, least_pairs: int, leas
         n_eff = n (1 - a_x a_y) / (1 + a_x a_y)
 
     a are the autocorrelations of neighbours (Bartlett 1935): n_eff is the number of independent pairs that would swing
-    as much; above n where neighbours of one series repel each other. A correlation of fewer than `least_pairs` pairs is
-    unknown, and so is p where G has fewer than `least_shifts`.
+    as much; above n where neighbours of one series repel each other, and unknown where they do without exception. A
+    correlation of fewer than `least_pairs` pairs is unknown, and so is p where G has fewer than `least_shifts`.
     """
     lags = np.arange(-reach, reach + 1)
     here = displaced(x, y, len(x) + reach)
     enough = here.n[lags] >= least_pairs
     r, score = (np.where(enough, values[lags], np.nan) for values in (here.correlation, here.score))
     product = autocorrelation(x) * autocorrelation(y)
+    independent = (1 - product) / (1 + product) if product > -1 else np.nan
     circle = displaced(x, y, len(x))
     away = slice(reach + guard, len(x) - reach - guard + 1)
     null = np.where(circle.n >= least_pairs, circle.score, np.nan)[away]
@@ -138,7 +139,7 @@ def scan(x: Floats, y: Floats, reach: int, guard: int, *, least_pairs: int, leas
         lags=lags,
         correlation=r,
         n=here.n[lags],
-        n_eff=np.where(np.isnan(r), np.nan, here.n[lags] * (1 - product) / (1 + product)),
+        n_eff=np.where(np.isnan(r), np.nan, here.n[lags] * independent),
         p_value=np.where(has_p, (1 + as_far) / (1 + len(null)), np.nan),
         score=score,
         null=null,
