@@ -8,10 +8,11 @@ and what a delivery means beside what is stored `comparison`'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from itertools import takewhile
 from time import perf_counter
 from typing import NamedTuple
 
@@ -86,22 +87,43 @@ class _Staged:
     states: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
-def ingest(run: Run, asset_class: AssetClass) -> Ingested:
-    """Fetch one asset class and store what changed.
+@dataclass(frozen=True)
+class Fetched:
+    """What a source has delivered of a class, in the temporary tables of the run's connection."""
 
-    Raises SourceError when the source cannot be read at all and ContractBroken when validation finds what the screen
-    did not; in both cases the warehouse is as it was before.
+    run: Run
+    question: Question
+    result: Ingested
+    staged: _Staged
+
+
+def ingest(run: Run, asset_class: AssetClass) -> Ingested:
+    """Fetch one asset class and store what changed. Raises what `fetch` and `store` raise."""
+    return store(fetch(run, asset_class))
+
+
+def fetch(run: Run, asset_class: AssetClass, is_stopped: Callable[[], bool] = lambda: False) -> Fetched:
+    """Ask for one asset class. Vendors are waited for here, before anybody else has to wait.
+
+    `is_stopped` says when nobody wants the rest. Raises SourceError when the source cannot be read at all.
     """
-    result = Ingested(asset_class)
-    tables = [RAW_TABLE[name] for name in TABLES_OF_CLASS[asset_class]]
+    for name in TABLES_OF_CLASS[asset_class]:
+        run.connection.execute(_staging_ddl(RAW_TABLE[name]))
+    run.connection.execute("create or replace temp table covered (table_name varchar, id varchar, first_day date)")
+    question, result, staged = refresh.question(run, asset_class), Ingested(asset_class), _Staged()
+    deliveries = takewhile(lambda _: not is_stopped(), run.source.fetch(question))
+    _stage(run, question, deliveries, result, staged)
+    return Fetched(run, question, result, staged)
+
+
+def store(fetched: Fetched) -> Ingested:
+    """Store what changed.
+
+    Raises ContractBroken when validation finds what the screen did not; the warehouse is as it was before then.
+    """
+    run, question, result, staged = fetched.run, fetched.question, fetched.result, fetched.staged
     connection = run.connection
-    question = refresh.question(run, asset_class)
-    for table in tables:
-        connection.execute(_staging_ddl(table))
-    connection.execute("create or replace temp table covered (table_name varchar, id varchar, first_day date)")
-    staged = _Staged()
-    # Vendors are waited for before anybody else has to wait.
-    _stage(run, question, result, staged)
+    tables = [RAW_TABLE[name] for name in TABLES_OF_CLASS[result.asset_class]]
     with run.sharing.storing(), transaction(connection):
         captured_at = run.started_at if run.source.has_clock else _last_day(connection, run, tables)
         for table in tables:
@@ -125,7 +147,7 @@ def ingest(run: Run, asset_class: AssetClass) -> Ingested:
         result.outcomes = [outcome for verdict in verdicts for outcome in verdict()]
         if any(outcome.rows_failed for outcome in result.outcomes):
             raise ContractBroken(result.outcomes)
-    run.source.stored(asset_class)
+    run.source.stored(result.asset_class)
     return result
 
 
@@ -154,7 +176,7 @@ def _staging_ddl(table: Table) -> str:
     return f"create or replace temp table staged_{table.name} ({columns}, source varchar, refused_for varchar)"
 
 
-def _stage(run: Run, question: Question, result: Ingested, staged: _Staged) -> None:
+def _stage(run: Run, question: Question, deliveries: Iterable[Delivery], result: Ingested, staged: _Staged) -> None:
     """Put every delivery into the staging tables, with a row for each delivery in `result`.
 
     An id may be delivered more than once, say its prices and its market values.
@@ -163,7 +185,7 @@ def _stage(run: Run, question: Question, result: Ingested, staged: _Staged) -> N
     waiting: dict[str, list[tuple[str, pd.DataFrame]]] = {name: [] for name in names}
     rows_waiting = dict.fromkeys(names, 0)
     covered: list[tuple[str, str, date | None]] = []
-    for delivery in _counted(run.source.fetch(question), result.asset_class):
+    for delivery in _counted(deliveries, result.asset_class):
         id_ = delivery.id
         staged.origins[id_] = _joined(staged.origins.get(id_), delivery.origin)
         if delivery.is_continuation:
@@ -188,8 +210,8 @@ def _stage(run: Run, question: Question, result: Ingested, staged: _Staged) -> N
         if delivery.failure:
             result.fail(id_, delivery.failure)
             log.warning("%s failed: %s", id_, delivery.failure)
-    for name, deliveries in waiting.items():
-        _append(run.connection, RAW_TABLE[name], deliveries)
+    for name, frames in waiting.items():
+        _append(run.connection, RAW_TABLE[name], frames)
     if covered:
         frame = pd.DataFrame(covered, columns=["table_name", "id", "first_day"])
         with _registered(run.connection, "delivered", frame.astype({"first_day": "datetime64[s]"})):
@@ -288,7 +310,8 @@ def _compare_prices(
     if parts:
         log.info("%s: asking for the whole history, as the prices are on a new scale", ", ".join(sorted(parts)))
         _take_back(connection, tables, parts, result)
-        _stage(run, replace(question, since={}, only=parts, seen={}), result, staged)
+        whole = replace(question, since={}, only=parts, seen={})
+        _stage(run, whole, run.source.fetch(whole), result, staged)
         for table in tables:
             screen(run, table)
         factors = {id_: overlaps[id_].middle for id_ in parts}

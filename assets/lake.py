@@ -155,6 +155,8 @@ class Lake:
 class LakeSharing:
     """The turns that a run takes. See `warehouse.Sharing`, and the module for what they guarantee."""
 
+    is_exclusive = False
+
     def __init__(
         self,
         lake: Lake,

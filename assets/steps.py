@@ -8,7 +8,7 @@ What a step does is in the module that it calls.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol
 from assets import ledger
 from assets.builds import Builds
 from assets.contracts import RAW_TABLE, STORED_TABLES, TABLES_OF_CLASS, Column
+from assets.fetching import FetchingAhead
 from assets.forecasts import freeze
 from assets.ingest import ContractBroken, Ingested, already_stored, ingest
 from assets.ledger import Check
@@ -85,23 +86,42 @@ class Work(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class Doing:
-    """Does the steps of a run, here and now."""
+    """Does the steps of a run, here and now.
+
+    `is_whole` says that all steps will be asked for, in their order: then the next class is fetched while one is
+    stored. Whoever says so closes it.
+    """
 
     run: Run
     models: Sequence[Model] = field(default_factory=read_models)
+    is_whole: bool = False
+    _ahead: FetchingAhead | None = field(init=False, default=None)
 
     def reports(self, step: str, selected: Set[str] | None = None) -> Iterator[Report]:
         """See `Work`. The steps are those of `everything`."""
         with self.run.sharing.step(step) as began_at:
             run = replace(self.run, started_at=began_at or self.run.started_at)
             if step in ASSET_CLASSES:
-                yield from fetch(run, step)
+                yield from fetch(run, step, self._ingest)
             elif step == "models":
                 yield from build(run, self.models, selected)
             else:
                 yield from _OTHER_STEPS[step](run)
+
+    def close(self) -> None:
+        """Stop what was begun and is not wanted any more."""
+        if self._ahead is not None:
+            self._ahead.close()
+
+    def _ingest(self, run: Run, asset_class: AssetClass) -> Ingested:
+        # What others may store meanwhile is what the next class is asked for by.
+        if not (self.is_whole and run.sharing.is_exclusive):
+            return ingest(run, asset_class)
+        if self._ahead is None:
+            self._ahead = FetchingAhead(run, ASSET_CLASSES)
+        return self._ahead.ingest(asset_class)
 
 
 # Each class is stored on its own, so that one which cannot be had does not keep the others away.
@@ -186,11 +206,13 @@ def clock(run: Run) -> Iterator[Report]:
 # --- ingest -------------------------------------------------------------------------------------------------------
 
 
-def fetch(run: Run, asset_class: AssetClass) -> Iterator[Report]:
+def fetch(
+    run: Run, asset_class: AssetClass, ingested: Callable[[Run, AssetClass], Ingested] = ingest
+) -> Iterator[Report]:
     """Fetch one class, refuse bad rows with their reason, store what changed."""
     log.info("%s: fetching", asset_class)
     try:
-        result = ingest(run, asset_class) if run.may_fetch else already_stored(run, asset_class)
+        result = ingested(run, asset_class) if run.may_fetch else already_stored(run, asset_class)
     except SourceError as error:
         raise StepFailed(str(error)) from error
     except ContractBroken as error:

@@ -60,7 +60,12 @@ class Builders(NamedTuple):
 
 
 class Sharing(Protocol):
-    """How a run shares its warehouse with others."""
+    """How a run shares its warehouse with others.
+
+    `is_exclusive` says that nobody else can write until the run ends: what it has read of the stored tables holds.
+    """
+
+    is_exclusive: bool
 
     def begin(self, run_id: str) -> None:
         """Let others see that the run goes on."""
@@ -94,6 +99,8 @@ class Sharing(Protocol):
 
 class NotShared:
     """The warehouse is a file and its lock is held: nobody else is there, and DuckDB keeps threads apart."""
+
+    is_exclusive = True
 
     def begin(self, run_id: str) -> None:
         """See `Sharing`, like the others."""

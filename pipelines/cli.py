@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
@@ -307,8 +307,8 @@ def _run(plan: Plan, console: Console, run_id: str) -> str | None:
             # A run that waits for vendors is told as it goes; any other is over in seconds and needs the cores itself.
             if plan.source.has_clock:
                 start_recorder(plan.home)
-            with opened(plan, run_id) as run:
-                for _ in everything(Noting(Doing(run), lines)):
+            with opened(plan, run_id) as run, closing(Doing(run, is_whole=True)) as doing:
+                for _ in everything(Noting(doing, lines)):
                     pass
     except (WarehouseError, ModelError) as error:
         return str(error)

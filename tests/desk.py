@@ -125,7 +125,7 @@ class Desk:
         self._source = source
         self._numbers = itertools.count()
 
-    def refresh(
+    def begin(
         self,
         at: str,
         *,
@@ -133,9 +133,8 @@ class Desk:
         symbols: tuple[str, ...] = (),
         accept: bool = False,
         code_version: str = "test",
-        classes: tuple[AssetClass, ...] = ASSET_CLASSES,
-    ) -> Told:
-        """Ask for what may have changed at an instant in UTC, and store it."""
+    ) -> Run:
+        """A run at an instant in UTC, with the universe written."""
         instant = datetime.fromisoformat(f"{at}:00+00:00")
         self._run = Run(
             id=f"run {next(self._numbers)}",
@@ -152,7 +151,21 @@ class Desk:
             symbols=symbols,
         )
         write_universe(self._run)
-        return Told({asset_class: ingest(self._run, asset_class) for asset_class in classes})
+        return self._run
+
+    def refresh(
+        self,
+        at: str,
+        *,
+        full: bool = False,
+        symbols: tuple[str, ...] = (),
+        accept: bool = False,
+        code_version: str = "test",
+        classes: tuple[AssetClass, ...] = ASSET_CLASSES,
+    ) -> Told:
+        """Ask for what may have changed at an instant in UTC, and store it."""
+        run = self.begin(at, full=full, symbols=symbols, accept=accept, code_version=code_version)
+        return Told({asset_class: ingest(run, asset_class) for asset_class in classes})
 
     def build(self, *names: str, as_of: date | None = None) -> None:
         """Run the named models, and those that they are made of, as of the last refresh or a day before it."""

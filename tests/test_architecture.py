@@ -28,6 +28,7 @@ LAYERS = (
     {"assets.builds", "assets.lineage"},
     {"assets.refresh", "assets.screening", "assets.comparison", "assets.catalog"},
     {"assets.ingest", "assets.publish", "assets.report", "assets.mirror", "assets.differences"},
+    {"assets.fetching"},
     {"assets.steps", "assets.dictionary"},
     {"assets.graph"},
 )

@@ -174,6 +174,7 @@ def test_the_published_file_can_be_asked_from_the_shell(healthy: CascadeHome) ->
 # A look back
 
 
+@pytest.mark.slow
 def test_a_past_day_goes_into_a_file_of_its_own(home: CascadeHome, folder: MarketFolder) -> None:
     published, warehouse = home.published.read_bytes(), home.warehouse.read_bytes()
 
@@ -315,6 +316,7 @@ def test_status_fits_a_terminal_of_eighty_columns(healthy: CascadeHome) -> None:
     assert any("The chain, safest first" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_tables_of_any_width_fit_the_terminal_and_lose_no_column(healthy: CascadeHome) -> None:
     console = Console()
     console.rich.width = 80
@@ -591,7 +593,7 @@ def test_a_model_that_does_not_fit_is_told_in_one_line(
 ) -> None:
     (tmp_path / "marts").mkdir()
     (tmp_path / "marts" / "mine.sql").write_text("select 1 as one\n", encoding="utf-8")
-    monkeypatch.setattr("assets.steps.Doing", lambda run: Doing(run, read_models(tmp_path)))
+    monkeypatch.setattr("assets.steps.Doing", lambda run, is_whole: Doing(run, read_models(tmp_path), is_whole))
     ended = empty.run(folder)
     reason = "cascade: not published: sql/marts/mine.sql: the header has no line '-- description: ...'\n"
     assert (ended.code, ended.out, ended.err) == (1, "", reason)
