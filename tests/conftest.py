@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -39,20 +40,28 @@ def bench(shared_bench: Bench) -> Bench:
     return shared_bench
 
 
-@pytest.fixture(scope="session")
-def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A warehouse with every table, stored and derived, made from no data; once for all processes, it takes seconds."""
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A path that one of the processes fills, for all of them to read: to make it takes seconds."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
-    path = folder / "empty.duckdb"
-    with locked(folder / "empty.lock", 300, lambda _: None):
-        if not path.exists():
-            new = path.with_suffix(".new")
-            with duckdb.connect(str(new)) as connection:
-                build_empty(connection)
-            new.rename(path)
+    path, is_made = folder / name, folder / f"{name}.made"
+    with locked(folder / f"{name}.lock", 300, lambda _: None):
+        if not is_made.exists():
+            make(path)
+            is_made.touch()
     return path
+
+
+@pytest.fixture(scope="session")
+def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse with every table, stored and derived, made from no data."""
+
+    def make(path: Path) -> None:
+        with duckdb.connect(str(path)) as connection:
+            build_empty(connection)
+
+    return made_once(tmp_path_factory, "empty.duckdb", make)
 
 
 @pytest.fixture(scope="session")
@@ -71,12 +80,18 @@ def shelf(stocked_warehouse: Path, tmp_path: Path) -> Shelf:
 
 @pytest.fixture(scope="session")
 def real_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with one full run on real data in it."""
-    folder = tmp_path_factory.mktemp("real")
-    result = run_cascade(folder)
-    # Many files end before the others, so the run says 3: published, with stale symbols.
-    assert result.returncode == 3, result.stderr
-    assert "not published" not in result.stderr
+    """A home with one full run on real data in it, without Dagster's history."""
+
+    def make(path: Path) -> None:
+        result = run_cascade(path)
+        # Many files end before the others, so the run says 3: published, with stale symbols.
+        assert result.returncode == 3, result.stderr
+        assert "not published" not in result.stderr
+
+    made = made_once(tmp_path_factory, "real", make)
+    folder = tmp_path_factory.mktemp("real") / "home"
+    # Runs of the tests go into it, and the history is still being written.
+    shutil.copytree(made, folder, symlinks=True, ignore=shutil.ignore_patterns("dagster"))
     return folder
 
 

@@ -8,12 +8,12 @@ business of the tests.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
 import duckdb
-from bench import all_models
+from bench import all_models, with_upstream
 
 from assets.calendars import end_of_day
 from assets.contracts import META_TABLES, RAW_TABLES, REFERENCE_TABLES
@@ -178,22 +178,23 @@ class Market:
         self._run = run
         self._columns: dict[str, dict[str, str]] = {}
         self._day: date | None = None
+        self._built: Sequence[Model] = ()
         self.build(last_day)
         self.rebuild(more)
         self.keep("full_run")
 
-    def build(self, day: date) -> None:
-        """Build everything in `memory` as of a day."""
+    def build(self, day: date, models: Sequence[Model] = all_models()) -> None:
+        """Build models in `memory` as of a day."""
         run = dataclasses.replace(self._run, as_of=day)
         write_clock(run)
         write_releases(run)
-        self.rebuild(all_models())
-        self._day = day
+        self.rebuild(models)
+        self._day, self._built = day, models
 
-    def as_of(self, day: date) -> None:
-        """Build everything in `memory` as of a day, unless that is how it is."""
-        if self._day != day:
-            self.build(day)
+    def as_of(self, day: date, models: Sequence[Model] = all_models()) -> None:
+        """Build models, else everything, in `memory` as of a day, unless that is how it is."""
+        if self._day != day or any(model not in self._built for model in models):
+            self.build(day, models)
 
     def rebuild(self, models: Iterable[Model]) -> None:
         """Build some models once more."""
@@ -237,7 +238,7 @@ class Market:
 
     def differs_from_the_full_run(self, day: date) -> list[str]:
         """Where a table as of the day is not what the full run says of the day."""
-        self.as_of(day)
+        self.as_of(day, DATED_STEPS)
         return [found for model in DATED_MODELS for found in self.differences(model, self.as_it_was(model))]
 
     def _run_model(self, model: Model) -> None:
@@ -253,4 +254,5 @@ class Market:
 
 COMPARED_MODELS = [model for model in all_models() if model.schema in COMPARED_SCHEMAS and model.form == "table"]
 DATED_MODELS = [model for model in COMPARED_MODELS if model.known_at]
+DATED_STEPS = with_upstream(*(model.full_name for model in DATED_MODELS))
 CLOCKED_MODELS = [model for model in COMPARED_MODELS if not model.known_at]

@@ -234,6 +234,7 @@ def test_several_runs_between_two_ticks_lose_nothing(
     }
 
 
+@pytest.mark.slow
 def test_a_check_is_told_again_when_it_gets_worse_or_fails_anew(
     market: Market, webhook: Webhook, history: dg.DagsterInstance
 ) -> None:
@@ -248,6 +249,7 @@ def test_a_check_is_told_again_when_it_gets_worse_or_fails_anew(
     assert told == [1, 0, 1, 0, 0, 1]
 
 
+@pytest.mark.slow
 def test_a_restated_past_is_not_told_as_new(market: Market, webhook: Webhook, history: dg.DagsterInstance) -> None:
     market.breakouts, market.states = [ATH], [(ATH[0], "failed", DAY)]
     market.publish(0)
@@ -292,6 +294,7 @@ def test_what_comes_late_is_told_and_what_comes_very_late_is_counted(
     assert tick(history) == "nothing new"
 
 
+@pytest.mark.slow
 def test_while_the_webhook_is_down_everything_waits_in_order(
     market: Market, webhook: Webhook, history: dg.DagsterInstance
 ) -> None:
@@ -327,6 +330,7 @@ with dg.DagsterInstance.ephemeral() as history, dg.build_sensor_context(instance
 """
 
 
+@pytest.mark.slow
 def test_killed_between_sending_and_recording_it_repeats_that_message_alone_under_its_id(
     market: Market, webhook: Webhook, history: dg.DagsterInstance
 ) -> None:
@@ -404,6 +408,7 @@ def test_synthetic_facts_say_so_first(market: Market, webhook: Webhook, history:
     assert all(text.startswith("SYNTHETIC: ") for text in webhook.texts)
 
 
+@pytest.mark.slow
 def test_a_run_that_did_not_publish_is_told_with_its_reason(
     market: Market, webhook: Webhook, history: dg.DagsterInstance
 ) -> None:

@@ -31,6 +31,7 @@ def test_a_session_closes_at_four_in_new_york_whatever_the_season(sessions: pd.D
     assert of(sessions, "XNYS", "2026-07-13")["closes_at"] == datetime(2026, 7, 13, 20, tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_the_sessions_are_those_of_the_library(sessions: pd.DataFrame) -> None:
     library = exchange_calendars.get_calendar("XNYS", start=str(calendars.FIRST_EQUITY_DAY), end="2026-12-31")
     exchange = sessions[sessions["calendar"] == "XNYS"].set_index("session_date")

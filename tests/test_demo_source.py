@@ -101,6 +101,7 @@ def _all_of(market: Market, table: str) -> pd.DataFrame:
 # --- the same everywhere ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_builds_are_equal(universe: Universe, sessions: pd.DatetimeIndex, market: Market) -> None:
     again = _fetch(DemoSource(universe, sessions))
     for asset_class, deliveries in market.items():

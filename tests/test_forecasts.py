@@ -145,6 +145,7 @@ def test_only_what_traded_is_forecast(bench: Bench) -> None:
     assert said(bench, "event_id, target_id, n_events, evidence") == [("2020-02-01", "IWM", 0, "insufficient")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("effect", "parameters", "evidence"),
     [

@@ -120,6 +120,7 @@ def test_steps_in_between_are_built_with_what_reads_them_and_reported_by_nobody(
     assert run.connection.execute("from core.last order by id").fetchall() == [(1,), (2,)]
 
 
+@pytest.mark.slow
 def test_what_is_selected_without_what_it_reads_says_what_to_build_first(run: Run, tmp_path: Path) -> None:
     built = models(
         tmp_path,
@@ -239,6 +240,7 @@ def test_a_table_with_other_columns_is_another_table(run: Run, before: str, afte
     assert contents[0] != contents[1]
 
 
+@pytest.mark.slow
 def test_other_code_makes_and_judges_tables_anew(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built = models(tmp_path, one="select 1 as id")
     build(run, built)

@@ -148,7 +148,7 @@ def test_neighbours_that_always_turn_leave_the_number_of_independent_pairs_unkno
     rising, falling = np.array([13.8, 11.4, -0.1, -9.0]), np.array([-2.3, 5.7, -0.2, 3.0])
     for length in (3, 4):
         assert np.isnan(scanned(rising[:length], falling[:length]).n_eff).all()
-    growing = 1.001 ** np.arange(80)
+    growing = np.cumprod(np.full(80, 1.001))
     found = scanned(turning, growing)
     assert not np.isnan(found.correlation).all()
     assert (np.isnan(found.n_eff) | (found.n_eff > 0)).all()

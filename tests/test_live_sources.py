@@ -534,6 +534,7 @@ def test_rows_that_cannot_be_read_are_rejected_word_for_word(fred: Fred, standin
     assert {r.reason for r in delivery.rejected} == {"the date or the value cannot be read"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "failure", "tries"),
     [
@@ -722,6 +723,7 @@ def whole(standin: VendorStandin, universe: Universe) -> VendorStandin:
     return standin
 
 
+@pytest.mark.slow
 def test_the_whole_universe_arrives_in_its_order(
     whole: VendorStandin, universe: Universe, tmp_path: Path, time: Time
 ) -> None:
@@ -741,6 +743,7 @@ def test_the_whole_universe_arrives_in_its_order(
     assert "TGA_DTS" not in {d.id for d in series}
 
 
+@pytest.mark.slow
 def test_since_is_per_instrument(whole: VendorStandin, universe: Universe, tmp_path: Path, time: Time) -> None:
     source = live(universe, tmp_path, time)
 
@@ -754,6 +757,7 @@ def test_since_is_per_instrument(whole: VendorStandin, universe: Universe, tmp_p
     assert (observed["DGS10"], observed["DGS2"]) == (date(2025, 12, 1), SESSIONS[0])
 
 
+@pytest.mark.slow
 def test_one_that_fails_does_not_stop_the_others(
     whole: VendorStandin, universe: Universe, tmp_path: Path, time: Time
 ) -> None:
@@ -773,6 +777,7 @@ def test_one_that_fails_does_not_stop_the_others(
     assert failed_series == ["DFF"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [set(), {"BTC"}])
 def test_the_first_that_is_asked_for_goes_alone_and_the_rest_go_together(
     kept: set[str], whole: VendorStandin, universe: Universe, tmp_path: Path, time: Time
@@ -803,6 +808,7 @@ def test_only_what_is_wanted_is_asked_for(whole: VendorStandin, universe: Univer
     assert [d.id for d in source.fetch(Question("macro", only=frozenset({"DGS2"})))] == ["DGS2"]
 
 
+@pytest.mark.slow
 def test_a_refusal_stops_every_thread_until_yahoo_can_be_asked_again(
     whole: VendorStandin, universe: Universe, tmp_path: Path
 ) -> None:
@@ -817,6 +823,7 @@ def test_a_refusal_stops_every_thread_until_yahoo_can_be_asked_again(
     assert len([r for r in whole.requests if r.at >= refused + 1.0]) > 5
 
 
+@pytest.mark.slow
 def test_what_yahoo_refuses_for_shares_it_is_not_asked_for_coins(
     whole: VendorStandin, universe: Universe, tmp_path: Path, time: Time
 ) -> None:
@@ -1081,6 +1088,7 @@ def test_a_file_that_cannot_be_trusted_is_removed(tmp_path: Path, monkeypatch: p
         assert kept.get(request, NOON) is None and not path.exists()
 
 
+@pytest.mark.slow
 def test_an_answer_that_cannot_be_kept_is_delivered_all_the_same(
     hundred: VendorStandin, tmp_path: Path, time: Time
 ) -> None:

@@ -43,6 +43,7 @@ def files(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(there)): path.stat().st_ino for path in there.rglob("*.parquet")}
 
 
+@pytest.mark.slow
 def test_every_table_is_mirrored_row_for_row(mirrored: Shelf) -> None:
     folder = mirrored.home.mirror
     with duckdb.connect() as reader:

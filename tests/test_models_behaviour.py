@@ -290,6 +290,7 @@ def test_a_quarter_to_make_it_good(bench: Bench, sessions: int, status: str) -> 
     assert _pullbacks(bench, "sessions_to_recover, status") == [(sessions, status)]
 
 
+@pytest.mark.slow
 def test_a_pullback_as_it_went_on(bench: Bench) -> None:
     """Each day's state knows that day's closes and nothing else."""
     bench.bars("RUT", "2024-03-04", [100.0, 94.0, 96.0, 88.0, 101.0, 80.0])
@@ -381,6 +382,7 @@ def _relative_volume(bench: Bench, event_id: str = EVENT) -> float | None:
     return value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("volumes", "expected"),
     [
@@ -435,6 +437,7 @@ def test_a_volume_that_was_corrected_later_was_not_known(bench: Bench) -> None:
     assert _relative_volume(bench) == 2.0  # 30 over the median of 15, 10, 40
 
 
+@pytest.mark.slow
 def test_an_unfinished_volume_is_none(bench: Bench) -> None:
     bench.bars("RUT", FIRST, BASE)
     bench.bars("IWM", FIRST, [50.0] * 6, volumes=[9, 9, 9, 20, 10, 40], captured_at="2024-01-30 22:00")
@@ -482,6 +485,7 @@ def _surroundings(bench: Bench, *, breadth: list[Row], liquidity: list[Row], eve
     return rows[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("breadth", "expected"),
     [

@@ -204,6 +204,7 @@ def test_a_claim_is_as_good_as_its_parts(bench: Bench) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_without_data_every_claim_is_there_and_none_is_decided(bench: Bench) -> None:
     bench.bars("RUT", "2025-12-01", [2000.0, 2100.0])
     bench.build("marts.claims", as_of="2025-12-31")

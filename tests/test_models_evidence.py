@@ -274,6 +274,7 @@ def test_the_family_of_the_project_can_reject(bench: Bench) -> None:
 # --- what starts the clock ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_stage_that_turns_on_is_an_event(bench: Bench) -> None:
     """One ingredient, the price of ETH above its mean of two days: on with its first score, which is no turn-on, off on
     the third session and on again on the fifth. BTC is bought at the end of that day."""
@@ -303,6 +304,7 @@ def test_a_stage_that_turns_on_is_an_event(bench: Bench) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_altseason_index_is_a_target_that_nobody_buys(bench: Bench) -> None:
     """From 20 % to 0 and up to 50 %: differences, also where the level is zero. Null levels are no sessions."""
     targets = Targets(instruments=("BTC",), indices=("ALTSEASON",), horizons_days=(1, 2))
@@ -348,6 +350,7 @@ def test_the_altseason_index_is_a_target_that_nobody_buys(bench: Bench) -> None:
 # --- marts.specification_grid ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_way_to_define_a_breakout(bench: Bench) -> None:
     """A year of six sessions; quiet for two, three or five of them; margins of 0, 1 and 2 %.
 

@@ -213,6 +213,7 @@ def test_all_time_highs(bench: Bench, closes: Numbers, found: list[Row]) -> None
     assert _breakouts(bench, "all_time_high", "session_date, level, level_date, base_sessions") == found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("closes", "found"),
     [
@@ -234,6 +235,7 @@ def test_year_highs(bench: Bench, closes: Numbers, found: list[Row]) -> None:
     assert _breakouts(bench, "year_high", "session_date, level, level_date, base_sessions, base_depth") == found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("margin", "found"),
     [
@@ -304,6 +306,7 @@ def test_an_unfinished_bar_decides_nothing(bench: Bench) -> None:
     assert bench.rows("select * from marts.breakouts") == []
 
 
+@pytest.mark.slow
 @pytest.mark.xfail(
     strict=True,
     raises=AssertionError,
@@ -343,6 +346,7 @@ def test_a_level_with_one_session_less_before_it_is_left_censored(bench: Bench) 
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("index_before_the_fund", "is_left_censored"),
     [
@@ -429,6 +433,7 @@ def test_the_life_of_a_breakout(bench: Bench, closes: Sequence[float], states: l
     assert (_states(bench), _status(bench)) == (states, (status,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("closes", "lows", "retested"),
     [
@@ -549,6 +554,7 @@ def test_a_response_is_open_until_its_horizon(bench: Bench, as_of: str, rows: li
     assert bench.rows(f"{RESPONSES} where horizon_days = 3") == rows
 
 
+@pytest.mark.slow
 def test_a_target_that_closes_with_the_trigger_is_bought_at_its_next_close(bench: Bench) -> None:
     bench.bars("RUT", FIRST, BASE)
     bench.bars("IWM", "2024-01-31", [190.0, 200.0, 210.0, *[220.0] * 30])
@@ -561,6 +567,7 @@ def test_a_target_that_closes_with_the_trigger_is_bought_at_its_next_close(bench
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "entries"),
     [
@@ -576,6 +583,7 @@ def test_an_entry_comes_within_five_days(bench: Bench, first: str, entries: list
     assert bench.rows("select distinct entry_date, entry_at from marts.rotation_responses") == entries
 
 
+@pytest.mark.slow
 def test_a_coin_that_breaks_out_on_saturday(bench: Bench) -> None:
     """Decided at midnight to Sunday: a coin's Sunday close is the first after it, the exchange opens on Monday."""
     bench.bars("ETH", "2024-01-28", BASE)
@@ -588,6 +596,7 @@ def test_a_coin_that_breaks_out_on_saturday(bench: Bench) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("as_of", "triggers"),
     [
@@ -602,6 +611,7 @@ def test_a_confirmation_starts_a_clock_of_its_own(bench: Bench, as_of: str, trig
     assert bench.rows("select distinct trigger, entry_date from marts.rotation_responses order by all") == triggers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("days", "row"),
     [
@@ -636,6 +646,7 @@ def test_a_target_without_a_bar_is_not_asked(bench: Bench) -> None:
     assert bench.rows("select * from marts.rotation_responses") == []
 
 
+@pytest.mark.slow
 def test_a_correction_of_an_old_bar_is_no_entry(bench: Bench) -> None:
     bench.bars("RUT", FIRST, BASE)
     bench.bars("BTC", "2023-12-01", [40.0], captured_at="2023-12-02 01:00")
@@ -645,6 +656,7 @@ def test_a_correction_of_an_old_bar_is_no_entry(bench: Bench) -> None:
     assert bench.rows("select distinct entry_date from marts.rotation_responses") == [("2024-01-31",)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("as_of", "row"),
     [
@@ -801,6 +813,7 @@ def test_a_breakout_triggers_the_signals_of_its_subject_and_kind(bench: Bench) -
 CLAIMS = ("intermediate.claim_moments", "marts.claim_parts", "marts.claims")
 
 
+@pytest.mark.slow
 def test_a_warehouse_without_prices_gives_empty_tables(bench: Bench) -> None:
     bench.build(*(model.full_name for model in all_models()), as_of="2024-12-31")
     assert [

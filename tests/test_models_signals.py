@@ -309,6 +309,7 @@ def test_altseason_by_hand(signals: Bench) -> None:
     assert _season(signals, "2024-03-06") == (50.0, 2, 2, 1.0, "neutral", True, "2024-03-07 00:00")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("winners", "regime"), [(4, "altseason"), (3, "altseason"), (2, "neutral"), (1, "bitcoin_season")]
 )

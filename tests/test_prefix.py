@@ -131,6 +131,7 @@ def market(calendar_sessions: pd.DataFrame) -> Iterator[Market]:
 # --- the tests ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_ledger_of_claims_is_whole_on_the_synthetic_market(market: Market) -> None:
     """Which ends before the article and has no sectors: what is said of them was measured by nobody."""
     rows = market.connection.execute(
@@ -154,6 +155,7 @@ def test_a_month_s_end_is_the_full_run_without_what_came_later(market: Market, d
     assert market.differs_from_the_full_run(day) == []
 
 
+@pytest.mark.slow
 def test_the_days_are_worth_looking_at(market: Market) -> None:
     """Between the breakout of November 2020 and what became of it: a comparison of empty tables would prove nothing."""
     planted = next(breakout for breakout in ANSWERS.breakouts if breakout.session_date == date(2020, 11, 16))
@@ -202,6 +204,7 @@ def test_a_model_that_looks_ahead_is_found(market: Market, fault: Fault) -> None
     assert market.differences(model, market.as_it_was(model, fault.original))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "found"),
     [

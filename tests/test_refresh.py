@@ -95,6 +95,7 @@ def test_the_first_load_asks_for_everything_and_a_refresh_for_thirty_sessions(
     assert told.stored == 1
 
 
+@pytest.mark.slow
 def test_the_cost_of_a_refresh_does_not_grow_with_history(desk: Desk, script: Script, sessions: list[date]) -> None:
     for count in (40, 60):
         sell(script, sessions[:count])
@@ -103,6 +104,7 @@ def test_the_cost_of_a_refresh_does_not_grow_with_history(desk: Desk, script: Sc
         assert sum(told.classes["equity"].rows_delivered.values()) == 30
 
 
+@pytest.mark.slow
 def test_full_asks_for_everything_again(desk: Desk, script: Script, sessions: list[date]) -> None:
     sell(script, sessions)
     desk.refresh(after_close(sessions[-1]))
@@ -112,6 +114,7 @@ def test_full_asks_for_everything_again(desk: Desk, script: Script, sessions: li
     assert (told.classes["equity"].rows_delivered, told.stored) == ({"IWM": 60}, 0)
 
 
+@pytest.mark.slow
 def test_a_named_symbol_is_asked_for_alone_and_whole(desk: Desk, script: Script, sessions: list[date]) -> None:
     sell(script, sessions)
     sell(script, sessions, id_="SPY")
@@ -171,6 +174,7 @@ def test_a_gap_is_recorded_and_asked_for_again_until_it_is_filled(
     assert desk.rows("select known_at from core.bars where session_date = ?", hole) == [(after_close(sessions[-1]),)]
 
 
+@pytest.mark.slow
 def test_history_before_the_first_session_is_no_late_fill(desk: Desk, script: Script, sessions: list[date]) -> None:
     sell(script, sessions[20:])
     desk.refresh(after_close(sessions[-1]))
@@ -183,6 +187,7 @@ def test_history_before_the_first_session_is_no_late_fill(desk: Desk, script: Sc
     ) == [(True, 59)]
 
 
+@pytest.mark.slow
 def test_a_series_is_asked_for_its_last_observations_and_a_restated_one_for_all(
     desk: Desk, script: Script, sessions: list[date]
 ) -> None:
@@ -194,6 +199,7 @@ def test_a_series_is_asked_for_its_last_observations_and_a_restated_one_for_all(
     assert script.questions[-1].since == {"RATE": sessions[-30]}
 
 
+@pytest.mark.slow
 def test_what_was_read_is_read_again_when_what_judges_it_has_changed(
     desk: Desk, script: Script, sessions: list[date]
 ) -> None:
@@ -228,6 +234,7 @@ def test_a_split_brings_the_whole_history_on_the_new_scale(desk: Desk, script: S
     assert desk.rows("select min(close) from core.bars_as_of(?)", f"{sessions[-1]} 21:59:00+00") == [(100.0,)]
 
 
+@pytest.mark.slow
 def test_a_past_day_is_on_its_own_scale_even_where_it_was_seen_after_a_split(
     desk: Desk, script: Script, sessions: list[date]
 ) -> None:
@@ -253,6 +260,7 @@ def test_a_past_day_is_on_its_own_scale_even_where_it_was_seen_after_a_split(
     assert desk.rows("select max(close) < 30 from core.bars_as_of('2024-03-09 09:00:00+00')") == [(True,)]
 
 
+@pytest.mark.slow
 def test_a_split_whose_history_cannot_be_had_changes_nothing(desk: Desk, script: Script, sessions: list[date]) -> None:
     sell(script, sessions[:-1])
     desk.refresh(after_close(sessions[-2]))
@@ -268,6 +276,7 @@ def test_a_split_whose_history_cannot_be_had_changes_nothing(desk: Desk, script:
     assert desk.refresh(after_close(sessions[-1])).stored == 60
 
 
+@pytest.mark.slow
 def test_a_history_that_is_split_in_part_only_is_refused(desk: Desk, script: Script, sessions: list[date]) -> None:
     sell(script, sessions[:-1])
     desk.refresh(after_close(sessions[-2]))
@@ -280,6 +289,7 @@ def test_a_history_that_is_split_in_part_only_is_refused(desk: Desk, script: Scr
     assert "the whole history on that scale did not come" in told.failures["IWM"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("factor", "has_split", "reason"),
     [
@@ -306,6 +316,7 @@ def test_a_factor_of_a_unit_needs_a_split_that_says_so(
     assert (told.stored > 0) == (reason is None)
 
 
+@pytest.mark.slow
 def test_a_shorter_history_never_replaces_a_longer_one(desk: Desk, script: Script, sessions: list[date]) -> None:
     observed = pd.DataFrame({"observation_date": pd.to_datetime(sessions), "value": prices(sessions)})
     script.answers["macro_observations"] = {"RATE": observed}
@@ -357,6 +368,7 @@ def test_a_session_that_vanishes_stays_stored_and_is_told_once(
     assert desk.rows("select session_date, kind from meta.restatements") == [(str(sessions[-5]), "vanished")]
 
 
+@pytest.mark.slow
 def test_a_dividend_that_vanishes_is_told_as_well(desk: Desk, script: Script, sessions: list[date]) -> None:
     sell(script, sessions)
     paid = {"ex_date": pd.to_datetime([sessions[-5]]), "kind": ["dividend"], "value": [0.5]}
@@ -368,6 +380,7 @@ def test_a_dividend_that_vanishes_is_told_as_well(desk: Desk, script: Script, se
     assert (told.failures, told.vanished) == ({}, {("IWM", str(sessions[-5]))})
 
 
+@pytest.mark.slow
 def test_another_instrument_under_the_symbol_is_refused_until_somebody_says_that_it_is_right(
     desk: Desk, script: Script, sessions: list[date]
 ) -> None:
@@ -388,6 +401,7 @@ def test_another_instrument_under_the_symbol_is_refused_until_somebody_says_that
     ]
 
 
+@pytest.mark.slow
 def test_what_is_not_delivered_any_more_is_named(desk: Desk, script: Script, sessions: list[date]) -> None:
     sell(script, sessions)
     sell(script, sessions, id_="SPY")
@@ -398,6 +412,7 @@ def test_what_is_not_delivered_any_more_is_named(desk: Desk, script: Script, ses
         assert told.failures == {"SPY": "not delivered any more; what is stored stays"}
 
 
+@pytest.mark.slow
 def test_what_merely_knows_less_is_no_change(desk: Desk, script: Script, sessions: list[date]) -> None:
     script.answers["equity_bars"] = {"IWM": frame(sessions, prices(sessions), volume=[1000.0] * 60)}
     desk.refresh(after_close(sessions[-1]))
@@ -405,6 +420,7 @@ def test_what_merely_knows_less_is_no_change(desk: Desk, script: Script, session
     assert desk.refresh(after_close(sessions[-1])).stored == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "refused"),
     [
@@ -427,6 +443,7 @@ def test_a_price_in_another_unit_is_refused(
     assert [day for _, _, day, _ in told.classes["equity"].refusals] == [sessions[number] for number in refused]
 
 
+@pytest.mark.slow
 def test_a_price_in_another_unit_is_refused_when_it_is_the_only_new_one(
     desk: Desk, script: Script, sessions: list[date]
 ) -> None:
@@ -439,6 +456,7 @@ def test_a_price_in_another_unit_is_refused_when_it_is_the_only_new_one(
     }
 
 
+@pytest.mark.slow
 def test_total_return_closes_on_another_base_are_never_appended(
     desk: Desk, script: Script, sessions: list[date]
 ) -> None:
@@ -453,6 +471,7 @@ def test_total_return_closes_on_another_base_are_never_appended(
     assert [day for _, _, day, _ in told.classes["equity"].refusals] == sessions[-10:]
 
 
+@pytest.mark.slow
 def test_a_vendors_dividend_is_no_correction(desk: Desk, script: Script, sessions: list[date]) -> None:
     closes = prices(sessions)
     script.answers["equity_bars"] = {"IWM": frame(sessions, closes, adj_close=closes)}
@@ -467,6 +486,7 @@ def test_a_vendors_dividend_is_no_correction(desk: Desk, script: Script, session
     assert desk.rows("select bool_and(known_at = closes_at) from core.bars") == [(True,)]
 
 
+@pytest.mark.slow
 def test_dividends_may_move_a_part_of_total_return_closes_but_nothing_may_so_move_prices(
     desk: Desk, script: Script, sessions: list[date]
 ) -> None:
@@ -483,6 +503,7 @@ def test_dividends_may_move_a_part_of_total_return_closes_but_nothing_may_so_mov
     }
 
 
+@pytest.mark.slow
 def test_an_observation_that_was_missing_is_known_when_it_was_seen(
     desk: Desk, script: Script, sessions: list[date]
 ) -> None:
@@ -499,6 +520,7 @@ def test_an_observation_that_was_missing_is_known_when_it_was_seen(
     assert desk.rows("select session_date, kind from meta.restatements") == [(str(sessions[55]), "late_fill")]
 
 
+@pytest.mark.slow
 def test_a_revision_of_a_series_is_known_when_it_was_seen(desk: Desk, script: Script, sessions: list[date]) -> None:
     values = prices(sessions)
     script.answers["macro_observations"] = {
@@ -524,6 +546,7 @@ def test_a_revision_of_a_series_is_known_when_it_was_seen(desk: Desk, script: Sc
     ]
 
 
+@pytest.mark.slow
 def test_a_source_without_a_clock_never_goes_back_in_time(desk: Desk, script: Script, sessions: list[date]) -> None:
     script.has_clock = False
     sell(script, sessions[1:])

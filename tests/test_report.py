@@ -518,6 +518,7 @@ def test_an_empty_market_gives_sentences_and_no_chart(book: Book) -> None:
     assert previews(book.path) == {}
 
 
+@pytest.mark.slow
 def test_a_file_without_crypto_still_has_the_other_charts(market_file: Path, tmp_path: Path) -> None:
     book = Book(tmp_path / "cascade.duckdb")
     shutil.copy(market_file, book.path)
@@ -566,6 +567,7 @@ def test_a_report_that_cannot_be_put_in_place_leaves_nothing_behind(book: Book, 
 # --- synthetic, offline, safe -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_synthetic_data_carry_a_banner_and_every_caption_says_so(market_file: Path, tmp_path: Path) -> None:
     book = Book(tmp_path / "cascade.duckdb")
     shutil.copy(market_file, book.path)

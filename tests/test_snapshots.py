@@ -90,6 +90,7 @@ def test_the_file_that_is_replaced_stays_as_it_was(shelf: Shelf) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_file_is_itself_also_after_the_clock_was_set_back(shelf: Shelf) -> None:
     first = shelf.publish()
     manifest = (shelf.home.folder / first.path).with_suffix(".json")
@@ -158,6 +159,7 @@ def stop_before(function: str, monkeypatch: pytest.MonkeyPatch, call: int = 1) -
     monkeypatch.setattr(publish, function, stop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "call", "is_published"), [("_build", 1, False), ("_swap", 1, False), ("_keep", 2, True)]
 )
@@ -247,6 +249,7 @@ def test_the_hash_depends_on_everything_else(other: str) -> None:
     assert hash_of(other) != hash_of(ROWS)
 
 
+@pytest.mark.slow
 def test_the_same_data_have_the_same_content_hash(shelf: Shelf) -> None:
     first, second = shelf.publish(), shelf.publish()
     shelf.change("update core.bars set close = close + 1e-6 where instrument_id = 'BTC'")
@@ -270,6 +273,7 @@ def test_a_snapshot_is_found_by_what_people_call_it(compared: Shelf) -> None:
     assert find_snapshot(compared.home, str(place)) == place
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("named", "reason"),
     [
@@ -384,6 +388,7 @@ def test_snapshots_are_listed(compared: Shelf) -> None:
     assert told[0]["table_hashes"] == second.table_hashes
 
 
+@pytest.mark.slow
 def test_differences_are_shown_with_verdicts_first(compared: Shelf) -> None:
     _, first = list_snapshots(compared.home)
 
@@ -397,6 +402,7 @@ def test_differences_are_shown_with_verdicts_first(compared: Shelf) -> None:
     assert told["one"]["snapshot_id"] == first.snapshot_id
 
 
+@pytest.mark.slow
 def test_snapshots_of_a_synthetic_market_say_so(shelf: Shelf) -> None:
     shelf.publish(source="demo")
 

@@ -102,6 +102,7 @@ def test_every_class_that_fails_is_named(tmp_path: Path) -> None:
         list(everything(Noting(work, lines)))
 
 
+@pytest.mark.slow
 def test_what_a_check_says_is_not_taken_for_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = replace(BROKEN, detail="BTC: HTTP 429: Quota exceeded")
     monkeypatch.setattr("assets.steps.Doing", lambda _: Scripted({**REPORTS, "crypto": [broken]}))
@@ -123,6 +124,7 @@ with told(Path(sys.argv[1]), "22222222-2222-2222-2222-222222222222", Settings())
 """
 
 
+@pytest.mark.slow
 def test_the_end_of_a_killed_run_is_noticed(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
@@ -153,6 +155,7 @@ def events(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterEvent]:
     return [entry.dagster_event for entry in instance.all_logs(run_id) if entry.dagster_event]
 
 
+@pytest.mark.slow
 def test_a_run_is_told_to_dagster_and_again_where_it_was_interrupted(tmp_path: Path) -> None:
     path = tell(tmp_path, Scripted(REPORTS, failing="equity"))
     with dg.DagsterInstance.ephemeral() as instance:
