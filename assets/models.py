@@ -219,9 +219,12 @@ def create_model(
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, model: Model, columns: Iterable[Column]) -> None:
-    """Put the descriptions where every client of the database shows them. Columns of a macro cannot have any."""
+    """Put the descriptions where every client of the database shows them. Columns of a macro cannot have any.
+
+    Intermediate tables, half of all, are read by models only: their SQL says what they are.
+    """
     name, form = model.full_name, "macro table" if model.form == "macro" else model.form
-    if model.form != "table" and not describes_all(connection):
+    if model.schema == "intermediate" or (model.form != "table" and not describes_all(connection)):
         return
     described = [] if model.form == "macro" else columns
     # Statements sent together wait once, not each, for whatever else Python is doing.

@@ -23,6 +23,7 @@ import click
 from assets.parameters import ParametersError
 from assets.sources.base import SourceError
 from assets.universe import UniverseError
+from assets.validation import warm_up
 from assets.warehouse import Home, WarehouseError, unwritable
 from pipelines.archive import diff, snapshots
 from pipelines.console import Console, Progress
@@ -101,6 +102,9 @@ def run(source: str, path: str, home: str, as_of: str, full: bool, symbols: tupl
     could not be written, 1 not published, 2 wrong usage.
     """
     console = Console()
+    # Before all that a run imports. A past day is made of what is stored; there is rarely anything to validate.
+    if not as_of:
+        warm_up()
     try:
         plan = planned(Settings(source, path, home, as_of, full, symbols, accept))
     except (SettingsError, SourceError) as error:

@@ -12,6 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from assets.steps import Doing, Work
+from assets.validation import warm_up
 from pipelines.settings import Settings, planned
 from pipelines.work import opened
 
@@ -42,6 +43,8 @@ class CascadeRun(dg.ConfigurableResource[Work]):
         run_id = context.run.run_id if context.run else "no-run"
         if context.instance and context.run:
             context.instance.add_run_tags(run_id, {PROCESS_TAG: str(os.getpid())})
+        if not self.as_of:
+            warm_up()
         settings = Settings(self.source, self.path, self.home, self.as_of, self.full, tuple(self.symbols), self.accept)
         with opened(planned(settings), run_id) as run:
             yield Doing(run)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from assets import ledger, publish, validation
+from assets import ledger, publish
 from assets.run import Run, log
 from assets.warehouse import writing
 from pipelines.settings import Plan, code_version
@@ -25,9 +25,6 @@ def opened(plan: Plan, run_id: str) -> Iterator[Run]:
 
     Raises WarehouseError where the warehouse cannot be used.
     """
-    # A past day is made of what is stored; there is rarely anything to validate.
-    if plan.as_of is None:
-        validation.warm_up()
     with writing(plan.home, plan.as_of, WAIT_SECONDS, log.warning) as (connection, sharing):
         run = Run(
             id=run_id,

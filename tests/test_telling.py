@@ -49,6 +49,9 @@ class Scripted:
         if step == self.failing:
             raise ZeroDivisionError("division by zero")
 
+    def close(self) -> None:
+        """Nothing was begun."""
+
 
 def tell(folder: Path, work: Scripted, run_id: str = "11111111-1111-1111-1111-111111111111") -> Path:
     """The file of a run that did this work."""
@@ -105,7 +108,7 @@ def test_every_class_that_fails_is_named(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_what_a_check_says_is_not_taken_for_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = replace(BROKEN, detail="BTC: HTTP 429: Quota exceeded")
-    monkeypatch.setattr("assets.steps.Doing", lambda _: Scripted({**REPORTS, "crypto": [broken]}))
+    monkeypatch.setattr("assets.steps.Doing", lambda *_, **__: Scripted({**REPORTS, "crypto": [broken]}))
     ended = CascadeHome(tmp_path / "home").invoke("run", "--source", "demo")
     reason = "cascade: not published: crypto_bars: BTC: HTTP 429: Quota exceeded\n"
     assert (ended.code, ended.out, ended.err) == (1, "", reason)
