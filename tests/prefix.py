@@ -193,8 +193,12 @@ class Market:
 
     def as_of(self, day: date, models: Sequence[Model] = all_models()) -> None:
         """Build models, else everything, in `memory` as of a day, unless that is how it is."""
-        if self._day != day or any(model not in self._built for model in models):
+        if self._day != day:
             self.build(day, models)
+            return
+        missing = [model for model in models if model not in self._built]
+        self.rebuild(missing)
+        self._built = [*self._built, *missing]
 
     def rebuild(self, models: Iterable[Model]) -> None:
         """Build some models once more."""

@@ -112,7 +112,8 @@ def test_a_command_runs(line: str, project: Path) -> None:
     elif shutil.which(program) is None:
         pytest.skip(f"{program} is not installed")
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, cwd=project)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
     assert done.stdout.count("\n") >= 1
 
 

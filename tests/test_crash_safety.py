@@ -152,7 +152,9 @@ def kill_in(function: str, home: CascadeHome, folder: MarketFolder, call: int = 
         run.wait()
 
 
-@pytest.mark.parametrize("function", ["finish", pytest.param("_check", marks=pytest.mark.slow), "_swap"])
+@pytest.mark.parametrize(
+    "function", ["_swap", *(pytest.param(name, marks=pytest.mark.slow) for name in ("finish", "_check"))]
+)
 def test_a_run_that_is_killed_while_it_publishes_leaves_the_old_file(
     function: str, home: CascadeHome, folder: MarketFolder
 ) -> None:

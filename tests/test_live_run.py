@@ -72,7 +72,8 @@ def test_a_good_day_from_the_shell(
         check=False,
     )
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
     assert "Published as of " in done.stdout
     # Every bar that the vendors sell of days that are over has arrived, and no other.
     sold = {

@@ -234,6 +234,7 @@ def test_the_mirror_says_what_it_is(mirrored: Shelf) -> None:
     assert "SYNTHETIC" not in (mirrored.home.mirror / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_synthetic_mirror_says_so_in_every_file(shelf: Shelf) -> None:
     shelf.publish(source="demo")
     write_mirror(published(shelf), shelf.home.mirror)

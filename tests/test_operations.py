@@ -110,7 +110,8 @@ def test_the_units_are_sound(tmp_path: Path) -> None:
         check=False,
     )
     assert len(UNITS) == 2
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
 
 
 def test_the_units_and_the_script_are_those_that_the_text_names() -> None:

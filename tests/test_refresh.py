@@ -217,6 +217,7 @@ def split(closes: Sequence[float], ratio: float = 4.0) -> list[float]:
     return [close / ratio for close in closes]
 
 
+@pytest.mark.slow
 def test_a_split_brings_the_whole_history_on_the_new_scale(desk: Desk, script: Script, sessions: list[date]) -> None:
     sell(script, sessions[:-1])
     desk.refresh(after_close(sessions[-2]))
@@ -335,6 +336,7 @@ def test_a_shorter_history_never_replaces_a_longer_one(desk: Desk, script: Scrip
     assert desk.refresh(after_close(sessions[-1])).failures == {}
 
 
+@pytest.mark.slow
 def test_a_last_session_never_moves_back(desk: Desk, script: Script, sessions: list[date]) -> None:
     sell(script, sessions)
     desk.refresh(after_close(sessions[-1]))
@@ -354,6 +356,7 @@ def test_the_unfinished_bar_of_today_may_go_again(desk: Desk, script: Script, se
     assert desk.refresh(f"{sessions[-1]} 18:30").failures == {}
 
 
+@pytest.mark.slow
 def test_a_session_that_vanishes_stays_stored_and_is_told_once(
     desk: Desk, script: Script, sessions: list[date]
 ) -> None:
