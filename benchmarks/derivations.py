@@ -4,10 +4,12 @@
     .venv/bin/python benchmarks/derivations.py MARKET                # a folder of benchmarks/market.py
 
 Each engine is a process of its own that reads the same bars (a DuckDB file for us and pandas, Parquet for Polars),
-works out the same three tables as its users would write them, and writes them to Parquet: fetch, compute, write back.
-Then the tables are compared, row by row, to nine digits. Prints wall and CPU seconds per million bars, peak memory, and
-ratios. Relative strength is of every symbol against SPX; breakouts of every symbol; responses are those of twenty
-symbols to the breakouts of RUT, over three horizons.
+works out the same three tables as its users would write them, and writes them back: ours into the warehouse that they
+belong to, the others into Parquet. Then the tables are compared, row by row, to nine digits. `plain` is relative
+strength alone, in the least SQL that gives it: what our model takes beyond that is our own doing, the rest is the
+engine's. Prints wall and CPU seconds per million bars, peak memory, and ratios. Relative strength is of every symbol
+against SPX; breakouts of every symbol; responses are those of twenty symbols to the breakouts of RUT, over three
+horizons.
 """
 
 from __future__ import annotations
@@ -54,11 +56,16 @@ def prepare(market: Path, folder: Path) -> int:
         return int(connection.execute("select count(*) from bars").fetchall()[0][0])
 
 
+def lap(what: str) -> None:
+    """Tell how much CPU the process has taken by now."""
+    print(f"    {what:34} {time.process_time():6.1f} s CPU so far", file=sys.stderr)
+
+
 # --- ours ---------------------------------------------------------------------------------------------------------
 
 
-def ours(folder: Path, out: Path) -> None:
-    """The project's models, on tables that look like those of a run."""
+def ours(folder: Path, _: Path) -> None:
+    """The project's models, on tables that look like those of a run. What they make stays in the warehouse."""
     from assets.models import create_model, read_models
     from assets.parameters import load_parameters
     from assets.warehouse import connect
@@ -70,9 +77,8 @@ def ours(folder: Path, out: Path) -> None:
 
     def build(*names: str) -> None:
         for name in names:
-            begin = time.process_time()
             create_model(connection, models[name], parameters)
-            print(f"{name:34} {time.process_time() - begin:6.1f} s CPU", file=sys.stderr)
+            lap(name)
 
     connection.execute(f"attach '{folder}/bars.duckdb' as fed (read_only)")
     connection.execute("insert into reference.clock select max(session_date), max(session_date) + 1 from fed.bars")
@@ -113,6 +119,13 @@ def ours(folder: Path, out: Path) -> None:
         """
     )
     build("intermediate.forward_windows")
+    connection.close()
+
+
+def hand_over(folder: Path, out: Path) -> None:
+    """Our tables as Parquet, to compare them with the others'."""
+    connection = duckdb.connect(str(folder / "ours.duckdb"))
+    connection.execute(f"attach '{folder}/bars.duckdb' as fed (read_only)")
     connection.execute(
         f"""
         copy (
@@ -143,6 +156,52 @@ def ours(folder: Path, out: Path) -> None:
     connection.close()
 
 
+# --- plain SQL ----------------------------------------------------------------------------------------------------
+
+
+def plain(folder: Path, _: Path) -> None:
+    """Relative strength alone, with nothing but its windows: the least that it takes in SQL."""
+    with duckdb.connect(str(folder / "plain.duckdb")) as connection:
+        connection.execute(f"attach '{folder}/bars.duckdb' as fed (read_only)")
+        connection.execute(
+            f"""
+            create table relative_strength as
+            with ratios as (
+                select symbol, session_date, bars.close / base.close as ratio
+                from fed.bars as bars
+                inner join (select session_date, close from fed.bars where symbol = '{BENCHMARK}') as base
+                    using (session_date)
+                where symbol <> '{BENCHMARK}'
+            ),
+            measured as (
+                select
+                    *,
+                    row_number() over (partition by symbol order by session_date) as n,
+                    lag(ratio, {QUARTER}) over (partition by symbol order by session_date) as earlier,
+                    avg(ratio) over trend as trend_mean,
+                    avg(ratio) over year as year_mean,
+                    stddev_samp(ratio) over year as deviation,
+                    max(ratio) over (
+                        partition by symbol order by session_date rows between {YEAR} preceding and 1 preceding
+                    ) as high
+                from ratios
+                window
+                    trend as (partition by symbol order by session_date rows {TREND - 1} preceding),
+                    year as (partition by symbol order by session_date rows {YEAR - 1} preceding)
+            )
+            select
+                symbol,
+                session_date,
+                ratio,
+                if(n >= {TREND}, 100 * (ratio / trend_mean - 1), null) as mansfield_rs,
+                ratio / earlier - 1 as return_63,
+                if(n >= {YEAR} and deviation > 0, (ratio - year_mean) / deviation, null) as zscore_252,
+                if(n > {YEAR}, ratio > high, null) as is_high_252
+            from measured
+            """
+        )
+
+
 # --- pandas -------------------------------------------------------------------------------------------------------
 
 
@@ -166,6 +225,7 @@ def with_pandas(folder: Path, out: Path) -> None:
     legs["is_high_252"] = (legs["ratio"] > earlier).astype("boolean").where(earlier.notna())
     columns = ["symbol", "session_date", "ratio", "mansfield_rs", "return_63", "zscore_252", "is_high_252"]
     _write(legs[columns], out / "relative_strength.parquet")
+    lap("relative_strength")
     del legs, deviation, earlier
 
     events = []
@@ -266,6 +326,7 @@ def with_polars(folder: Path, out: Path) -> None:
         .collect()
         .write_parquet(out / "relative_strength.parquet")
     )
+    lap("relative_strength")
     held = bars.collect()
     close, events = pl.col("close"), []
     for kind, (reach, quiet) in KINDS.items():
@@ -283,8 +344,8 @@ def with_polars(folder: Path, out: Path) -> None:
     broken = pl.concat(events).with_row_index("event")
     path = held.select("symbol", "close", at="bar_number")
     before = (
-        broken.join(path, on="symbol")
-        .filter((pl.col("at") <= pl.col("bar_number") - pl.col("quiet")) & (pl.col("close") == pl.col("level")))
+        broken.join(path.rename({"close": "level"}), on=["symbol", "level"])
+        .filter(pl.col("at") <= pl.col("bar_number") - pl.col("quiet"))
         .group_by("event")
         .agg(level_number=pl.col("at").max())
     )
@@ -358,7 +419,7 @@ def with_polars(folder: Path, out: Path) -> None:
 
 # How many days an exit may lie before the horizon; that of parameters.yaml.
 TOLERANCE = 5
-ENGINES = {"ours": ours, "pandas": with_pandas, "polars": with_polars}
+ENGINES = {"ours": ours, "plain": plain, "pandas": with_pandas, "polars": with_polars}
 
 
 def differing(one: Path, other: Path) -> dict[str, int]:
@@ -398,6 +459,8 @@ def main() -> None:
         ENGINES[arguments.engine](arguments.folder, out)
         usage = resource.getrusage(resource.RUSAGE_SELF)
         print(time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+        if arguments.engine == "ours":
+            hand_over(arguments.folder, out)
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -422,7 +485,7 @@ def main() -> None:
                 f"{engine:7} {wall:7.1f} s wall  {cpu:7.1f} s CPU  {cpu / million:6.2f} s CPU per million bars  "
                 f"{peak:6.0f} MiB  ours takes {ratio:.2f} of it"
             )
-            if engine != "ours":
+            if engine in ("pandas", "polars"):
                 print(f"        rows that differ from ours: {differing(folder / 'ours', folder / engine)}")
 
 

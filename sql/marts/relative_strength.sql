@@ -51,7 +51,6 @@ ratios as (
         numerator / nullif(denominator, 0) as ratio,
         price_basis,
         known_at,
-        row_number() over (partition by pair_id order by session_date) as session_number,
     from legs
     where numerator is not null and denominator is not null
 ),
@@ -59,6 +58,7 @@ ratios as (
 measured as (
     select
         *,
+        row_number() over ordered as session_number,
         avg(ratio) over trend as trend_mean,
         lag(ratio, $relative_return) over ordered as earlier_ratio,
         avg(ratio) over year as year_mean,
@@ -68,22 +68,22 @@ measured as (
     window
         ordered as (
             partition by pair_id
-            order by session_number
+            order by session_date
             rows between unbounded preceding and current row
         ),
         trend as (
             partition by pair_id
-            order by session_number
+            order by session_date
             rows between $mansfield_mean - 1 preceding and current row -- noqa: PRS
         ),
         year as (
             partition by pair_id
-            order by session_number
+            order by session_date
             rows between $relative_zscore - 1 preceding and current row -- noqa: PRS
         ),
         earlier_year as (
             partition by pair_id
-            order by session_number
+            order by session_date
             rows between $relative_zscore preceding and 1 preceding
         )
 ),
