@@ -27,9 +27,13 @@ mkdir -p "$part"
 
 exec 9<>"$home/warehouse.lock"
 flock --timeout 3600 9
-# Hard links, which snapshots and the Parquet mirror are made of, stay links within the copy.
-tar --create --directory "$home" --exclude=./cache --exclude='*.tmp' --exclude='*.db' --exclude='*.db-wal' \
-    --exclude='*.db-shm' --exclude='*.sqlite' --exclude='*.sqlite-journal' . | tar --extract --directory "$part"
+# Hard links, which snapshots and the Parquet mirror are made of, stay links within the copy. Dagster's folder may change
+# meanwhile, of which tar tells with 1: what runs wrote cannot, for the lock is held.
+{
+    tar --create --directory "$home" --warning=no-file-changed --warning=no-file-removed --exclude=./cache \
+        --exclude='*.tmp' --exclude='*.db' --exclude='*.db-wal' --exclude='*.db-shm' --exclude='*.sqlite' \
+        --exclude='*.sqlite-journal' . || [ $? = 1 ]
+} | tar --extract --directory "$part"
 flock --unlock 9
 
 python3 - "$home" "$part" <<'PYTHON'

@@ -212,3 +212,22 @@ def test_a_home_that_was_backed_up_during_a_run_can_be_restored(
         [str(BACKUP), str(folder.path), str(tmp_path / "none")], capture_output=True, text=True, check=False
     )
     assert (nothing.returncode, (tmp_path / "none").exists()) == (2, False)
+
+
+def test_a_backup_minds_nothing_that_changes_in_dagster_s_folder(tmp_path: Path) -> None:
+    """Its history and its logs come and go at any time; everything else waits for the lock."""
+    home, target = tmp_path / "home", tmp_path / "copy"
+    (home / "dagster").mkdir(parents=True)
+    (home / "warehouse.lock").touch()
+    (home / "warehouse.duckdb").write_bytes(b"rows")
+    for number in range(3000):  # so that reading takes its time
+        (home / "dagster" / f"log-{number}").touch()
+    churn = "while true; do for i in 1 2 3 4 5 6 7 8 9; do echo . > $i; done; rm -f [1-9]; done"
+    others = subprocess.Popen(["bash", "-c", churn], cwd=home / "dagster", start_new_session=True)
+    try:
+        done = subprocess.run([str(BACKUP), str(home), str(target)], capture_output=True, text=True, check=False)
+    finally:
+        os.killpg(others.pid, signal.SIGKILL)
+        others.wait()
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{target}\n", "")
+    assert (target / "warehouse.duckdb").read_bytes() == b"rows"
