@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from assets.snapshots import Snapshot, combined, read_snapshot, table_columns, table_hash
-from assets.warehouse import sync
+from assets.warehouse import BESIDE_MEMORY_LIMIT, sync
 
 MANIFEST = "manifest.json"
 
@@ -104,6 +104,9 @@ def write_mirror(published: Path, folder: Path) -> Mirrored:
     building.mkdir(parents=True)
     try:
         with duckdb.connect(config={"threads": 1}) as connection:  # one thread keeps the order of the rows
+            connection.execute(
+                f"set memory_limit = '{BESIDE_MEMORY_LIMIT}'; set temp_directory = '{_quoted(str(building))}.spill'"
+            )
             connection.execute("set timezone = 'UTC'")
             connection.execute(f"attach '{_quoted(str(published))}' as published (read_only)")
             parts, kept = _write_parts(connection, snapshot, building, old)

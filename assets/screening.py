@@ -29,13 +29,8 @@ def stored_beside(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     """Put the last stored version of everything that the delivery is about into temp.stored_*."""
     id_, day = table.key[0], table.date_column
     is_covered = f"stored.{day} >= coalesce(covered.first_day, stored.{day})" if day else "true"
-    # The row before the first delivered one is what that one is measured against.
-    neighbour = (
-        f"(select max(before.{day}) from {table.full_name} as before "
-        f"where before.{id_} = ids.id and before.{day} < covered.first_day)"
-        if day
-        else "null"
-    )
+    # Not as a subquery for each id: that would hold the whole stored table in memory.
+    earlier = f"earlier.{day} < covered.first_day" if day else "false"
     connection.execute(
         f"""
         create or replace temp table stored_{table.name} as
@@ -45,14 +40,22 @@ def stored_beside(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
             select id from temp.covered where table_name = '{table.name}'
         ),
         covered as (
-            select ids.id, covered.first_day, {neighbour} as neighbour
+            select ids.id, covered.first_day
             from ids
             left join temp.covered as covered on covered.table_name = '{table.name}' and covered.id = ids.id
+        ),
+        -- The row before the first delivered one is what that one is measured against.
+        neighbours as (
+            select covered.id, max(earlier.{day or id_}) as day
+            from covered
+            inner join {table.full_name} as earlier on earlier.{id_} = covered.id and {earlier}
+            group by covered.id
         )
         select stored.*, {is_covered} as is_covered
         from {table.full_name} as stored
         inner join covered on covered.id = stored.{id_}
-        where {is_covered} or {f"stored.{day} = covered.neighbour" if day else "false"}
+        left join neighbours on neighbours.id = covered.id
+        where {is_covered} or {f"stored.{day} = neighbours.day" if day else "false"}
         qualify row_number() over (
             partition by {", ".join(f"stored.{name}" for name in table.key)} order by stored.version desc
         ) = 1

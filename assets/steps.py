@@ -31,7 +31,7 @@ from assets.reference import write_clock, write_releases, write_sessions, write_
 from assets.report.page import write_report
 from assets.run import Run, log
 from assets.sources.base import ASSET_CLASSES, AssetClass, SourceError
-from assets.warehouse import Builders
+from assets.warehouse import Builders, resting
 
 # The tables that the first and the last steps stand for in reports.
 UNIVERSE = "reference.universe"
@@ -580,7 +580,7 @@ def beside(run: Run) -> Iterator[Report]:
         return
     log.info("report and Parquet mirror")
     published = run.published
-    with ThreadPoolExecutor(max_workers=1) as other:
+    with resting(run.connection), ThreadPoolExecutor(max_workers=1) as other:
         mirroring = other.submit(write_mirror, published, run.home.mirror)
         report = write_report(published, run.home.report(run.as_of))
         try:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Rows validated at a time: the memory of one frame, not of a whole history.
-CHUNK_ROWS = 1_000_000
+CHUNK_ROWS = 250_000
 
 
 _numbers = count()
@@ -178,6 +178,9 @@ def _serve() -> None:
             answer = f"{table.full_name}: {type(error).__name__}: {error}"
         pickle.dump((number, answer), answers)
         answers.flush()
+        # The library's objects refer to one another in circles, and to the frame.
+        del frame
+        gc.collect()
 
 
 def _library() -> Any:

@@ -33,6 +33,8 @@ _TABLE = {table.full_name: table for table in STORED_TABLES}
 # What DuckDB may take before it puts rows aside on the disk. Less makes runs of the usual size slower, more makes none
 # faster (docs/performance.md).
 MEMORY_LIMIT = "700MiB"
+# What each of those may take who work beside the warehouse while it rests, and what it keeps then.
+BESIDE_MEMORY_LIMIT, RESTING_MEMORY_LIMIT = "300MiB", "100MiB"
 # Models that are built at a time: more share two cores no better and take more memory.
 BUILDERS = 2
 # The connections that are in a transaction; to begin another one would abort the first.
@@ -276,6 +278,16 @@ def connect(path: str, spill: Path) -> duckdb.DuckDBPyConnection:
         raise WarehouseError(unwritable(Path(path).parent, said) or f"{path} cannot be opened: {said}") from error
     connection.execute("set global timezone = 'UTC'")
     return connection
+
+
+@contextmanager
+def resting(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Give back the memory that the database holds for later, while others work."""
+    connection.execute(f"set memory_limit = '{RESTING_MEMORY_LIMIT}'")
+    try:
+        yield
+    finally:
+        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
 
 
 def describes_all(connection: duckdb.DuckDBPyConnection) -> bool:

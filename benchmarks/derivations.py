@@ -449,9 +449,12 @@ def main() -> None:
     """Measure every engine in a process of its own, compare, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("market", type=Path)
-    parser.add_argument("--engine", choices=ENGINES, help=argparse.SUPPRESS)
+    parser.add_argument("--engine", choices=[*ENGINES, "none"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.engine == "none":
+        print(prepare(arguments.market, arguments.folder))
+        return
     if arguments.engine:
         out = arguments.folder / arguments.engine
         out.mkdir()
@@ -464,16 +467,13 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        bars = prepare(arguments.market, folder)
+        command = [sys.executable, __file__, str(arguments.market), "--folder", name, "--engine"]
+        # In a process of its own too: those that it begins would count its memory as theirs.
+        bars = int(subprocess.run([*command, "none"], stdout=subprocess.PIPE, check=True).stdout)
         print(f"{bars:,} bars")
         measured = {}
         for engine in ENGINES:
-            done = subprocess.run(
-                [sys.executable, __file__, str(arguments.market), "--engine", engine, "--folder", name],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            done = subprocess.run([*command, engine], capture_output=True, text=True, check=False)
             if done.returncode:
                 print(f"{engine:7} {done.stderr.strip().splitlines()[-1]}")
                 continue

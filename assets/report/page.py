@@ -19,6 +19,7 @@ from assets.report import drawing, questions, sections
 from assets.report.chart import Chart
 from assets.report.questions import Row
 from assets.report.sections import Section, is_synthetic
+from assets.warehouse import BESIDE_MEMORY_LIMIT
 
 FOLDER = Path(__file__).parent
 
@@ -63,7 +64,7 @@ def previews(published: Path, *tables: str) -> dict[str, str]:
 
 def _reader(published: Path) -> duckdb.DuckDBPyConnection:
     reader = duckdb.connect(str(published), read_only=True)
-    reader.execute("set timezone = 'UTC'")
+    reader.execute(f"set timezone = 'UTC'; set memory_limit = '{BESIDE_MEMORY_LIMIT}'")
     return reader
 
 

@@ -7,6 +7,7 @@ with events as (
         subject_id,
         session_date,
         decided_at,
+        row_number() over (order by event_id) as event_number,
     from intermediate.breakout_events
 ),
 
@@ -17,17 +18,20 @@ instruments as (
     from core.instruments
 ),
 
+-- A volume of zero is one that the vendor does not know.
 bars as (
     select
         instrument_id,
         session_date,
         bar_number,
+        nullif(volume, 0) as volume,
+        captured_at,
+        version,
     from core.bars
     where is_final
 ),
 
--- A volume of zero is one that the vendor does not know.
-volumes as (
+versions as (
     select
         instrument_id,
         session_date,
@@ -38,76 +42,95 @@ volumes as (
     where is_final
 ),
 
-own_bars as (
+-- Few bars were ever corrected, and only of those is there more to know than their last version.
+corrected_bars as materialized (
     select
-        events.event_id,
+        instrument_id,
+        session_date,
+        bar_number,
+    from bars
+    where version > 1
+),
+
+corrections as (
+    select
+        corrected_bars.instrument_id,
+        corrected_bars.bar_number,
+        versions.volume,
+        versions.captured_at,
+        versions.version,
+    from versions
+    inner join corrected_bars
+        on corrected_bars.instrument_id = versions.instrument_id
+        and corrected_bars.session_date = versions.session_date
+),
+
+first_versions as (
+    select
+        instrument_id,
+        bar_number,
+        arg_min_null(volume, version) as volume,
+        min(captured_at) as captured_at,
+    from corrections
+    group by instrument_id, bar_number
+),
+
+own_volumes as (
+    select
+        events.event_number,
         bars.instrument_id,
         bars.bar_number,
+        if(bars.version = 1, bars.volume, first_versions.volume) as volume,
+        if(bars.version = 1, bars.captured_at, first_versions.captured_at) as captured_at,
     from events
     inner join instruments on instruments.instrument_id = events.subject_id
     inner join bars
         on bars.instrument_id = instruments.volume_proxy
         and bars.session_date = events.session_date
+    left join first_versions
+        on first_versions.instrument_id = bars.instrument_id
+        and first_versions.bar_number = bars.bar_number
 ),
 
--- The breakout's own bar, at a lag of 0, and those before it. They are few of all bars, which is why they are gathered
--- before anything is joined to them.
-asked as materialized (
+asked as not materialized (
     select
-        own_bars.event_id,
-        lags.lag,
-        bars.instrument_id,
-        bars.session_date,
-    from own_bars
-    cross join range($relative_volume_sessions + 1) as lags (lag)
-    inner join bars
-        on bars.instrument_id = own_bars.instrument_id
-        and bars.bar_number = own_bars.bar_number - lags.lag
-),
-
-answered as (
-    select
-        asked.event_id,
-        asked.lag,
-        volumes.volume,
-        volumes.captured_at,
-        volumes.version,
-    from asked
-    inner join volumes
-        on volumes.instrument_id = asked.instrument_id
-        and volumes.session_date = asked.session_date
-),
-
-own_volumes as (
-    select
-        event_id,
-        min(captured_at) as captured_at,
-        arg_min_null(volume, version) as volume,
-    from answered
-    where lag = 0
-    group by event_id
+        own_volumes.event_number,
+        own_volumes.instrument_id,
+        own_volumes.bar_number - lags.lag as bar_number,
+        own_volumes.captured_at,
+    from own_volumes
+    cross join range(1, $relative_volume_sessions + 1) as lags (lag)
 ),
 
 -- As they stood when the breakout's own volume was first seen: no later correction, and all on one share count.
 earlier_volumes as (
     select
-        answered.event_id,
-        answered.lag,
-        arg_max(answered.volume, answered.version) as volume,
-    from answered
-    inner join own_volumes
-        on own_volumes.event_id = answered.event_id
-        and own_volumes.captured_at >= answered.captured_at
-    where answered.lag > 0
-    group by answered.event_id, answered.lag
+        asked.event_number,
+        bars.volume,
+    from asked
+    inner join bars
+        on bars.instrument_id = asked.instrument_id
+        and bars.bar_number = asked.bar_number
+    where bars.version = 1
+        and bars.captured_at <= asked.captured_at
+    union all
+    select
+        asked.event_number,
+        arg_max(corrections.volume, corrections.version) as volume,
+    from asked
+    inner join corrections
+        on corrections.instrument_id = asked.instrument_id
+        and corrections.bar_number = asked.bar_number
+    where corrections.captured_at <= asked.captured_at
+    group by asked.event_number, asked.bar_number
 ),
 
 usual_volumes as (
     select
-        event_id,
+        event_number,
         median(volume) as volume,
     from earlier_volumes
-    group by event_id
+    group by event_number
     having count(volume) >= $relative_volume_known
 ),
 
@@ -117,8 +140,8 @@ final as (
         own_volumes.volume / nullif(usual_volumes.volume, 0) as relative_volume, -- Volume of the session over the median of the fifty before; null where it is not known.
         events.decided_at, -- The close that decided the breakout, UTC.
     from events
-    inner join own_volumes on own_volumes.event_id = events.event_id
-    inner join usual_volumes on usual_volumes.event_id = events.event_id
+    inner join own_volumes on own_volumes.event_number = events.event_number
+    inner join usual_volumes on usual_volumes.event_number = events.event_number
 )
 
 select * from final
