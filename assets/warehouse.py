@@ -13,7 +13,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -282,8 +282,9 @@ def connect(path: str, spill: Path) -> duckdb.DuckDBPyConnection:
 
 @contextmanager
 def resting(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Give back the memory that the database holds for later, while others work."""
-    connection.execute(f"set memory_limit = '{RESTING_MEMORY_LIMIT}'")
+    """Give back the memory that the database holds for later, while others work. What it needs now, it keeps."""
+    with suppress(duckdb.OutOfMemoryException):
+        connection.execute(f"set memory_limit = '{RESTING_MEMORY_LIMIT}'")
     try:
         yield
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -13,6 +14,7 @@ from shelf import Shelf
 
 from assets import mirror
 from assets.mirror import Mirrored, MirrorError, write_mirror
+from assets.warehouse import connect, resting
 
 
 def published(shelf: Shelf) -> Path:
@@ -275,3 +277,19 @@ def test_the_link_is_never_missing(tmp_path: Path) -> None:
 
     assert looks[0] > 50
     assert missed[0] == 0
+
+
+@pytest.mark.slow
+def test_a_resting_warehouse_gives_its_memory_back_and_has_it_again(tmp_path: Path) -> None:
+    def held() -> tuple[str, int]:
+        return connection.execute(
+            "select current_setting('memory_limit'), (select sum(memory_usage_bytes) from duckdb_memory())::bigint"
+        ).fetchall()[0]
+
+    with closing(connect(str(tmp_path / "warehouse.duckdb"), tmp_path / "spill")) as connection:
+        connection.execute("create temp table rows as select random() as value from range(20_000_000)")
+        (usual, much) = held()
+        with resting(connection):
+            (_, little) = held()
+        assert (held()[0], connection.execute("select count(*) from rows").fetchall()) == (usual, [(20_000_000,)])
+    assert little < 110 * 2**20 < much
