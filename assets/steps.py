@@ -289,8 +289,9 @@ def _ingest_checks(run: Run, result: Ingested) -> list[Check]:
             ", ".join(vanished[:NAMED]) or None,
         )
     )
-    # A class that never was there (a folder with prices only) is not lost; one that fails or was there before is.
-    is_lost = not result.usable and (bool(result.rows_delivered) or _rows(run, first.full_name) > 0)
+    # A class that never was there (a folder with prices only) is not lost; one that fails or was there before is. Where
+    # only some symbols were asked for, all the others are as they are stored.
+    is_lost = not run.symbols and not result.usable and (bool(result.rows_delivered) or _rows(run, first.full_name) > 0)
     checks.append(
         Check(
             "class_delivered",
@@ -303,7 +304,11 @@ def _ingest_checks(run: Run, result: Ingested) -> list[Check]:
         )
     )
     usable = set(result.usable)
-    required = [i.id for i in run.universe.instruments if i.is_required and i.asset_class == result.asset_class]
+    required = [
+        i.id
+        for i in run.universe.instruments
+        if i.is_required and i.asset_class == result.asset_class and (not run.symbols or i.id in run.symbols)
+    ]
     missing = [id_ for id_ in required if id_ not in usable]
     reasons = "; ".join(f"{id_}: {result.failures.get(id_, 'not delivered')}" for id_ in missing)
     checks.append(

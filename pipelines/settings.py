@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -64,7 +65,22 @@ def planned(settings: Settings) -> Plan:
     home = Home(home_folder(source_name, settings.home or os.environ.get("CASCADE_HOME", "")), _elsewhere())
     as_of = parse_as_of(settings.as_of)
     source, universe = _built_source(source_name, path, home, load_universe())
+    _check_symbols(settings.symbols, source_name, path, universe)
     return Plan(replace(settings, home=str(home.folder)), home, source, universe, load_parameters(), as_of)
+
+
+def _check_symbols(symbols: tuple[str, ...], source: str, path: str, universe: Universe) -> None:
+    """Raises SettingsError for a symbol that the source cannot have: nobody would ever answer for it."""
+    known = {item.id for item in universe.instruments} | {series.id for series in universe.series}
+    if source == "files":
+        known |= {file.stem for file in Path(path).expanduser().glob("*/*")} | {"groups"}
+    for symbol in symbols:
+        if symbol not in known:
+            near = get_close_matches(symbol.upper(), known, n=3, cutoff=0.5)
+            raise SettingsError(
+                f"--symbol {symbol}: there is none of that name"
+                + (f"; did you mean {' or '.join(near)}?" if near else "; ids are those of assets/universe.yaml")
+            )
 
 
 def home_folder(source: str, home: str) -> Path:

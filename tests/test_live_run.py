@@ -7,6 +7,7 @@ delay, and what it refuses for good is not asked for twice.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -110,6 +111,22 @@ def test_a_good_day_from_the_shell(
         "select max(session_date) from core.bars where instrument_id = 'RUT'",
         path=home.path / f"cascade-asof-{day}.duckdb",
     ) == [(day,)]
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_that_ask_vendors(
+    standin: VendorStandin, home: CascadeHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"`\.venv/bin/cascade (run --source live[^`]*)`", text)
+    assert len(commands) >= 2
+    ended = run_here(home, standin, monkeypatch)
+    assert (ended.code, ended.err) == (0, "")
+    for command in commands:
+        asked = len(standin.requests)
+        ended = home.invoke(*command.split())
+        assert ended.code == 0, (command, ended.err)
+        assert len(standin.requests) > asked
 
 
 @pytest.mark.slow
