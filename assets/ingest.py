@@ -463,8 +463,16 @@ def _name_the_lost(
 
 
 def _name_the_missing(run: Run, question: Question, tables: list[Table], result: Ingested, staged: _Staged) -> None:
-    """An id that used to be delivered and is not any more has failed, unless it ended or nobody wants it."""
+    """An id that used to be delivered and is not any more has failed, unless it ended or nobody wants it.
+
+    Of ids that are named, each has that the universe lists in this class.
+    """
     if question.only is not None:
+        of_class = {i.id for i in run.universe.instruments if i.asset_class == result.asset_class}
+        if result.asset_class == "macro":
+            of_class |= {series.id for series in run.universe.series}
+        for id_ in sorted((question.only & of_class) - staged.origins.keys()):
+            result.fail(id_, "not delivered")
         return
     listed = {item.id for item in run.universe.instruments} | {s.id for s in run.universe.series}
     ended = {item.id for item in run.universe.instruments if item.valid_to is not None}

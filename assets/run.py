@@ -50,6 +50,10 @@ class Run:
         """The file that this run publishes."""
         return self.home.published(self.as_of)
 
+    def asks_for(self, id_: str) -> bool:
+        """Whether an instrument or series is asked for: each is, unless some are named."""
+        return not self.symbols or id_ in self.symbols
+
     @property
     def may_fetch(self) -> bool:
         """A past state of a live market is what was stored of it; fetching now would not bring the past back."""

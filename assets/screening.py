@@ -28,9 +28,9 @@ def stored(table: Table) -> str:
 def stored_beside(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     """Put the last stored version of everything that the delivery is about into temp.stored_*."""
     id_, day = table.key[0], table.date_column
-    is_covered = f"stored.{day} >= coalesce(covered.first_day, stored.{day})" if day else "true"
-    # Not as a subquery for each id: that would hold the whole stored table in memory.
-    earlier = f"earlier.{day} < covered.first_day" if day else "false"
+    # A table without days is covered whole, and none of its rows is the neighbour of another.
+    stored_day, earlier_day = (f"stored.{day}", f"earlier.{day}") if day else ("null::date", "null::date")
+    is_covered = f"coalesce({stored_day} >= covered.first_day, true)"
     connection.execute(
         f"""
         create or replace temp table stored_{table.name} as
@@ -44,18 +44,20 @@ def stored_beside(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
             from ids
             left join temp.covered as covered on covered.table_name = '{table.name}' and covered.id = ids.id
         ),
-        -- The row before the first delivered one is what that one is measured against.
+        -- The row before the first delivered one is what that one is measured against. No subquery for each id: that
+        -- would hold the whole stored table in memory.
         neighbours as (
-            select covered.id, max(earlier.{day or id_}) as day
+            select covered.id, max({earlier_day}) as day
             from covered
-            inner join {table.full_name} as earlier on earlier.{id_} = covered.id and {earlier}
+            inner join {table.full_name} as earlier
+                on earlier.{id_} = covered.id and {earlier_day} < covered.first_day
             group by covered.id
         )
         select stored.*, {is_covered} as is_covered
         from {table.full_name} as stored
         inner join covered on covered.id = stored.{id_}
         left join neighbours on neighbours.id = covered.id
-        where {is_covered} or {f"stored.{day} = neighbours.day" if day else "false"}
+        where {is_covered} or {stored_day} = neighbours.day
         qualify row_number() over (
             partition by {", ".join(f"stored.{name}" for name in table.key)} order by stored.version desc
         ) = 1

@@ -307,7 +307,7 @@ def _ingest_checks(run: Run, result: Ingested) -> list[Check]:
     required = [
         i.id
         for i in run.universe.instruments
-        if i.is_required and i.asset_class == result.asset_class and (not run.symbols or i.id in run.symbols)
+        if i.is_required and i.asset_class == result.asset_class and run.asks_for(i.id)
     ]
     missing = [id_ for id_ in required if id_ not in usable]
     reasons = "; ".join(f"{id_}: {result.failures.get(id_, 'not delivered')}" for id_ in missing)

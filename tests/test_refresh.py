@@ -129,6 +129,14 @@ def test_a_named_symbol_is_asked_for_alone_and_whole(desk: Desk, script: Script,
     ]
 
 
+def test_a_named_symbol_that_nobody_delivers_is_told(desk: Desk, script: Script, sessions: list[date]) -> None:
+    sell(script, sessions)
+    desk.refresh(after_close(sessions[-1]))
+    told = desk.refresh(after_close(sessions[-1]), symbols=("IWM", "SPY"))
+
+    assert told.failures == {"SPY": "not delivered"}
+
+
 def test_an_unfinished_day_is_asked_for_again_until_it_is_final(
     desk: Desk, script: Script, sessions: list[date]
 ) -> None:
