@@ -7,7 +7,7 @@ Here: everything about the files as files. What a table means stands in its file
 it in the CTE named final; `$name` is a number from parameters.yaml. What SQL says badly, like a null distribution of
 thousands of shifts, is a function of the package `statistics`: the header's line
 `-- statistic: module.function(table, ...)` has it called with those tables, and the query reads its answer under the
-name computed.
+name computed. With `-- slices: column by schema.table.column` a large table is built a few hundred ids at a time.
 """
 
 from __future__ import annotations
@@ -33,6 +33,12 @@ SQL_FOLDER = Path(__file__).parent.parent / "sql"
 # The name under which a query reads what a statistic worked out.
 COMPUTED = "computed"
 _STATISTIC = re.compile(r"^(\w+)\.(\w+)\((\w+\.\w+(?:, \w+\.\w+)*)\)$")
+_SLICES = re.compile(r"^(\w+) by (\w+\.\w+)\.(\w+)$")
+# Where every query ends, but for its order.
+_LAST_SELECT = re.compile(r"^select \* from final$", re.MULTILINE)
+# Ids that a slice has: of thirty years of days that is two million rows, which are sorted in memory. More would be put
+# aside on the disk, at twice the time (docs/performance.md).
+SLICE_IDS = 250
 _HEADER = re.compile(r"^-- (\w+): (.*)$")
 _CONTINUED = re.compile(r"^--   (.*)$")
 PARAMETER = re.compile(r"\$([a-z][a-z0-9_]*)")
@@ -68,13 +74,30 @@ class Statistic:
 
 
 @dataclass(frozen=True)
+class Slices:
+    """A table of which no row needs rows of another id, and where to part the ids: at those of `table`.`cut_column`."""
+
+    column: str
+    table: str
+    cut_column: str
+
+    def conditions(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
+        """What the ids of each slice satisfy, in their order; together that is every id."""
+        ids = connection.execute(f"select {self.cut_column} from {self.table} order by 1").fetchall()
+        cuts = [_literal(id_) for (id_,) in ids[SLICE_IDS - 1 :: SLICE_IDS][: (len(ids) - 1) // SLICE_IDS]]
+        above = ["", *(f"{self.column} > {cut}" for cut in cuts)]
+        below = [*(f"{self.column} <= {cut}" for cut in cuts), ""]
+        return [" and ".join(filter(None, ends)) or "true" for ends in zip(above, below, strict=True)]
+
+
+@dataclass(frozen=True)
 class Model:
     """One SQL file.
 
     `grain` are the columns that tell rows apart; `known_at` is the column with the instant at which a row could first
     be known, or None where the whole table is true as of the run's clock. `form` is table, view (a query under a name,
     for what several models need and nobody else) or macro (a question to the published file, asked with `as_of_at`).
-    `statistic` is what Python works out for it first.
+    `statistic` is what Python works out for it first, `slices` are how a table that is large can be parted.
     """
 
     schema: str
@@ -86,6 +109,7 @@ class Model:
     form: Form
     column_descriptions: Mapping[str, str]
     statistic: Statistic | None = None
+    slices: Slices | None = None
 
     @property
     def full_name(self) -> str:
@@ -152,6 +176,12 @@ def read_model(path: Path) -> Model:
         if called is None:
             raise ModelError(f"sql/{name}: the statistic is not written as module.function(schema.table, ...)")
         statistic = Statistic(called[1], called[2], tuple(called[3].split(", ")))
+    slices = None
+    if "slices" in header:
+        parted = _SLICES.match(header["slices"])
+        if parted is None or not _LAST_SELECT.search(text):
+            raise ModelError(f"sql/{name}: the slices are not written as column by schema.table.column")
+        slices = Slices(*parted.groups())
     final = _FINAL.search(text)
     if final is None:
         raise ModelError(f"sql/{name}: there is no CTE named final")
@@ -170,6 +200,7 @@ def read_model(path: Path) -> Model:
         form=form,
         column_descriptions=columns,
         statistic=statistic,
+        slices=slices,
     )
 
 
@@ -212,10 +243,30 @@ def create_model(
         return describe(connection, model)
     if model.statistic:
         connection.register(COMPUTED, model.statistic.compute(connection, parameters))
-    connection.execute(f"create or replace {model.form} {name} as {query}")
+    parts = model.slices.conditions(connection) if model.slices else []
+    if len(parts) > 1:
+        _create_in_slices(connection, model, query, parts)
+    else:
+        connection.execute(f"create or replace {model.form} {name} as {query}")
     if model.statistic:
         connection.unregister(COMPUTED)
     return describe(connection, model)
+
+
+def _create_in_slices(
+    connection: duckdb.DuckDBPyConnection, model: Model, query: str, conditions: Iterable[str]
+) -> None:
+    """Put the table in place of the old one, slice by slice."""
+    # DuckDB 1.5.5 loses what is inserted within the transaction that created a table of a query that found nothing,
+    # but not where it looked for nothing. That is not relied on: the rows are counted.
+    connection.execute(f"create or replace table {model.full_name} as from ({query}) limit 0")
+    inserted = 0
+    for condition in conditions:
+        part = _LAST_SELECT.sub(lambda last, where=condition: f"{last[0]}\nwhere {where}", query)  # type: ignore[misc]
+        inserted += connection.execute(f"insert into {model.full_name} {part}").fetchall()[0][0]
+    found = connection.execute(f"select count(*) from {model.full_name}").fetchall()[0][0]
+    if found != inserted:
+        raise ModelError(f"{model.sql_path}: of {inserted} rows that were written, {found} are there")
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, model: Model, columns: Iterable[Column]) -> None:

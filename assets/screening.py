@@ -31,6 +31,7 @@ def stored_beside(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     # A table without days is covered whole, and none of its rows is the neighbour of another.
     stored_day, earlier_day = (f"stored.{day}", f"earlier.{day}") if day else ("null::date", "null::date")
     is_covered = f"coalesce({stored_day} >= covered.first_day, true)"
+    key, same_key = ", ".join(table.key), " and ".join(f"newer.{name} = stored.{name}" for name in table.key)
     connection.execute(
         f"""
         create or replace temp table stored_{table.name} as
@@ -52,15 +53,19 @@ def stored_beside(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
             inner join {table.full_name} as earlier
                 on earlier.{id_} = covered.id and {earlier_day} < covered.first_day
             group by covered.id
+        ),
+        -- Few rows ever got another version. To number the versions of all would hold all rows in memory.
+        newer as (
+            select {key}, version
+            from {table.full_name}
+            where version > 1
         )
         select stored.*, {is_covered} as is_covered
         from {table.full_name} as stored
         inner join covered on covered.id = stored.{id_}
         left join neighbours on neighbours.id = covered.id
-        where {is_covered} or {stored_day} = neighbours.day
-        qualify row_number() over (
-            partition by {", ".join(f"stored.{name}" for name in table.key)} order by stored.version desc
-        ) = 1
+        left join newer on newer.version = stored.version + 1 and {same_key}
+        where newer.version is null and ({is_covered} or {stored_day} = neighbours.day)
         """
     )
 

@@ -6,6 +6,7 @@ stored tables from the contracts. What is written is the business of `ingest`, `
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import json
 import os
@@ -32,7 +33,7 @@ _TABLE = {table.full_name: table for table in STORED_TABLES}
 
 # What DuckDB may take before it puts rows aside on the disk. Less makes runs of the usual size slower, more makes none
 # faster (docs/performance.md).
-MEMORY_LIMIT = "700MiB"
+MEMORY_LIMIT = "400MiB"
 # What each of those may take who work beside the warehouse while it rests, and what it keeps then.
 BESIDE_MEMORY_LIMIT, RESTING_MEMORY_LIMIT = "300MiB", "100MiB"
 # Models that are built at a time: more share two cores no better and take more memory.
@@ -289,6 +290,15 @@ def resting(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         yield
     finally:
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+
+
+def give_back() -> None:
+    """Let the system have the memory that this process has freed: glibc keeps it, and the next step takes other.
+
+    C libraries that cannot be told so are left alone.
+    """
+    with suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def describes_all(connection: duckdb.DuckDBPyConnection) -> bool:

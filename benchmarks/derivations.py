@@ -90,6 +90,7 @@ def ours(folder: Path, _: Path) -> None:
             symbol as instrument_id, 'XNYS' as calendar, null::varchar as tracks, false as has_total_return,
             null::date as reconstructed_before, 'other' as role
         from fed.bars group by symbol order by symbol;
+        create view intermediate.listings as from core.instruments;
         create view intermediate.prices as
         select
             symbol as instrument_id, session_date, bar_number, close, close as adj_close, close as signal_price,

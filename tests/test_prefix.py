@@ -20,7 +20,7 @@ import pytest
 from bench import all_models, usual_parameters
 from prefix import CLOCKED_MODELS, COMPARED_MODELS, Market
 
-from assets import validation
+from assets import models, validation
 from assets.ingest import ingest
 from assets.models import Model
 from assets.reference import write_sessions, write_universe
@@ -246,6 +246,20 @@ def test_what_is_true_as_of_the_clock_comes_out_the_same_again(market: Market) -
         one, other = f"before.{model.full_name}", f"memory.{model.full_name}"
         assert market.connection.execute(f"from {one} except all from {other}").fetchall() == []
         assert market.connection.execute(f"from {other} except all from {one}").fetchall() == []
+
+
+@pytest.mark.parametrize("model", [model for model in all_models() if model.slices], ids=lambda model: model.full_name)
+def test_a_table_in_slices_is_the_same(market: Market, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    market.as_of(ONE_DAY)
+    market.connection.execute(f"create or replace temp table whole as from {model.full_name}")
+    monkeypatch.setattr(models, "SLICE_IDS", 5)
+    assert model.slices
+    assert len(model.slices.conditions(market.connection)) > 5
+    market.rebuild([model])
+    assert market.differences(model, "from temp.whole") == []
+    keys = ", ".join(model.sorted_by)
+    found = market.connection.execute(f"select {keys} from {model.full_name}").fetchall()
+    assert found == sorted(found)
 
 
 @pytest.mark.slow

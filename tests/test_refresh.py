@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from desk import Desk, Script
 
 from assets.calendars import EQUITY_CALENDAR
+from assets.contracts import RAW_TABLE
+from assets.screening import stored_beside
 from assets.universe import Instrument, Series, Targets, Universe
+from assets.warehouse import connect, prepare
 
 MODELS = ("core.bars_as_of", "core.macro_as_of", "meta.restatements", "meta.gaps", "meta.freshness")
 KEPT, CURE = "refused, and what is stored stays", "(--symbol IWM --accept takes it)"
@@ -566,3 +570,33 @@ def test_a_source_without_a_clock_never_goes_back_in_time(desk: Desk, script: Sc
     script.answers["equity_bars"] = {"IWM": frame(sessions[:1], [99.9])}
     desk.refresh("2024-06-01 00:00", symbols=("IWM",), accept=True)
     assert desk.rows("select distinct captured_at from raw.equity_bars") == [("2024-03-09 00:00",)]
+
+
+def test_a_whole_history_delivered_again_is_compared_within_bounded_memory(tmp_path: Path) -> None:
+    """A million bars, and memory for a part of them: to hold them all by their keys would end the run."""
+    bars = RAW_TABLE["equity_bars"]
+    with connect(str(tmp_path / "warehouse.duckdb"), tmp_path / "spill") as connection:
+        prepare(connection)
+        connection.execute(
+            """
+            insert into raw.equity_bars by name
+            select
+                'S' || (bar // 5000) as instrument_id,
+                date '2010-01-01' + (bar % 5000)::int as session_date,
+                bar as close,
+                'file' as source,
+                timestamptz '2025-01-01' as captured_at,
+                1 as version
+            from range(1_000_000) as bars (bar);
+            insert into raw.equity_bars by name
+            select * replace (9 as close, 2 as version) from raw.equity_bars where session_date = '2015-01-01';
+            create temp table staged_equity_bars as select instrument_id from raw.equity_bars limit 0;
+            create temp table covered as
+            select distinct 'equity_bars' as table_name, instrument_id as id, null::date as first_day
+            from raw.equity_bars;
+            set memory_limit = '80MiB'
+            """
+        )
+        stored_beside(connection, bars)
+        counted = "select count(*), count_if(version = 2), count_if(is_covered) from temp.stored_equity_bars"
+        assert connection.execute(counted).fetchall() == [(1_000_000, 200, 1_000_000)]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import duckdb
 import numpy as np
+import pandas as pd
 import pytest
 
+from assets.parameters import load_parameters
+from assets.statistics import highs
 from assets.statistics.highs import broken_highs, trailing_high
 
 
@@ -41,3 +45,33 @@ def test_breakouts_are_those_of_the_definition(reach: int | None, quiet: int, ma
     sessions, levels = broken_highs(prices, reach, quiet, 20, margin)
     assert len(expected) > 5
     assert list(zip(sessions, levels, strict=True)) == expected
+
+
+@pytest.mark.parametrize("batch", [1, 700, 10**9])
+def test_breakouts_of_many_subjects_are_those_of_each(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many subjects are read at a time; one is a pair, one is short, one price of another is unknown."""
+    monkeypatch.setattr(highs, "BATCH_SESSIONS", batch)
+    chance, paths = np.random.default_rng(6), {}
+    for subject, length in (("A", 600), ("A/B", 650), ("B", 3), ("C", 700)):
+        paths[subject] = np.round(100 * np.exp((0.05 + chance.standard_normal(length)).cumsum() / 100), 1)
+    paths["C"][400] = np.nan
+    frame = pd.concat(
+        pd.DataFrame({"subject_id": subject, "session_number": range(1, len(prices) + 1), "price": prices})
+        for subject, prices in paths.items()
+    ).sample(frac=1, random_state=1)
+    with duckdb.connect() as connection:
+        connection.register("frame", frame)
+        connection.execute("create table paths as select * replace (if(isnan(price), null, price) as price) from frame")
+        found = highs.breakouts(
+            load_parameters(),
+            connection.table("paths"),
+            connection.sql("select unnest(['A', 'B', 'C', 'D']) as instrument_id, 'XNYS' as calendar"),
+            connection.sql("select 'A/B' as pair_id, 'XNYS' as calendar"),
+        )
+    assert set(found["subject_id"]) == {"A", "A/B", "C"}
+    assert set(found["subject_kind"][found["subject_id"] == "A/B"]) == {"pair"}
+    for subject, prices in paths.items():
+        own = found[(found["subject_id"] == subject) & (found["kind"] == "year_high")]
+        sessions, levels = broken_highs(prices, 252, 63, 252, 0)
+        assert (own["session_number"] - 1).tolist() == sessions.tolist()
+        assert own["level"].tolist() == levels.tolist()

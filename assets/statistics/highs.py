@@ -7,6 +7,9 @@ breakout is said in SQL, and so, in intermediate.specification_events, is the de
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+
 import duckdb
 import numpy as np
 import pandas as pd
@@ -16,6 +19,9 @@ from assets.parameters import Parameters
 
 Numbers = NDArray[np.float64]
 Whole = NDArray[np.int64]
+
+# Sessions whose prices are read at a time, a few megabytes.
+BATCH_SESSIONS = 1_000_000
 
 
 def trailing_high(prices: ArrayLike, width: int) -> Numbers:
@@ -70,22 +76,14 @@ def breakouts(
         "XNYS": ("equity_year", "equity_all_time_high_quiet", "equity_year_high_quiet"),
         "CRYPTO": ("crypto_year", "crypto_all_time_high_quiet", "crypto_year_high_quiet"),
     }
-    subjects = (
-        paths.aggregate("subject_id, count(*) as size", "subject_id")
-        .join(
-            instruments.project("instrument_id as subject_id, 'instrument' as subject_kind, calendar").union(
-                pairs.project("pair_id as subject_id, 'pair' as subject_kind, calendar")
-            ),
-            "subject_id",
-        )
-        .order("subject_id")
-        .project("subject_id, subject_kind, calendar, size")
-        .fetchall()
+    sizes = dict(paths.aggregate("subject_id, count(*)", "subject_id").order("subject_id").fetchall())
+    described = instruments.project("instrument_id as subject_id, 'instrument' as subject_kind, calendar").union(
+        pairs.project("pair_id as subject_id, 'pair' as subject_kind, calendar")
     )
-    prices = paths.order("subject_id, session_number").project("price").fetchnumpy()["price"]
-    of_subjects = np.split(np.ma.filled(prices, np.nan), np.cumsum([size for *_, size in subjects]))
+    subjects = {subject: (subject_kind, calendar) for subject, subject_kind, calendar in described.fetchall()}
     rows = []
-    for (subject, subject_kind, calendar, _), path in zip(subjects, of_subjects, strict=False):
+    for subject, path in zip(sizes, _prices(paths, sizes), strict=True):
+        subject_kind, calendar = subjects[subject]
         year, quiet_ever, quiet_year = (int(parameters[name].value) for name in rules[calendar])
         for kind, reach, quiet in (("all_time_high", None, quiet_ever), ("year_high", year, quiet_year)):
             for session, level in zip(*broken_highs(path, reach, quiet, year, margin), strict=True):
@@ -105,6 +103,21 @@ def breakouts(
     }
     # Empty columns, too, must have a type.
     return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+
+
+def _prices(paths: duckdb.DuckDBPyRelation, sizes: Mapping[str, int]) -> Iterator[Numbers]:
+    """The prices of each subject (N,), what is unknown as nan. `sizes` are their numbers of sessions, in order of id.
+
+    Neighbours are read together: one after the other would take long, all at once the memory of a whole history.
+    """
+    subject_id, price = duckdb.ColumnExpression("subject_id"), duckdb.ColumnExpression("price")
+    ends = dict(zip(sizes, np.cumsum(list(sizes.values())), strict=True))
+    for _, batch in groupby(sizes, lambda subject: ends[subject] // BATCH_SESSIONS):
+        own = list(batch)
+        between = subject_id.between(duckdb.ConstantExpression(own[0]), duckdb.ConstantExpression(own[-1]))
+        known = duckdb.CoalesceOperator(price, duckdb.ConstantExpression(float("nan")))
+        prices = paths.filter(between).order("subject_id, session_number").select(known.alias("price")).fetchnumpy()
+        yield from np.split(prices["price"], np.cumsum([sizes[subject] for subject in own[:-1]]))
 
 
 def spells(prices: ArrayLike) -> Whole:

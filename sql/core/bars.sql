@@ -3,6 +3,7 @@
 -- grain: instrument_id, session_date
 -- known_at: known_at, the close of the session, or when a later correction of the price, or a bar that came after newer
 --   ones, was captured
+-- slices: instrument_id by intermediate.listings.instrument_id
 with clock as (
     select as_of_at from reference.clock
 ),

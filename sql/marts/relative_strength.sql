@@ -1,6 +1,7 @@
 -- description: How each ratio moves: its level, its distance from its own trend, and whether it is at a year high.
 -- grain: pair_id, session_date
 -- known_at: known_at, when the later of the two legs was known
+-- slices: pair_id by intermediate.listings.instrument_id
 with pairs as (
     select
         pair_id,
@@ -10,7 +11,7 @@ with pairs as (
     from core.pairs
 ),
 
-bars as (
+numerators as (
     select
         instrument_id,
         session_date,
@@ -18,11 +19,18 @@ bars as (
         adj_close,
         known_at,
     from intermediate.prices
-    where instrument_id in (
-        select numerator from pairs
-        union all
-        select denominator from pairs
-    )
+),
+
+-- A few that many are held against.
+denominators as (
+    select
+        instrument_id,
+        session_date,
+        close,
+        adj_close,
+        known_at,
+    from intermediate.prices
+    where instrument_id in (select denominator from pairs)
 ),
 
 -- Both legs of the same date: across calendars that is the coin's bar of the exchange's session, so that what moved
@@ -36,8 +44,8 @@ legs as (
         pairs.price_basis,
         greatest(numerators.known_at, denominators.known_at) as known_at,
     from pairs
-    inner join bars as numerators on numerators.instrument_id = pairs.numerator
-    inner join bars as denominators
+    inner join numerators on numerators.instrument_id = pairs.numerator
+    inner join denominators
         on denominators.instrument_id = pairs.denominator
         and denominators.session_date = numerators.session_date
 ),
