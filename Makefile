@@ -42,6 +42,7 @@ ui: $(READY) ## Open the Dagster UI on http://127.0.0.1:3000 (SOURCE=demo|files|
 bench: $(READY) ## Measure a synthetic market of SYMBOLS (500) times twenty years; pandas, and Polars where it is installed
 	@$(BIN)/python benchmarks/market.py data/bench/$(or $(SYMBOLS),500) --symbols $(or $(SYMBOLS),500)
 	@$(BIN)/python benchmarks/layers.py data/bench/$(or $(SYMBOLS),500)
+	@$(BIN)/python benchmarks/refresh.py --path data/bench/$(or $(SYMBOLS),500) --rounds 1
 	@$(BIN)/python benchmarks/derivations.py data/bench/$(or $(SYMBOLS),500)
 
 lint: $(READY) ## Run the linters and the type checker

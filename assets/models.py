@@ -179,8 +179,8 @@ def read_model(path: Path) -> Model:
     slices = None
     if "slices" in header:
         parted = _SLICES.match(header["slices"])
-        if parted is None or not _LAST_SELECT.search(text):
-            raise ModelError(f"sql/{name}: the slices are not written as column by schema.table.column")
+        if parted is None or form != "table" or not _LAST_SELECT.search(text):
+            raise ModelError(f"sql/{name}: the slices of a table are not written as column by schema.table.column")
         slices = Slices(*parted.groups())
     final = _FINAL.search(text)
     if final is None:

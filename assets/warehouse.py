@@ -31,8 +31,8 @@ SCHEMAS = ("raw", "reference", "core", "intermediate", "marts", "meta")
 
 _TABLE = {table.full_name: table for table in STORED_TABLES}
 
-# What DuckDB may take before it puts rows aside on the disk. Less makes runs of the usual size slower, more makes none
-# faster (docs/performance.md).
+# What DuckDB may take before it puts rows aside on the disk. With more no run was faster, of the usual size or of 5,000
+# symbols (docs/performance.md).
 MEMORY_LIMIT = "400MiB"
 # What each of those may take who work beside the warehouse while it rests, and what it keeps then.
 BESIDE_MEMORY_LIMIT, RESTING_MEMORY_LIMIT = "300MiB", "100MiB"

@@ -4,7 +4,8 @@
 
 `cascade run --source files` as a process, three ways: first on an empty home, then after every file has grown by one
 line, then once more with nothing new; and `cascade run --full` on the same home. Prints wall seconds (median of the
-rounds) and the ratios to the first run. DIR is a folder as the README describes it; nothing is written to it.
+rounds), those until the new file was published, and the ratios to the first run. DIR is a folder as the README says;
+nothing is written to it. A CSV file that has grown is read from where it ended, a Parquet file whole.
 """
 
 from __future__ import annotations
@@ -15,17 +16,23 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from whole_run import timed_run
+import duckdb
+from whole_run import Took, row, timed_run
 
 FOLDERS = ("equity", "crypto", "crypto_mcap", "macro")
 
 
 def without_last_lines(folder: Path) -> int:
-    """Take the last line off every CSV file of a market. Returns the number of files."""
-    files = [path for name in FOLDERS for path in (folder / name).glob("*.csv")]
-    for path in files:
-        lines = path.read_bytes().splitlines(keepends=True)
-        path.write_bytes(b"".join(lines[:-1]))
+    """Take the last line off every file of a market. Returns the number of files."""
+    files = [path for name in FOLDERS for path in (folder / name).glob("*.*")]
+    with duckdb.connect() as connection:
+        for path in files:
+            if path.suffix == ".parquet":
+                rows = connection.read_parquet(str(path))
+                rows.limit(len(rows) - 1).create("shorter")
+                connection.execute(f"copy shorter to '{path}'; drop table shorter")
+            else:
+                path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
     return len(files)
 
 
@@ -35,23 +42,24 @@ def main() -> None:
     parser.add_argument("--path", required=True)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    seconds: dict[str, list[float]] = {"first run": [], "one line more": [], "nothing new": [], "--full": []}
+    runs: dict[str, list[Took]] = {"first run": [], "one line more": [], "nothing new": [], "--full": []}
     for _ in range(arguments.rounds):
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
             market, home = Path(scratch, "market"), str(Path(scratch, "home"))
             shutil.copytree(arguments.path, market)
             files = without_last_lines(market)
-            seconds["first run"].append(timed_run(home, "files", str(market)))
+            runs["first run"].append(timed_run(home, "files", str(market)))
             shutil.copytree(arguments.path, market, dirs_exist_ok=True)
-            seconds["one line more"].append(timed_run(home, "files", str(market)))
-            seconds["nothing new"].append(timed_run(home, "files", str(market)))
-            seconds["--full"].append(timed_run(home, "files", str(market), "--full"))
-    first = statistics.median(seconds["first run"])
+            runs["one line more"].append(timed_run(home, "files", str(market)))
+            runs["nothing new"].append(timed_run(home, "files", str(market)))
+            runs["--full"].append(timed_run(home, "files", str(market), "--full"))
     print(f"{files} files")
-    for name, times in seconds.items():
-        median = statistics.median(times)
-        spread = f"(from {min(times):.1f} to {max(times):.1f})"
-        print(f"{name:14} {median:6.1f} s  {spread}  {median / first:.2f} of the first")
+    firsts = [statistics.median(times) for times in zip(*runs["first run"], strict=True)]
+    for name, took in runs.items():
+        whole, published = (
+            statistics.median(times) / first for times, first in zip(zip(*took, strict=True), firsts, strict=True)
+        )
+        print(f"{row(name, took)}; {whole:.2f} and {published:.2f} of the first")
 
 
 if __name__ == "__main__":

@@ -90,5 +90,5 @@ def test_a_table_in_slices_is_the_same_in_the_same_order(
 
 @pytest.mark.parametrize("slices", ["id", "id by core.ids", "id of core.ids.name"])
 def test_slices_that_cannot_be_read_are_named(slices: str, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"core/numbered\.sql: the slices are not written as column by"):
+    with pytest.raises(ModelError, match=r"core/numbered\.sql: the slices of a table are not written as column by"):
         model(tmp_path, slices)
