@@ -35,7 +35,7 @@ _TABLE = {table.full_name: table for table in STORED_TABLES}
 # symbols (docs/performance.md).
 MEMORY_LIMIT = "400MiB"
 # What each of those may take who work beside the warehouse while it rests, and what it keeps then.
-BESIDE_MEMORY_LIMIT, RESTING_MEMORY_LIMIT = "300MiB", "100MiB"
+BESIDE_MEMORY_LIMIT, RESTING_MEMORY_LIMIT = "200MiB", "100MiB"
 # Models that are built at a time: more share two cores no better and take more memory.
 BUILDERS = 2
 # The connections that are in a transaction; to begin another one would abort the first.
