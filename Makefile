@@ -39,11 +39,13 @@ live: $(READY) ## Run the whole pipeline on Yahoo and FRED
 ui: $(READY) ## Open the Dagster UI on http://127.0.0.1:3000 (SOURCE=demo|files|live)
 	@$(BIN)/cascade ui --source $(or $(SOURCE),demo)
 
-bench: $(READY) ## Measure a synthetic market of SYMBOLS (500) times twenty years; pandas, and Polars where it is installed
-	@$(BIN)/python benchmarks/market.py data/bench/$(or $(SYMBOLS),500) --symbols $(or $(SYMBOLS),500)
-	@$(BIN)/python benchmarks/layers.py data/bench/$(or $(SYMBOLS),500)
-	@$(BIN)/python benchmarks/refresh.py --path data/bench/$(or $(SYMBOLS),500) --rounds 1
-	@$(BIN)/python benchmarks/derivations.py data/bench/$(or $(SYMBOLS),500)
+bench: $(READY) ## Measure synthetic markets of twenty years, SYMBOLS="500 5000" or others; pandas, and Polars where it is installed
+	@set -e; for size in $(or $(SYMBOLS),500); do \
+		$(BIN)/python benchmarks/market.py data/bench/$$size --symbols $$size; \
+		$(BIN)/python benchmarks/layers.py data/bench/$$size; \
+		$(BIN)/python benchmarks/refresh.py --path data/bench/$$size --rounds 1; \
+		$(BIN)/python benchmarks/derivations.py data/bench/$$size; \
+	done
 
 lint: $(READY) ## Run the linters and the type checker
 	@$(BIN)/ruff check .

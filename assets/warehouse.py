@@ -1,7 +1,8 @@
 """The home of a source on disk, and the one writer's connection to its warehouse.
 
-Here: where files lie, the lock that lets one run write at a time, how a connection is set up, and the creation of the
-stored tables from the contracts. What is written is the business of `ingest`, `models` and `publish`.
+Here: where files lie, the lock that lets one run write at a time, how a connection is set up and how much memory is
+taken, and the creation of the stored tables from the contracts. What is written is the business of `ingest`, `models`
+and `publish`.
 """
 
 from __future__ import annotations

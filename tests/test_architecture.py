@@ -175,6 +175,18 @@ def test_what_a_model_reads_is_what_a_full_parser_finds(model: Model) -> None:
     assert set(model.upstream) == {*given, *(f"{t.db}.{t.name}" for t in tree.find_all(exp.Table) if t.db)}
 
 
+@pytest.mark.parametrize("model", [model for model in MODELS if model.slices], ids=lambda model: model.full_name)
+def test_what_slices_are_parted_by_is_there_before(model: Model) -> None:
+    by_name = {model.full_name: model for model in MODELS}
+
+    def behind(name: str) -> set[str]:
+        return {name}.union(*map(behind, by_name[name].upstream if name in by_name else ()))
+
+    assert model.slices
+    assert model.slices.table in behind(model.full_name)
+    assert model.slices.column in model.grain
+
+
 @pytest.mark.parametrize(
     ("rows", "copies"),
     [

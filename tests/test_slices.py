@@ -6,6 +6,7 @@ That each of the project's own is the same stands in test_prefix, where there is
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import duckdb
 import pytest
@@ -88,7 +89,37 @@ def test_a_table_in_slices_is_the_same_in_the_same_order(
     assert len(whole) == 400_000
 
 
-@pytest.mark.parametrize("slices", ["id", "id by core.ids", "id of core.ids.name"])
+class Losing:
+    """A connection that tells of every row that it inserts, and keeps all but one."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def execute(self, query: str) -> duckdb.DuckDBPyConnection:
+        done = self._connection.execute(query)
+        if query.startswith("insert"):
+            self._connection.cursor().execute("delete from core.numbered where id = 'b'")
+        return done
+
+
+def test_rows_that_get_lost_are_noticed(
+    tmp_path: Path, connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "SLICE_IDS", 1)
+    connection.execute(
+        """
+        create table core.ids as select unnest(['a', 'b', 'c']) as name;
+        create table core.rows as select name as id, 1 as day from core.ids
+        """
+    )
+    losing = cast(duckdb.DuckDBPyConnection, Losing(connection))
+    with pytest.raises(ModelError, match="of 3 rows that were written, 2 are there"):
+        create_model(losing, model(tmp_path, "id by core.ids.name"), {})
+
+
+@pytest.mark.parametrize(
+    "slices", ["id", "id by core.ids", "id of core.ids.name", "id by core.ids.name\n-- form: view"]
+)
 def test_slices_that_cannot_be_read_are_named(slices: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"core/numbered\.sql: the slices of a table are not written as column by"):
         model(tmp_path, slices)

@@ -49,12 +49,12 @@ def test_breakouts_are_those_of_the_definition(reach: int | None, quiet: int, ma
 
 @pytest.mark.parametrize("batch", [1, 700, 10**9])
 def test_breakouts_of_many_subjects_are_those_of_each(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many subjects are read at a time; one is a pair, one is short, one price of another is unknown."""
+    """However many subjects are read at a time; one is a pair, one is short, of another some prices are unknown."""
     monkeypatch.setattr(highs, "BATCH_SESSIONS", batch)
     chance, paths = np.random.default_rng(6), {}
     for subject, length in (("A", 600), ("A/B", 650), ("B", 3), ("C", 700)):
         paths[subject] = np.round(100 * np.exp((0.05 + chance.standard_normal(length)).cumsum() / 100), 1)
-    paths["C"][400] = np.nan
+    paths["C"][::20] = np.nan
     frame = pd.concat(
         pd.DataFrame({"subject_id": subject, "session_number": range(1, len(prices) + 1), "price": prices})
         for subject, prices in paths.items()
@@ -75,3 +75,7 @@ def test_breakouts_of_many_subjects_are_those_of_each(batch: int, monkeypatch: p
         sessions, levels = broken_highs(prices, 252, 63, 252, 0)
         assert (own["session_number"] - 1).tolist() == sessions.tolist()
         assert own["level"].tolist() == levels.tolist()
+        assert own["lowest"].tolist() == [
+            np.nanmin(prices[stood - 1 : session + 1])
+            for stood, session in zip(own["level_number"], sessions, strict=True)
+        ]

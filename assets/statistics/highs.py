@@ -110,14 +110,15 @@ def _prices(paths: duckdb.DuckDBPyRelation, sizes: Mapping[str, int]) -> Iterato
 
     Neighbours are read together: one after the other would take long, all at once the memory of a whole history.
     """
-    subject_id, price = duckdb.ColumnExpression("subject_id"), duckdb.ColumnExpression("price")
+    subject_id = duckdb.ColumnExpression("subject_id")
     ends = dict(zip(sizes, np.cumsum(list(sizes.values())), strict=True))
     for _, batch in groupby(sizes, lambda subject: ends[subject] // BATCH_SESSIONS):
         own = list(batch)
         between = subject_id.between(duckdb.ConstantExpression(own[0]), duckdb.ConstantExpression(own[-1]))
-        known = duckdb.CoalesceOperator(price, duckdb.ConstantExpression(float("nan")))
-        prices = paths.filter(between).order("subject_id, session_number").select(known.alias("price")).fetchnumpy()
-        yield from np.split(prices["price"], np.cumsum([sizes[subject] for subject in own[:-1]]))
+        ordered = paths.filter(between).order("subject_id, session_number")
+        # As an expression of Python's, nan would be a null again.
+        prices = ordered.project("coalesce(price, 'nan'::double) as price").fetchnumpy()["price"]
+        yield from np.split(prices, np.cumsum([sizes[subject] for subject in own[:-1]]))
 
 
 def spells(prices: ArrayLike) -> Whole:

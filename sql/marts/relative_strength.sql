@@ -11,7 +11,8 @@ with pairs as (
     from core.pairs
 ),
 
-numerators as (
+-- Looked up for the pairs of a slice: not all of it for each.
+prices as not materialized (
     select
         instrument_id,
         session_date,
@@ -19,18 +20,6 @@ numerators as (
         adj_close,
         known_at,
     from intermediate.prices
-),
-
--- A few that many are held against.
-denominators as (
-    select
-        instrument_id,
-        session_date,
-        close,
-        adj_close,
-        known_at,
-    from intermediate.prices
-    where instrument_id in (select denominator from pairs)
 ),
 
 -- Both legs of the same date: across calendars that is the coin's bar of the exchange's session, so that what moved
@@ -44,8 +33,8 @@ legs as (
         pairs.price_basis,
         greatest(numerators.known_at, denominators.known_at) as known_at,
     from pairs
-    inner join numerators on numerators.instrument_id = pairs.numerator
-    inner join denominators
+    inner join prices as numerators on numerators.instrument_id = pairs.numerator
+    inner join prices as denominators
         on denominators.instrument_id = pairs.denominator
         and denominators.session_date = numerators.session_date
 ),
