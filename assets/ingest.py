@@ -26,7 +26,7 @@ from assets.run import Run, log
 from assets.screening import screen, staging, stored
 from assets.sources.base import AssetClass, Delivery, Question
 from assets.validation import RuleOutcome, validate
-from assets.warehouse import give_back, transaction
+from assets.warehouse import transaction
 
 # Frames are handed to the database in batches: small enough to stay far from the memory of a whole history.
 BATCH_ROWS = 250_000
@@ -113,8 +113,6 @@ def fetch(run: Run, asset_class: AssetClass, is_stopped: Callable[[], bool] = la
     question, result, staged = refresh.question(run, asset_class), Ingested(asset_class), _Staged()
     deliveries = takewhile(lambda _: not is_stopped(), run.source.fetch(question))
     _stage(run, question, deliveries, result, staged)
-    # The frames are in the database now.
-    give_back()
     return Fetched(run, question, result, staged)
 
 

@@ -31,7 +31,7 @@ from assets.reference import write_clock, write_releases, write_sessions, write_
 from assets.report.page import write_report
 from assets.run import Run, log
 from assets.sources.base import ASSET_CLASSES, AssetClass, SourceError
-from assets.warehouse import Builders, give_back, resting
+from assets.warehouse import Builders, resting
 
 # The tables that the first and the last steps stand for in reports.
 UNIVERSE = "reference.universe"
@@ -109,7 +109,6 @@ class Doing:
                 yield from build(run, self.models, selected)
             else:
                 yield from _OTHER_STEPS[step](run)
-        give_back()
 
     def close(self) -> None:
         """Stop what was begun and is not wanted any more."""

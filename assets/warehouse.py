@@ -7,7 +7,6 @@ and `publish`.
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import json
 import os
@@ -291,15 +290,6 @@ def resting(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         yield
     finally:
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
-
-
-def give_back() -> None:
-    """Let the system have the memory that this process has freed: glibc keeps it, and the next step takes other.
-
-    C libraries that cannot be told so are left alone.
-    """
-    with suppress(AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def describes_all(connection: duckdb.DuckDBPyConnection) -> bool:
