@@ -111,7 +111,8 @@ class FilesSource:
     def fetch(self, question: Question) -> Iterator[Delivery]:
         """One delivery per file, in alphabetical order, with the file's state; `since` is not needed for files."""
         adjusted = self._adjusted_closes()
-        with duckdb.connect() as reader:
+        # Every file is read once; to keep what was read of all of them would take the memory of a history.
+        with duckdb.connect(config={"enable_external_file_cache": False}) as reader:
             reader.execute(f"set timezone = '{NEW_YORK}'")
             wanted = [
                 (layout, [path for path in self._files(layout.folder) if question.wants(path.stem)])
