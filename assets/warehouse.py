@@ -33,7 +33,7 @@ _TABLE = {table.full_name: table for table in STORED_TABLES}
 
 # What DuckDB may take before it puts rows aside on the disk. With more no run was faster, of the usual size or of 5,000
 # symbols (docs/performance.md).
-MEMORY_LIMIT = "400MiB"
+MEMORY_LIMIT = "320MiB"
 # What each of those may take who work beside the warehouse while it rests, and what it keeps then.
 BESIDE_MEMORY_LIMIT, RESTING_MEMORY_LIMIT = "200MiB", "100MiB"
 # Models that are built at a time: more share two cores no better and take more memory.
