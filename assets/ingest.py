@@ -238,7 +238,8 @@ def _append(connection: duckdb.DuckDBPyConnection, table: Table, deliveries: lis
     """Put frames, each with its origin, into the staging table. They are not waiting any more then."""
     if not deliveries:
         return
-    batch = pd.concat([frame for _, frame in deliveries], ignore_index=True)
+    # A column that none of them has is unknown in all.
+    batch = pd.concat([frame for _, frame in deliveries], ignore_index=True).reindex(columns=table.own_columns)
     origins = pd.Index([origin for origin, _ in deliveries]).unique()
     places = np.repeat(origins.get_indexer([origin for origin, _ in deliveries]), [len(f) for _, f in deliveries])
     batch["source"] = pd.Categorical.from_codes(places, origins)

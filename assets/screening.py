@@ -40,10 +40,14 @@ def stored_beside(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
             union
             select id from temp.covered where table_name = '{table.name}'
         ),
+        -- An id may be delivered more than once; what comes whole, without a first day, covers all of it.
         covered as (
-            select ids.id, covered.first_day
+            select
+                ids.id,
+                if(bool_or(covered.first_day is null), null, min(covered.first_day)) as first_day
             from ids
             left join temp.covered as covered on covered.table_name = '{table.name}' and covered.id = ids.id
+            group by ids.id
         ),
         -- The row before the first delivered one is what that one is measured against. No subquery for each id: that
         -- would hold the whole stored table in memory.

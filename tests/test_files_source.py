@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 from desk import Desk
@@ -84,15 +85,37 @@ def test_a_manifest_that_changes_how_closes_are_taken_has_the_file_read_anew(fol
     assert "close" not in delivery.tables["equity_bars"]
 
 
-def test_a_new_line_is_measured_against_the_last_one_that_is_stored(
-    folder: MarketFolder, calendar_sessions: pd.DataFrame
-) -> None:
-    """Nothing that is stored comes again with it, so that there is nothing else to tell a wrong unit by."""
+@pytest.fixture
+def desk(folder: MarketFolder, calendar_sessions: pd.DataFrame) -> Desk:
     fund = Instrument(id="IWM", name="Fund", asset_class="equity", kind="fund", role="small_cap")
     universe = Universe(
         instruments=(fund,), pairs=(), signals=(), targets=Targets(instruments=(), horizons_days=(7,)), series=()
     )
-    desk = Desk(universe, calendar_sessions, lambda _: FilesSource(folder.path))
+    return Desk(universe, calendar_sessions, lambda _: FilesSource(folder.path))
+
+
+def test_a_symbol_in_two_files_gets_one_new_version(folder: MarketFolder, desk: Desk) -> None:
+    desk.refresh("2025-12-20 00:00", classes=("equity",))
+    folder.edit("equity/IWM", str(SESSIONS[3]), volume="1")
+    csv = folder.file("equity/IWM")
+    duckdb.read_csv(str(csv)).write_parquet(str(csv.with_suffix(".parquet")))
+    told = desk.refresh("2025-12-21 00:00", classes=("equity",))
+    assert told.classes["equity"].rows_restated["raw.equity_bars"] == 1
+    versions = "select session_date, version from raw.equity_bars where instrument_id = 'IWM' and session_date = ?"
+    assert sorted(desk.rows(versions, SESSIONS[3])) == [(str(SESSIONS[3]), 1), (str(SESSIONS[3]), 2)]
+
+
+def test_a_folder_of_closes_alone_is_enough(folder: MarketFolder, desk: Desk) -> None:
+    for path in (folder.path / "equity").glob("*.csv"):
+        pd.read_csv(path, usecols=["date", "close"]).to_csv(path, index=False)
+    told = desk.refresh("2025-12-20 00:00", classes=("equity",))
+    assert told.failures["IWM"] == "equity/IWM.csv: no column open, high, low, adj_close, volume, so it stays unknown"
+    counted = "select count(close), count(open) from raw.equity_bars where instrument_id = 'IWM'"
+    assert desk.rows(counted) == [(len(SESSIONS), 0)]
+
+
+def test_a_new_line_is_measured_against_the_last_one_that_is_stored(folder: MarketFolder, desk: Desk) -> None:
+    """Nothing that is stored comes again with it, so that there is nothing else to tell a wrong unit by."""
     desk.refresh("2025-12-20 00:00", classes=("equity",))
     close = 100 * float(folder.line("equity/IWM", str(LAST_DAY)).split(",")[4])
     folder.add("equity/IWM", f"2025-12-15,{close},{close},{close},{close},{close},1000")
