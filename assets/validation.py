@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
-from queue import Queue
+from queue import Queue, SimpleQueue
 from threading import Thread
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -134,29 +134,50 @@ def _handing_over(worker: subprocess.Popen[bytes]) -> Queue[tuple[int, pd.DataFr
     return waiting
 
 
+@cache
+def _answers(worker: subprocess.Popen[bytes]) -> SimpleQueue[tuple[int, dict[str, int] | str] | None]:
+    """What the worker has answered, in the order in which it was asked, and None when it has ended.
+
+    A thread reads them as they come: a worker whose answers nobody takes would read no more questions.
+    """
+    arrived: SimpleQueue[tuple[int, dict[str, int] | str] | None] = SimpleQueue()
+
+    def read() -> None:
+        answers = cast(IO[bytes], worker.stdout)
+        # Killed between two answers or within one, or dismissed, it has said all.
+        with suppress(EOFError, pickle.UnpicklingError, ValueError):
+            while True:
+                arrived.put(pickle.load(answers))
+        arrived.put(None)
+
+    Thread(target=read, daemon=True).start()
+    return arrived
+
+
 def _ask(frame: pd.DataFrame, table: Table) -> int:
-    """Put one question to the worker. Returns its number."""
-    number = next(_numbers)
-    _handing_over(_worker()).put((number, frame, table))
+    """Put one question to the worker, and let its answers be read from then on. Returns the question's number."""
+    number, worker = next(_numbers), _worker()
+    _answers(worker)
+    _handing_over(worker).put((number, frame, table))
     return number
 
 
 def _answer(number: int) -> dict[str, int]:
     """The worker's answer to a question: rows that break each rule. Raises ValidationError when it has none.
 
-    It answers in the order in which it was asked. Nobody waits any more for the answers before.
+    Nobody waits any more for the answers before it.
     """
-    answers, answered, answer = cast(IO[bytes], _worker().stdout), -1, None
-    try:
-        while answered < number:
-            answered, answer = pickle.load(answers)
-    except EOFError as error:
-        code = _worker().wait()
-        _worker.cache_clear()
-        raise ValidationError(f"the validating process ended with code {code}; run again") from error
+    worker, answered = _worker(), -1
+    answer: dict[str, int] | str = ""
+    while answered < number:
+        arrived = _answers(worker).get()
+        if arrived is None:
+            _worker.cache_clear()
+            raise ValidationError(f"the validating process ended with code {worker.wait()}; run again")
+        answered, answer = arrived
     if isinstance(answer, str):
         raise ValidationError(answer)
-    return cast(dict[str, int], answer)
+    return answer
 
 
 # --- the worker's side ---------------------------------------------------------------------------------------------

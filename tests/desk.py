@@ -103,8 +103,7 @@ class Script:
                     continue
                 day = table.date_column or ""
                 wanted = frame if since is None else frame[frame[day] >= pd.Timestamp(since)]
-                empty = {column: float("nan") for column in table.own_columns if column not in frame}
-                frames[name] = wanted.assign(**empty | {table.key[0]: id_})
+                frames[name] = wanted.assign(**{table.key[0]: id_})
             yield Delivery(id_, f"script:{id_}", frames, failure=failure, since=since, state=self.states.get(id_))
 
     def stored(self, asset_class: AssetClass) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from threading import Event
+from threading import Event, Thread
 
 import duckdb
 import pandas as pd
@@ -13,6 +14,7 @@ import pytest
 from bench import UNIVERSE, Row
 from desk import Desk, Script
 
+from assets import validation
 from assets.contracts import RAW_TABLE
 from assets.fetching import FetchingAhead
 from assets.sources.base import ASSET_CLASSES, AssetClass, Delivery, Question, SourceError
@@ -116,3 +118,25 @@ def test_a_verdict_that_nobody_waited_for_is_given_on_no_other_table() -> None:
         outcomes = validate(good, RAW_TABLE["macro_observations"])()
     assert {outcome.table_name for outcome in outcomes} == {"raw.macro_observations"}
     assert [outcome.rows_failed for outcome in outcomes] == [0] * len(outcomes)
+
+
+def test_more_verdicts_than_a_pipe_holds_are_waited_for_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "CHUNK_ROWS", 1)
+    # The least that there is.
+    verdicts = validation._worker().stdout
+    assert verdicts
+    fcntl.fcntl(verdicts, fcntl.F_SETPIPE_SZ, 4096)
+    checked: set[int] = set()
+
+    def ask() -> None:
+        with duckdb.connect() as connection:
+            rows = connection.sql(
+                "select 'RATE' as series_id, date '2024-03-04' + range::int as observation_date, 1.0::double as value "
+                "from range(150)"
+            )
+            checked.update(outcome.rows_checked for outcome in validate(rows, RAW_TABLE["macro_observations"])())
+
+    asking = Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(PATIENCE_SECONDS)
+    assert checked == {150}

@@ -94,13 +94,18 @@ def desk(folder: MarketFolder, calendar_sessions: pd.DataFrame) -> Desk:
     return Desk(universe, calendar_sessions, lambda _: FilesSource(folder.path))
 
 
-def test_a_symbol_in_two_files_gets_one_new_version(folder: MarketFolder, desk: Desk) -> None:
+@pytest.mark.parametrize("has_grown", [False, True])
+def test_a_symbol_in_two_files_gets_one_new_version(folder: MarketFolder, desk: Desk, has_grown: bool) -> None:
+    """Also where one of them is read from its new line on only, and the other whole."""
     desk.refresh("2025-12-20 00:00", classes=("equity",))
+    csv, before = folder.file("equity/IWM"), folder.text("equity/IWM")
     folder.edit("equity/IWM", str(SESSIONS[3]), volume="1")
-    csv = folder.file("equity/IWM")
     duckdb.read_csv(str(csv)).write_parquet(str(csv.with_suffix(".parquet")))
-    told = desk.refresh("2025-12-21 00:00", classes=("equity",))
-    assert told.classes["equity"].rows_restated["raw.equity_bars"] == 1
+    if has_grown:
+        folder.write("equity/IWM", before)
+        folder.add("equity/IWM", NEW_LINES[0])
+    told = desk.refresh("2025-12-21 00:00", classes=("equity",)).classes["equity"]
+    assert (told.rows_new["raw.equity_bars"], told.rows_restated["raw.equity_bars"]) == (int(has_grown), 1)
     versions = "select session_date, version from raw.equity_bars where instrument_id = 'IWM' and session_date = ?"
     assert sorted(desk.rows(versions, SESSIONS[3])) == [(str(SESSIONS[3]), 1), (str(SESSIONS[3]), 2)]
 
