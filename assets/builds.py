@@ -18,10 +18,10 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from assets.config.parameters import Parameter
 from assets.contracts import RAW_TABLES
 from assets.ledger import Check
 from assets.models import Model
-from assets.parameters import Parameter
 
 _ONLY_GROWING = {table.full_name for table in RAW_TABLES}
 _HERE = Path(__file__).parent

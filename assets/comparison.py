@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import duckdb
 
+from assets.config.parameters import Parameters
 from assets.contracts import Table
-from assets.parameters import Parameters
 from assets.screening import closes_at, staging, stored
 
 # Units that vendors confuse: pence and pounds, single shares and thousands.

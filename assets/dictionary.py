@@ -13,8 +13,8 @@ from itertools import groupby
 import duckdb
 
 from assets.catalog import published_columns
+from assets.config.parameters import load_parameters
 from assets.models import read_models, run_model
-from assets.parameters import load_parameters
 from assets.publish import PUBLISHED_SCHEMAS
 from assets.warehouse import prepare
 

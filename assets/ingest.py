@@ -20,7 +20,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from assets import calendars, comparison, refresh
+from assets import comparison, refresh
+from assets.config import calendars
 from assets.contracts import RAW_TABLE, TABLES_OF_CLASS, Table
 from assets.run import Run, log
 from assets.screening import screen, staging, stored

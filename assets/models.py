@@ -24,8 +24,8 @@ from typing import Literal
 import duckdb
 import pandas as pd
 
+from assets.config.parameters import Parameter
 from assets.contracts import Column
-from assets.parameters import Parameter
 from assets.warehouse import SCHEMAS, describes_all, transaction
 
 SQL_FOLDER = Path(__file__).parent.parent / "sql"

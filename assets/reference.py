@@ -10,11 +10,11 @@ from datetime import date
 import duckdb
 import pandas as pd
 
-from assets import calendars
-from assets.claims import ClaimsBook, load_claims
+from assets.config import calendars
+from assets.config.claims import ClaimsBook, load_claims
+from assets.config.universe import Universe
 from assets.contracts import RAW_TABLE, RAW_TABLES, STORED_TABLES
 from assets.run import Run
-from assets.universe import Universe
 from assets.warehouse import replace_rows, transaction
 
 _TABLE = {table.full_name: table for table in STORED_TABLES}

@@ -11,7 +11,7 @@ import hashlib
 import json
 from datetime import date
 
-from assets import calendars
+from assets.config import calendars
 from assets.contracts import RAW_TABLE, TABLES_OF_CLASS, Table
 from assets.run import Run
 from assets.sources.base import AssetClass, Question

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import duckdb
 
-from assets.parameters import Parameter
+from assets.config.parameters import Parameter
+from assets.config.universe import Universe
 from assets.sources.base import Source
-from assets.universe import Universe
 from assets.warehouse import Home, NotShared, Sharing
 
 # Steps say here what they are doing; the command line shows it, Dagster keeps it with the run.

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import duckdb
 
+from assets.config.parameters import Parameters
 from assets.contracts import RAW_TABLE, Table
-from assets.parameters import Parameters
 from assets.run import Run
 
 

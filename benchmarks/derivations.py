@@ -66,8 +66,8 @@ def lap(what: str) -> None:
 
 def ours(folder: Path, _: Path) -> None:
     """The project's models, on tables that look like those of a run. What they make stays in the warehouse."""
+    from assets.config.parameters import load_parameters
     from assets.models import create_model, read_models
-    from assets.parameters import load_parameters
     from assets.warehouse import connect
     from assets.warehouse import prepare as make_tables
 

@@ -19,8 +19,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from assets import calendars
-from assets.universe import load_universe
+from assets.config import calendars
+from assets.config.universe import load_universe
 
 LAST_DAY = date(2025, 12, 31)
 FIRST_COIN_DAY = date(2010, 7, 19)

@@ -31,10 +31,10 @@ sys.path.append(str(ROOT / "tests"))
 
 from standin import CHART_HOSTS, COOKIE_HOST, Fault, StandinMarket, VendorStandin, forget_vendors, weekdays  # noqa: E402
 
+from assets.config.universe import Instrument, load_universe  # noqa: E402
 from assets.sources.base import Question  # noqa: E402
 from assets.sources.live import YAHOO_LIMITS, LiveSource  # noqa: E402
 from assets.sources.retry import Pace  # noqa: E402
-from assets.universe import Instrument, load_universe  # noqa: E402
 
 SESSIONS = weekdays(date(2024, 12, 2), date(2025, 11, 28))
 

@@ -20,9 +20,9 @@ from uuid import uuid4
 
 import click
 
-from assets.parameters import ParametersError
+from assets.config.parameters import ParametersError
+from assets.config.universe import UniverseError
 from assets.sources.base import SourceError
-from assets.universe import UniverseError
 from assets.validation import warm_up
 from assets.warehouse import Home, WarehouseError, unwritable
 from pipelines.archive import diff, snapshots

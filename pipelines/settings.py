@@ -16,9 +16,9 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from assets.parameters import Parameter, load_parameters
+from assets.config.parameters import Parameter, load_parameters
+from assets.config.universe import Universe, load_universe
 from assets.sources.base import Source
-from assets.universe import Universe, load_universe
 from assets.warehouse import Elsewhere, Home
 
 ROOT = Path(__file__).parent.parent
@@ -79,7 +79,7 @@ def _check_symbols(symbols: tuple[str, ...], source: str, path: str, universe: U
             near = get_close_matches(symbol.upper(), known, n=3, cutoff=0.5)
             raise SettingsError(
                 f"--symbol {symbol}: there is none of that name"
-                + (f"; did you mean {' or '.join(near)}?" if near else "; ids are those of assets/universe.yaml")
+                + (f"; did you mean {' or '.join(near)}?" if near else "; ids are those of assets/config/universe.yaml")
             )
 
 
@@ -127,7 +127,7 @@ def _built_source(name: str, path: str, home: Home, universe: Universe) -> tuple
     if name == "demo":
         import pandas as pd
 
-        from assets import calendars
+        from assets.config import calendars
         from assets.sources import demo
 
         sessions = calendars.sessions(demo.LAST_DAY)

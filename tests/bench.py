@@ -18,14 +18,14 @@ from typing import Literal
 import duckdb
 import pandas as pd
 
+from assets.config.parameters import Parameter, load_parameters
+from assets.config.universe import Instrument, Pair, PrimaryFamily, Series, Signal, Targets, Universe
 from assets.contracts import FROZEN_FORECASTS, RAW_TABLE, STORED_TABLES
 from assets.ledger import open_run
 from assets.models import Model, check_model, create_model, read_models
-from assets.parameters import Parameter, load_parameters
 from assets.reference import write_clock, write_releases, write_universe
 from assets.run import Run
 from assets.sources.base import AssetClass, Delivery, Question
-from assets.universe import Instrument, Pair, PrimaryFamily, Series, Signal, Targets, Universe
 from assets.warehouse import Home, prepare
 
 # What a cell of a result becomes: days and instants are text, instants in UTC, numbers have nine decimals.

@@ -15,7 +15,7 @@ from bench import Bench
 from real import run_cascade
 from shelf import Shelf, stock
 
-from assets import calendars
+from assets.config import calendars
 from assets.dictionary import build_empty
 from assets.warehouse import locked
 

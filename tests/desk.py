@@ -20,6 +20,7 @@ import pandas as pd
 from bench import Row, cell, usual_parameters, with_upstream
 from standin import StandinMarket, VendorStandin
 
+from assets.config.universe import Universe
 from assets.contracts import RAW_TABLE, TABLES_OF_CLASS
 from assets.ingest import Ingested, ingest
 from assets.models import create_model
@@ -27,7 +28,6 @@ from assets.reference import write_clock, write_releases, write_universe
 from assets.run import Run
 from assets.sources.base import ASSET_CLASSES, AssetClass, Delivery, Question, Source
 from assets.sources.live import LiveSource
-from assets.universe import Universe
 from assets.warehouse import Home, prepare
 
 

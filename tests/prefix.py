@@ -15,7 +15,7 @@ from datetime import date, datetime
 import duckdb
 from bench import all_models, with_upstream
 
-from assets.calendars import end_of_day
+from assets.config.calendars import end_of_day
 from assets.contracts import META_TABLES, RAW_TABLES, REFERENCE_TABLES
 from assets.models import Model, create_model
 from assets.reference import write_clock, write_releases

@@ -39,7 +39,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from assets.universe import Universe
+from assets.config.universe import Universe
 
 COOKIE_HOST = "fc.yahoo.com"
 CHART_HOSTS = ("query1.finance.yahoo.com", "query2.finance.yahoo.com")

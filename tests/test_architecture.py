@@ -11,15 +11,21 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from assets.config.parameters import load_parameters
 from assets.models import SQL_FOLDER, Model, ModelError, check_model, read_model, read_models
-from assets.parameters import load_parameters
 
 ROOT = Path(__file__).parent.parent
 
 # Lower layers first; a module imports only from layers before its own (or from its own, where that is a folder).
 LAYERS = (
-    {"assets.entries"},
-    {"assets.contracts", "assets.calendars", "assets.universe", "assets.claims", "assets.parameters"},
+    {"assets.config.yaml_files"},
+    {
+        "assets.contracts",
+        "assets.config.calendars",
+        "assets.config.universe",
+        "assets.config.claims",
+        "assets.config.parameters",
+    },
     {"assets.sources", "assets.statistics"},
     {"assets.warehouse"},
     {"assets.lake"},
@@ -39,7 +45,7 @@ HOMES = {
     "curl_cffi": {"assets.sources.yahoo"},
     "requests": {"assets.sources.fred"},
     "great_expectations": {"assets.validation"},
-    "exchange_calendars": {"assets.calendars"},
+    "exchange_calendars": {"assets.config.calendars"},
     "sqlglot": {"assets.lineage"},
     "vl_convert": {"assets.report.drawing"},
     "jinja2": {"assets.report.page"},

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets.parameters import load_parameters
+from assets.config.parameters import load_parameters
 from assets.statistics.lags import Floats, Ints, Lags, best, blocks, scan
 from assets.statistics.shifts import shift_test
 

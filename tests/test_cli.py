@@ -99,7 +99,7 @@ def test_every_command_explains_itself(command: str) -> None:
         ("run --as-of 2999-01-01", "--as-of 2999-01-01 is not over yet; leave it out for the newest state"),
         ("run --accept", "--accept needs --symbol: only what you name is taken on your word"),
         ("run --symbol IMW", "--symbol IMW: there is none of that name; did you mean IWM or "),
-        ("run --symbol §", "--symbol §: there is none of that name; ids are those of assets/universe.yaml"),
+        ("run --symbol §", "--symbol §: there is none of that name; ids are those of assets/config/universe.yaml"),
         ("status --as-of 2025", "--as-of 2025 is no date; write it as YYYY-MM-DD"),
         ("query --as-of now select", "--as-of now is no date; write it as YYYY-MM-DD"),
     ],

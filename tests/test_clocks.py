@@ -8,9 +8,9 @@ import exchange_calendars
 import pandas as pd
 import pytest
 
-from assets import calendars
-from assets.calendars import ReleaseRule
-from assets.universe import load_universe
+from assets.config import calendars
+from assets.config.calendars import ReleaseRule
+from assets.config.universe import load_universe
 
 
 @pytest.fixture(scope="module")

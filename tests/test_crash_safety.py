@@ -117,10 +117,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from assets import ledger, publish
-from assets.parameters import load_parameters
+from assets.config.parameters import load_parameters
 from assets.run import Run
 from assets.sources.files import FilesSource
-from assets.universe import load_universe
+from assets.config.universe import load_universe
 from assets.warehouse import Home, writing
 
 folder, place, function, calls = sys.argv[1:]

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from assets.config.universe import Universe, load_universe
 from assets.contracts import RAW_TABLES, Table
 from assets.sources.base import ASSET_CLASSES, Delivery, Question, Source, SourceError
 from assets.sources.demo import (
@@ -31,7 +32,6 @@ from assets.sources.demo import (
     PlantedBreakout,
     synthetic_universe,
 )
-from assets.universe import Universe, load_universe
 
 Market = dict[str, dict[str, Delivery]]
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from bench import UNIVERSE, Bench, Row, usual_parameters
 
+from assets.config.universe import PrimaryFamily
 from assets.forecasts import freeze
 from assets.statistics.forecasts import past_tests, without_one
-from assets.universe import PrimaryFamily
 
 SIGNAL = "RUT:all_time_high:decided"
 MODELS = ("intermediate.entries", "intermediate.forecast_bases", "intermediate.forecast_tests", "marts.forecasts")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from bench import UNIVERSE, Bench
 
+from assets.config.universe import LaggedSeries, Universe
 from assets.statistics.lags import Floats, Lags, autocorrelation, best, blocks, displaced, scan
-from assets.universe import LaggedSeries, Universe
 
 
 def noise(size: int, seed: int, gaps: int = 0) -> Floats:

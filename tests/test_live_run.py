@@ -18,8 +18,8 @@ import pytest
 from folders import CascadeHome, Ended
 from standin import Fault, StandinMarket, VendorStandin, forget_vendors
 
-from assets.calendars import EQUITY_CALENDAR
-from assets.universe import Universe, load_universe
+from assets.config.calendars import EQUITY_CALENDAR
+from assets.config.universe import Universe, load_universe
 
 SESSIONS = 280
 

@@ -37,6 +37,7 @@ from standin import (
     weekdays,
 )
 
+from assets.config.universe import Instrument, Series, SymbolSpan, Universe, load_universe
 from assets.contracts import RAW_TABLES
 from assets.sources import kept_answers
 from assets.sources.base import AssetClass, Delivery, Question, SourceError
@@ -45,7 +46,6 @@ from assets.sources.kept_answers import KeptAnswers, Request
 from assets.sources.live import YAHOO_WORKERS, LiveSource
 from assets.sources.retry import Pace, Patience, VendorFault, seconds_to_wait
 from assets.sources.yahoo import Yahoo
-from assets.universe import Instrument, Series, SymbolSpan, Universe, load_universe
 
 THANKSGIVING = date(2025, 11, 27)
 SESSIONS = weekdays(date(2025, 9, 15), date(2025, 12, 12), holidays=[THANKSGIVING])

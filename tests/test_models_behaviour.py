@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 from bench import UNIVERSE, Bench, Numbers, Row
 
-from assets.universe import Breadth
+from assets.config.universe import Breadth
 
 # --- marts.beta -----------------------------------------------------------------------------------------------------
 

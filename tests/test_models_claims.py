@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from bench import UNIVERSE, Bench, Row
 
-from assets.claims import CLAIMS_FILE, ClaimsError, load_claims
+from assets.config.claims import CLAIMS_FILE, ClaimsError, load_claims
+from assets.config.universe import Breadth
 from assets.models import SQL_FOLDER
-from assets.universe import Breadth
 
 AFTER = "2026-03-31"
 VERDICTS = ("supported", "contradicted", "insufficient_evidence", "not_testable")

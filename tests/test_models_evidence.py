@@ -14,7 +14,7 @@ import pytest
 from bench import UNIVERSE, Bench, Row
 from test_models_marts import BASE, EVENT, FIRST, SMALL
 
-from assets.universe import Ingredient, PrimaryFamily, Signal, Stage, Targets
+from assets.config.universe import Ingredient, PrimaryFamily, Signal, Stage, Targets
 
 SIGNAL = "RUT:all_time_high:decided"
 PATTERNS = (

@@ -16,9 +16,9 @@ import yaml
 from bench import UNIVERSE, Bench, Numbers, Row
 from folders import CascadeHome, market_folder
 
+from assets.config.universe import UNIVERSE_FILE, Instrument, Pair, PairOfEach, Universe, UniverseError, load_universe
 from assets.sources.base import Question
 from assets.sources.demo import DemoSource
-from assets.universe import UNIVERSE_FILE, Instrument, Pair, PairOfEach, Universe, UniverseError, load_universe
 
 # --- the pairs of the universe --------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from bench import UNIVERSE, Bench, Row
 
-from assets.universe import Ingredient, Instrument, Series, Stage, Universe
+from assets.config.universe import Ingredient, Instrument, Series, Stage, Universe
 
 SHORT_WINDOWS = {"short_mean": 2, "long_mean": 3, "breadth_year": 2, "breadth_least_members": 1}
 COINS = ("SOL", "ADA", "XRP", "ETC")

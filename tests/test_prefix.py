@@ -21,13 +21,13 @@ from bench import all_models, usual_parameters
 from prefix import CLOCKED_MODELS, COMPARED_MODELS, Market
 
 from assets import models, validation
+from assets.config.universe import load_universe
 from assets.ingest import ingest
 from assets.models import Model
 from assets.reference import write_sessions, write_universe
 from assets.run import Run
 from assets.sources.base import ASSET_CLASSES
 from assets.sources.demo import ANSWERS, LAST_DAY, DemoSource, synthetic_universe
-from assets.universe import load_universe
 from assets.warehouse import Home, prepare
 
 # Four sessions after a breakout, before anything became of it. The tests that need one past state look at this one.

@@ -13,9 +13,9 @@ from bench import NoSource, usual_parameters
 from prefix import Market
 from real import MARKS
 
+from assets.config.universe import load_universe
 from assets.contracts import FROZEN_FORECASTS, STORED_TABLES
 from assets.run import Run
-from assets.universe import load_universe
 from assets.warehouse import Home, prepare
 
 pytestmark = MARKS

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from real import FOLDER, MARKS, closes
 
-from assets.calendars import sessions
-from assets.universe import load_universe
+from assets.config.calendars import sessions
+from assets.config.universe import load_universe
 
 pytestmark = MARKS
 

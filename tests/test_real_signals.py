@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 from real import FOLDER, MARKS
 
-from assets.calendars import ReleaseRule, sessions
-from assets.universe import load_universe
+from assets.config.calendars import ReleaseRule, sessions
+from assets.config.universe import load_universe
 
 pytestmark = MARKS
 

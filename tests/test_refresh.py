@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 from desk import Desk, Script
 
-from assets.calendars import EQUITY_CALENDAR
+from assets.config.calendars import EQUITY_CALENDAR
+from assets.config.universe import Instrument, Series, Targets, Universe
 from assets.contracts import RAW_TABLE
 from assets.screening import stored_beside
-from assets.universe import Instrument, Series, Targets, Universe
 from assets.warehouse import connect, prepare
 
 MODELS = ("core.bars_as_of", "core.macro_as_of", "meta.restatements", "meta.gaps", "meta.freshness")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets.parameters import load_parameters
+from assets.config.parameters import load_parameters
 from assets.statistics import highs
 from assets.statistics.highs import broken_highs, trailing_high
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from assets.parameters import ParametersError, load_parameters
-from assets.universe import UNIVERSE_FILE, UniverseError, load_universe
+from assets.config.parameters import ParametersError, load_parameters
+from assets.config.universe import UNIVERSE_FILE, UniverseError, load_universe
 
 Entries = dict[str, list[dict[str, object]]]
 

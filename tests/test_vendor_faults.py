@@ -17,8 +17,8 @@ import pytest
 from desk import Desk, Told, live_source, sell
 from standin import PRICES, Fault, StandinMarket, VendorStandin, forget_vendors
 
-from assets.calendars import EQUITY_CALENDAR
-from assets.universe import Instrument, Series, SymbolSpan, Targets, Universe
+from assets.config.calendars import EQUITY_CALENDAR
+from assets.config.universe import Instrument, Series, SymbolSpan, Targets, Universe
 
 FIRST, LAST = date(2025, 6, 2), date(2025, 12, 12)
 WEDNESDAY, THURSDAY, FRIDAY = date(2025, 12, 10), date(2025, 12, 11), LAST

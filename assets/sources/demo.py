@@ -24,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from assets.config.universe import Universe
 from assets.sources.base import AssetClass, Delivery, Question, SourceError
-from assets.universe import Universe
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]

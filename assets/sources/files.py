@@ -29,7 +29,7 @@ from typing import NamedTuple
 import duckdb
 import pandas as pd
 
-from assets.calendars import NEW_YORK
+from assets.config.calendars import NEW_YORK
 from assets.contracts import RAW_TABLE, Table
 from assets.sources.base import AssetClass, Delivery, Question, Rejected, SourceError
 

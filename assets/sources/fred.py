@@ -16,9 +16,9 @@ import pandas as pd
 import requests
 from urllib3.exceptions import ProtocolError
 
+from assets.config.universe import Series
 from assets.sources.base import Delivery, Rejected
 from assets.sources.retry import Pace, Patience, VendorFault, status_fault
-from assets.universe import Series
 
 URL = "https://fred.stlouisfed.org/graph/fredgraph.csv"
 # The crawl delay that the site's robots.txt asks for.

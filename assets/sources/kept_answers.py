@@ -19,9 +19,9 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from assets.calendars import NEW_YORK
+from assets.config.calendars import NEW_YORK
+from assets.config.universe import Instrument, Series
 from assets.sources.base import AssetClass, Delivery
-from assets.universe import Instrument, Series
 
 # Whoever starts a run again that was cut short does so the same morning or evening; what is older is worth a new look,
 # as vendors correct their bars. Releases come at odd minutes, and none shall be missed for longer than an hour.

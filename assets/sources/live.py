@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+from assets.config.universe import Instrument, Series, Universe
 from assets.sources import fred, yahoo
 from assets.sources.base import AssetClass, Delivery, Question, SourceError
 from assets.sources.kept_answers import KeptAnswers, Request
 from assets.sources.retry import Pace, Patience
-from assets.universe import Instrument, Series, Universe
 
 # An answer takes Yahoo a fifth of a second to a whole one, nearly all of it waiting. More at once gain little, as what
 # yfinance makes of the answers takes as long (benchmarks/vendor_speed.py), and look like a crawler.

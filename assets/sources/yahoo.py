@@ -21,9 +21,9 @@ from typing import Any
 
 import pandas as pd
 
+from assets.config.universe import Instrument
 from assets.sources.base import Delivery, Rejected
 from assets.sources.retry import Pace, Patience, VendorFault, status_fault
-from assets.universe import Instrument
 
 # A century of daily bars is 2 MB and takes a few seconds.
 TIMEOUT_SECONDS = 20.0

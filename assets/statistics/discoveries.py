@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from assets.parameters import Parameters
+from assets.config.parameters import Parameters
 
 
 def benjamini_yekutieli(p_values: ArrayLike) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from assets.parameters import Parameters
+from assets.config.parameters import Parameters
 from assets.statistics.discoveries import benjamini_yekutieli
 from assets.statistics.shifts import guard_of, shift_test
 

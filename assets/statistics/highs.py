@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from assets.parameters import Parameters
+from assets.config.parameters import Parameters
 
 Numbers = NDArray[np.float64]
 Whole = NDArray[np.int64]

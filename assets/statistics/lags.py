@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from assets.parameters import Parameter
+from assets.config.parameters import Parameter
 from assets.statistics.discoveries import benjamini_yekutieli
 
 Floats = npt.NDArray[np.float64]

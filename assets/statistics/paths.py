@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from assets.parameters import Parameters
+from assets.config.parameters import Parameters
 
 
 def run_ups_and_drawdowns(

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from assets.parameters import Parameters
+from assets.config.parameters import Parameters
 
 # Two differences from the mean that are closer than this are the same: sums of other orders differ in the last digits.
 TIE = 1e-12

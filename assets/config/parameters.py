@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from assets.entries import Entry, read_entries
+from assets.config.yaml_files import Entry, read_entries
 
 PARAMETERS_FILE = Path(__file__).with_name("parameters.yaml")
 

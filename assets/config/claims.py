@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from assets.entries import Entry, read_entries
+from assets.config.yaml_files import Entry, read_entries
 
 CLAIMS_FILE = Path(__file__).with_name("claims.yaml")
 
