@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from assets.config.parameters import Parameter
-from assets.contracts import RAW_TABLES
+from assets.contracts.raw import RAW_TABLES
 from assets.ledger import Check
 from assets.models import Model
 

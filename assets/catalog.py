@@ -14,7 +14,7 @@ from typing import NamedTuple
 import duckdb
 import pandas as pd
 
-from assets.contracts import STORED_TABLES
+from assets.contracts.stored import STORED_TABLES
 from assets.lineage import published_lineage
 from assets.models import Model, describe, read_models
 from assets.warehouse import replace_rows, transaction

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import duckdb
 
 from assets.config.parameters import Parameters
-from assets.contracts import Table
+from assets.contracts.table import Table
 from assets.screening import closes_at, staging, stored
 
 # Units that vendors confuse: pence and pounds, single shares and thousands.

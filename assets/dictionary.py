@@ -14,8 +14,8 @@ import duckdb
 
 from assets.catalog import published_columns
 from assets.config.parameters import load_parameters
+from assets.contracts.stored import PUBLISHED_SCHEMAS
 from assets.models import read_models, run_model
-from assets.publish import PUBLISHED_SCHEMAS
 from assets.warehouse import prepare
 
 _HEADING = """# Data dictionary

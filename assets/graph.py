@@ -10,11 +10,13 @@ from functools import cache
 
 import dagster as dg
 
-from assets.contracts import CLAIMS_TABLES, RAW_TABLE, STORED_TABLES, TABLES_OF_CLASS, UNIVERSE_TABLES, Column, Table
+from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
+from assets.contracts.reference import CLAIMS_TABLES, UNIVERSE_TABLES
+from assets.contracts.stored import PUBLISHED_SCHEMAS, STORED_TABLES
+from assets.contracts.table import Column, Table
 from assets.ledger import Check
 from assets.lineage import for_dagster, published_lineage
 from assets.models import Model, read_models
-from assets.publish import PUBLISHED_SCHEMAS
 from assets.sources.base import ASSET_CLASSES, AssetClass
 from assets.steps import (
     CLOCK_TABLES,

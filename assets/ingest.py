@@ -22,11 +22,12 @@ import pandas as pd
 
 from assets import comparison, refresh
 from assets.config import calendars
-from assets.contracts import RAW_TABLE, TABLES_OF_CLASS, Table
+from assets.contracts.expectations import RuleOutcome, validate
+from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
+from assets.contracts.table import Table
 from assets.run import Run, log
 from assets.screening import screen, staging, stored
 from assets.sources.base import AssetClass, Delivery, Question
-from assets.validation import RuleOutcome, validate
 from assets.warehouse import transaction
 
 # Frames are handed to the database in batches: small enough to stay far from the memory of a whole history.

@@ -37,11 +37,11 @@ from typing import Any
 
 import duckdb
 
-from assets.contracts import STORED_TABLES
+from assets.contracts.stored import SCHEMAS, STORED_TABLES
+from assets.contracts.table import literal
 from assets.sources.base import ASSET_CLASSES
 from assets.warehouse import (
     LOCK_POLL_SECONDS,
-    SCHEMAS,
     Builders,
     Home,
     Opened,
@@ -120,17 +120,17 @@ class Lake:
         """A connection to a database, with what it takes to attach lakes. Raises WarehouseError without the extra."""
         connection = connect(path, spill)
         for name in _EXTENSIONS:
-            connection.execute(f"load '{_quoted(str(_extension(name)))}'")
+            connection.execute(f"load {literal(str(_extension(name)))}")
         # Losers of a race for the next snapshot try again soon: the winner is done in milliseconds.
         connection.execute("set global ducklake_retry_wait_ms = 10; set global ducklake_max_retry_count = 100")
         return connection
 
     def _attach(self, connection: duckdb.DuckDBPyConnection, name: str, *options: str) -> None:
         if self.data and "read_only" not in ", ".join(options):
-            options = (*options, f"data_path '{_quoted(f'{self.data}/{name}/')}'")
+            options = (*options, f"data_path {literal(f'{self.data}/{name}/')}")
         given = f" ({', '.join(options)})" if options else ""
         try:
-            connection.execute(f"attach '{_quoted(self.address)}' as {name}{given}")
+            connection.execute(f"attach {literal(self.address)} as {name}{given}")
         except duckdb.Error as error:
             said = re.sub(r"password=\S+", "password=...", first_line(error))
             if "data_path is not set" in said.lower():
@@ -144,7 +144,7 @@ class Lake:
         try:
             name = f"cascade on {socket.gethostname()} (PID {os.getpid()})"
             address = f"{self.database} application_name='{name}' options='{_LOCK_OPTIONS}'"
-            connection.execute(f"attach '{_quoted(address)}' as locks (type postgres)")
+            connection.execute(f"attach {literal(address)} as locks (type postgres)")
             # Within a transaction it is always the same session of the pool.
             connection.begin()
             yield connection
@@ -218,7 +218,7 @@ class LakeSharing:
         self._ask("select clock_timestamp()")
         with self._connection.cursor() as connection:
             connection.execute(f"use {SERVED}")
-            connection.execute(f"attach '{_quoted(str(published))}' as published (read_only)")
+            connection.execute(f"attach {literal(str(published))} as published (read_only)")
             try:
                 with transaction(connection):
                     _serve(connection)
@@ -295,7 +295,7 @@ class LakeSharing:
 
     def _ask(self, question: str) -> Any:
         try:
-            return self._locks.execute(f"from postgres_query('locks', '{_quoted(question)}')").fetchall()[0][0]
+            return self._locks.execute(f"from postgres_query('locks', {literal(question)})").fetchall()[0][0]
         except duckdb.Error as error:
             raise WarehouseError(f"the warehouse's catalog does not answer any more: {first_line(error)}") from error
 
@@ -332,11 +332,11 @@ def _serve(connection: duckdb.DuckDBPyConnection) -> None:
     for schema, table, comment in tables:
         name = f"{SERVED}.{schema}.{table}"
         connection.execute(f"create or replace table {name} as from published.{schema}.{table}")
-        connection.execute(f"comment on table {name} is '{_quoted(comment or '')}'")
+        connection.execute(f"comment on table {name} is {literal(comment or '')}")
     for schema, macro, definition in macros:
         connection.execute(f"create or replace macro {SERVED}.{schema}.{macro}(as_of_at) as table {definition}")
     for schema, table, column, comment in columns:
-        connection.execute(f"comment on column {SERVED}.{schema}.{table}.{column} is '{_quoted(comment)}'")
+        connection.execute(f"comment on column {SERVED}.{schema}.{table}.{column} is {literal(comment)}")
 
 
 def _extension(name: str) -> Path:
@@ -354,7 +354,3 @@ def _extension(name: str) -> Path:
 def _key(name: str) -> int:
     """The number by which PostgreSQL knows a lock."""
     return int.from_bytes(hashlib.sha256(f"cascade: {name}".encode()).digest()[:8], "big", signed=True)
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")

@@ -18,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from assets.contracts import STORED_TABLES
+from assets.contracts.stored import STORED_TABLES
 from assets.models import COMPUTED, PARAMETER, Model, read_models
 from assets.run import log
 

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from assets.contracts.table import literal
 from assets.snapshots import Snapshot, combined, read_snapshot, table_columns, table_hash
 from assets.warehouse import BESIDE_MEMORY_LIMIT, sync
 
@@ -105,10 +106,10 @@ def write_mirror(published: Path, folder: Path) -> Mirrored:
     try:
         with duckdb.connect(config={"threads": 1}) as connection:  # one thread keeps the order of the rows
             connection.execute(
-                f"set memory_limit = '{BESIDE_MEMORY_LIMIT}'; set temp_directory = '{_quoted(str(building))}.spill'"
+                f"set memory_limit = '{BESIDE_MEMORY_LIMIT}'; set temp_directory = {literal(f'{building}.spill')}"
             )
             connection.execute("set timezone = 'UTC'")
-            connection.execute(f"attach '{_quoted(str(published))}' as published (read_only)")
+            connection.execute(f"attach {literal(str(published))} as published (read_only)")
             parts, kept = _write_parts(connection, snapshot, building, old)
             _check(connection, building, parts)
         _describe(building, snapshot, parts)
@@ -176,12 +177,12 @@ def _write_parts(
             wanted = "" if len(changed) == len(found) else f"where (asset_class, year) in ({_listed(changed)})"
             selected = _selected(columns, f"({_PARTITIONS}) {wanted}", "asset_class", "year")
             connection.execute(
-                f"copy ({selected}) to '{_quoted(str(path))}' (format {_FORMAT}, "
+                f"copy ({selected}) to {literal(str(path))} (format {_FORMAT}, "
                 f"partition_by (asset_class, year), overwrite_or_ignore, {metadata})"
             )
         else:
             connection.execute(
-                f"copy ({_selected(columns, table)}) to '{_quoted(str(building / found[0].path))}' "
+                f"copy ({_selected(columns, table)}) to {literal(str(building / found[0].path))} "
                 f"(format {_FORMAT}, {metadata})"
             )
     return parts, kept
@@ -239,7 +240,7 @@ def _check(connection: duckdb.DuckDBPyConnection, building: Path, parts: Sequenc
     found: dict[str, int] = dict(
         connection.execute(
             "select if(file_name like '%/year=%', parse_dirpath(file_name), file_name), sum(num_rows)::bigint "
-            f"from parquet_file_metadata('{_quoted(str(building))}/**/*.parquet') group by all"
+            f"from parquet_file_metadata({literal(f'{building}/**/*.parquet')}) group by all"
         ).fetchall()
     )
     for part in parts:
@@ -295,7 +296,3 @@ def _point(folder: Path, new: Path, old: _Old) -> None:
 
 def _size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")

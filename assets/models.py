@@ -25,8 +25,9 @@ import duckdb
 import pandas as pd
 
 from assets.config.parameters import Parameter
-from assets.contracts import Column
-from assets.warehouse import SCHEMAS, describes_all, transaction
+from assets.contracts.stored import SCHEMAS
+from assets.contracts.table import Column, literal
+from assets.warehouse import describes_all, transaction
 
 SQL_FOLDER = Path(__file__).parent.parent / "sql"
 
@@ -84,7 +85,7 @@ class Slices:
     def conditions(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
         """What the ids of each slice satisfy, in their order; together that is every id."""
         ids = connection.execute(f"select {self.cut_column} from {self.table} order by 1").fetchall()
-        firsts = [_literal(id_) for (id_,) in ids[SLICE_IDS::SLICE_IDS]]
+        firsts = [literal(id_) for (id_,) in ids[SLICE_IDS::SLICE_IDS]]
         since = ["true", *(f"{self.column} >= {first}" for first in firsts)]
         until = [*(f"{self.column} < {first}" for first in firsts), "true"]
         return [f"{start} and {end}" for start, end in zip(since, until, strict=True)]
@@ -280,8 +281,8 @@ def _comment(connection: duckdb.DuckDBPyConnection, model: Model, columns: Itera
     described = [] if model.form == "macro" else columns
     # Statements sent together wait once, not each, for whatever else Python is doing.
     connection.execute(
-        f"comment on {form} {name} is {_literal(model.description)};"
-        + "".join(f"comment on column {name}.{c.name} is {_literal(c.description)};" for c in described)
+        f"comment on {form} {name} is {literal(model.description)};"
+        + "".join(f"comment on column {name}.{c.name} is {literal(c.description)};" for c in described)
     )
 
 
@@ -293,10 +294,6 @@ def describe(connection: duckdb.DuckDBPyConnection, model: Model) -> list[Column
     if undescribed:
         raise ModelError(f"{model.sql_path}: no comment describes {', '.join(undescribed)}")
     return [Column(name, type_, model.column_descriptions[name]) for name, type_ in types.items()]
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 @dataclass(frozen=True)

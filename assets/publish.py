@@ -15,13 +15,11 @@ from pathlib import Path
 import duckdb
 
 from assets.catalog import write_catalog
+from assets.contracts.stored import PUBLISHED_SCHEMAS
+from assets.contracts.table import literal
 from assets.run import Run
 from assets.snapshots import keep_snapshot, note_snapshot, snapshots_kept
 from assets.warehouse import sync, transaction
-
-# What readers get: every version of the inputs, and all that is derived. The universe is in core; the steps in
-# between are not a promise to anyone.
-PUBLISHED_SCHEMAS = ("raw", "core", "marts", "meta")
 
 # Clients from DuckDB 1.4 on can open this format.
 STORAGE_VERSION = "v1.4.0"
@@ -110,19 +108,19 @@ def _build(run: Run, path: Path, status: str) -> dict[str, int]:
         f"where function_type = 'table_macro' and not internal and database_name = current_database() "
         f"and schema_name in ({listed}) order by all"
     ).fetchall()
-    connection.execute(f"attach '{_quoted(str(path))}' as snapshot (storage_version '{STORAGE_VERSION}')")
+    connection.execute(f"attach {literal(str(path))} as snapshot (storage_version '{STORAGE_VERSION}')")
     try:
         for schema in PUBLISHED_SCHEMAS:
             connection.execute(f"create schema snapshot.{schema}")
         counts = _copy(run, [f"{schema}.{table}" for schema, table, _ in tables])
-        said = [f"table snapshot.{schema}.{table} is '{_quoted(comment or '')}'" for schema, table, comment in tables]
+        said = [f"table snapshot.{schema}.{table} is {literal(comment or '')}" for schema, table, comment in tables]
         with transaction(connection):
             for schema, macro, definition, comment in macros:
                 name = f"snapshot.{schema}.{macro}"
                 connection.execute(f"create macro {name}(as_of_at) as table {definition}")
-                said.append(f"macro table {name} is '{_quoted(comment or '')}'")
+                said.append(f"macro table {name} is {literal(comment or '')}")
             for schema, table, column, comment in columns:
-                said.append(f"column snapshot.{schema}.{table}.{column} is '{_quoted(comment)}'")
+                said.append(f"column snapshot.{schema}.{table}.{column} is {literal(comment)}")
             connection.execute(";".join(f"comment on {comment}" for comment in said))
             finish(connection, run.id, status, "snapshot")
         # Detaching would do it as well, but would not say why it could not.
@@ -175,7 +173,3 @@ def _keep(run: Run) -> None:
 def _remove(path: Path) -> None:
     for leftover in (path, path.with_name(path.name + ".wal")):
         leftover.unlink(missing_ok=True)
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")

@@ -13,7 +13,8 @@ import pandas as pd
 from assets.config import calendars
 from assets.config.claims import ClaimsBook, load_claims
 from assets.config.universe import Universe
-from assets.contracts import RAW_TABLE, RAW_TABLES, STORED_TABLES
+from assets.contracts.raw import RAW_TABLE, RAW_TABLES
+from assets.contracts.stored import STORED_TABLES
 from assets.run import Run
 from assets.warehouse import replace_rows, transaction
 

@@ -12,7 +12,8 @@ import json
 from datetime import date
 
 from assets.config import calendars
-from assets.contracts import RAW_TABLE, TABLES_OF_CLASS, Table
+from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
+from assets.contracts.table import Table
 from assets.run import Run
 from assets.sources.base import AssetClass, Question
 

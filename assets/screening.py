@@ -11,7 +11,8 @@ from __future__ import annotations
 import duckdb
 
 from assets.config.parameters import Parameters
-from assets.contracts import RAW_TABLE, Table
+from assets.contracts.raw import RAW_TABLE
+from assets.contracts.table import Table
 from assets.run import Run
 
 

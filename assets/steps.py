@@ -19,14 +19,16 @@ from typing import NamedTuple, Protocol
 
 from assets import ledger
 from assets.builds import Builds
-from assets.contracts import RAW_TABLE, STORED_TABLES, TABLES_OF_CLASS, Column
+from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
+from assets.contracts.stored import PUBLISHED_SCHEMAS, STORED_TABLES
+from assets.contracts.table import Column
 from assets.fetching import FetchingAhead
 from assets.forecasts import freeze
 from assets.ingest import ContractBroken, Ingested, already_stored, ingest
 from assets.ledger import Check
 from assets.mirror import MirrorError, write_mirror
 from assets.models import Model, check_model, describe, read_models, run_model
-from assets.publish import PUBLISHED_SCHEMAS, publish
+from assets.publish import publish
 from assets.reference import write_clock, write_releases, write_sessions, write_universe
 from assets.report.page import write_report
 from assets.run import Run, log

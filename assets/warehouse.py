@@ -22,14 +22,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import duckdb
 
-from assets.contracts import STORED_TABLES
+from assets.contracts.stored import SCHEMAS, STORED_TABLE, STORED_TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SCHEMAS = ("raw", "reference", "core", "intermediate", "marts", "meta")
-
-_TABLE = {table.full_name: table for table in STORED_TABLES}
 
 # What DuckDB may take before it puts rows aside on the disk. With more no run was faster, of the usual size or of 5,000
 # symbols (docs/performance.md).
@@ -327,7 +323,7 @@ def sync(path: Path) -> None:
 
 def replace_rows(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFrame) -> None:
     """Put the frame's rows in place of those of a stored table, by column name."""
-    columns = ", ".join(column.name for column in _TABLE[name].columns)
+    columns = ", ".join(column.name for column in STORED_TABLE[name].columns)
     connection.execute(f"delete from {name}")
     connection.register("replacement", frame)
     connection.execute(f"insert into {name} by name select {columns} from replacement")

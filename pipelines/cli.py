@@ -22,8 +22,8 @@ import click
 
 from assets.config.parameters import ParametersError
 from assets.config.universe import UniverseError
+from assets.contracts.expectations import warm_up
 from assets.sources.base import SourceError
-from assets.validation import warm_up
 from assets.warehouse import Home, WarehouseError, unwritable
 from pipelines.archive import diff, snapshots
 from pipelines.console import Console, Progress

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import dagster as dg
 from pydantic import Field
 
+from assets.contracts.expectations import warm_up
 from assets.steps import Doing, Work
-from assets.validation import warm_up
 from pipelines.settings import Settings, planned
 from pipelines.work import opened
 

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from assets.contracts import Column
+from assets.contracts.table import Column
 from assets.ledger import Check
 from assets.steps import Made, Report, Rules, StepFailed, Work
 from assets.warehouse import Home, WarehouseError, locked, unwritable

@@ -20,7 +20,9 @@ import pandas as pd
 
 from assets.config.parameters import Parameter, load_parameters
 from assets.config.universe import Instrument, Pair, PrimaryFamily, Series, Signal, Targets, Universe
-from assets.contracts import FROZEN_FORECASTS, RAW_TABLE, STORED_TABLES
+from assets.contracts.raw import RAW_TABLE
+from assets.contracts.reference import FROZEN_FORECASTS
+from assets.contracts.stored import STORED_TABLES
 from assets.ledger import open_run
 from assets.models import Model, check_model, create_model, read_models
 from assets.reference import write_clock, write_releases, write_universe

@@ -21,7 +21,7 @@ from bench import Row, cell, usual_parameters, with_upstream
 from standin import StandinMarket, VendorStandin
 
 from assets.config.universe import Universe
-from assets.contracts import RAW_TABLE, TABLES_OF_CLASS
+from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.ingest import Ingested, ingest
 from assets.models import create_model
 from assets.reference import write_clock, write_releases, write_universe

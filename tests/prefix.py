@@ -16,11 +16,13 @@ import duckdb
 from bench import all_models, with_upstream
 
 from assets.config.calendars import end_of_day
-from assets.contracts import META_TABLES, RAW_TABLES, REFERENCE_TABLES
+from assets.contracts.meta import META_TABLES
+from assets.contracts.raw import RAW_TABLES
+from assets.contracts.reference import REFERENCE_TABLES
+from assets.contracts.stored import SCHEMAS
 from assets.models import Model, create_model
 from assets.reference import write_clock, write_releases
 from assets.run import Run
-from assets.warehouse import SCHEMAS
 
 # The stored tables beside raw and reference that models read.
 READ_OF_META = tuple(table for table in META_TABLES if table.name in ("vanished", "runs"))

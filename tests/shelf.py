@@ -16,8 +16,9 @@ import duckdb
 from bench import UNIVERSE, NoSource, usual_parameters
 
 from assets.catalog import write_catalog
+from assets.contracts.stored import PUBLISHED_SCHEMAS
 from assets.ledger import open_run
-from assets.publish import PUBLISHED_SCHEMAS, publish
+from assets.publish import publish
 from assets.run import Run
 from assets.snapshots import Snapshot, read_snapshot
 from assets.warehouse import Home, writing

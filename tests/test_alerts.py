@@ -24,7 +24,7 @@ import duckdb
 import pytest
 from folders import CascadeHome, healthy_home
 
-from assets.contracts import STORED_TABLES
+from assets.contracts.stored import STORED_TABLES
 from pipelines.alerts import AlertError, alerts
 from pipelines.resources import RUN_TAG
 

@@ -18,19 +18,12 @@ ROOT = Path(__file__).parent.parent
 
 # Lower layers first; a module imports only from layers before its own (or from its own, where that is a folder).
 LAYERS = (
-    {"assets.config.yaml_files"},
-    {
-        "assets.contracts",
-        "assets.config.calendars",
-        "assets.config.universe",
-        "assets.config.claims",
-        "assets.config.parameters",
-    },
+    {"assets.config", "assets.contracts"},
     {"assets.sources", "assets.statistics"},
     {"assets.warehouse"},
     {"assets.lake"},
     {"assets.run"},
-    {"assets.validation", "assets.reference", "assets.models", "assets.ledger", "assets.forecasts", "assets.snapshots"},
+    {"assets.reference", "assets.models", "assets.ledger", "assets.forecasts", "assets.snapshots"},
     {"assets.builds", "assets.lineage"},
     {"assets.refresh", "assets.screening", "assets.comparison", "assets.catalog"},
     {"assets.ingest", "assets.publish", "assets.report", "assets.mirror", "assets.differences"},
@@ -44,7 +37,7 @@ HOMES = {
     "yfinance": {"assets.sources.yahoo"},
     "curl_cffi": {"assets.sources.yahoo"},
     "requests": {"assets.sources.fred"},
-    "great_expectations": {"assets.validation"},
+    "great_expectations": {"assets.contracts.expectations"},
     "exchange_calendars": {"assets.config.calendars"},
     "sqlglot": {"assets.lineage"},
     "vl_convert": {"assets.report.drawing"},

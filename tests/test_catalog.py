@@ -15,6 +15,7 @@ from shelf import Shelf
 
 from assets import lineage
 from assets.catalog import unit_of
+from assets.contracts.stored import PUBLISHED_SCHEMAS
 from assets.dictionary import dictionary
 from assets.lineage import (
     LINEAGE_FILE,
@@ -29,7 +30,6 @@ from assets.lineage import (
     seen_through,
 )
 from assets.models import read_models
-from assets.publish import PUBLISHED_SCHEMAS
 
 ROOT = Path(__file__).parent.parent
 

@@ -17,7 +17,8 @@ import pandas as pd
 import pytest
 
 from assets.config.universe import Universe, load_universe
-from assets.contracts import RAW_TABLES, Table
+from assets.contracts.raw import RAW_TABLES
+from assets.contracts.table import Table
 from assets.sources.base import ASSET_CLASSES, Delivery, Question, Source, SourceError
 from assets.sources.demo import (
     ANSWERS,

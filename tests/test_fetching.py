@@ -14,11 +14,11 @@ import pytest
 from bench import UNIVERSE, Row
 from desk import Desk, Script
 
-from assets import validation
-from assets.contracts import RAW_TABLE
+from assets.contracts import expectations
+from assets.contracts.expectations import validate
+from assets.contracts.raw import RAW_TABLE
 from assets.fetching import FetchingAhead
 from assets.sources.base import ASSET_CLASSES, AssetClass, Delivery, Question, SourceError
-from assets.validation import validate
 
 PATIENCE_SECONDS = 60.0
 
@@ -121,9 +121,9 @@ def test_a_verdict_that_nobody_waited_for_is_given_on_no_other_table() -> None:
 
 
 def test_more_verdicts_than_a_pipe_holds_are_waited_for_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validation, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(expectations, "CHUNK_ROWS", 1)
     # The least that there is.
-    verdicts = validation._worker().stdout
+    verdicts = expectations._worker().stdout
     assert verdicts
     fcntl.fcntl(verdicts, fcntl.F_SETPIPE_SZ, 4096)
     checked: set[int] = set()

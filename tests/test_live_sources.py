@@ -38,7 +38,7 @@ from standin import (
 )
 
 from assets.config.universe import Instrument, Series, SymbolSpan, Universe, load_universe
-from assets.contracts import RAW_TABLES
+from assets.contracts.raw import RAW_TABLES
 from assets.sources import kept_answers
 from assets.sources.base import AssetClass, Delivery, Question, SourceError
 from assets.sources.fred import Fred

@@ -20,8 +20,9 @@ import pytest
 from bench import all_models, usual_parameters
 from prefix import CLOCKED_MODELS, COMPARED_MODELS, Market
 
-from assets import models, validation
+from assets import models
 from assets.config.universe import load_universe
+from assets.contracts import expectations
 from assets.ingest import ingest
 from assets.models import Model
 from assets.reference import write_sessions, write_universe
@@ -104,7 +105,7 @@ FAULTS = (
 
 @pytest.fixture(scope="module")
 def market(calendar_sessions: pd.DataFrame) -> Iterator[Market]:
-    validation.warm_up()
+    expectations.warm_up()
     with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
         connection.execute("set timezone = 'UTC'")
         prepare(connection)

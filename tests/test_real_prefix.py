@@ -14,7 +14,8 @@ from prefix import Market
 from real import MARKS
 
 from assets.config.universe import load_universe
-from assets.contracts import FROZEN_FORECASTS, STORED_TABLES
+from assets.contracts.reference import FROZEN_FORECASTS
+from assets.contracts.stored import STORED_TABLES
 from assets.run import Run
 from assets.warehouse import Home, prepare
 

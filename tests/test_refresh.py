@@ -16,7 +16,7 @@ from desk import Desk, Script
 
 from assets.config.calendars import EQUITY_CALENDAR
 from assets.config.universe import Instrument, Series, Targets, Universe
-from assets.contracts import RAW_TABLE
+from assets.contracts.raw import RAW_TABLE
 from assets.screening import stored_beside
 from assets.warehouse import connect, prepare
 

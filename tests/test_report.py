@@ -23,7 +23,7 @@ import pandas as pd
 import pytest
 from browser import MARKS, started
 
-from assets.publish import PUBLISHED_SCHEMAS
+from assets.contracts.stored import PUBLISHED_SCHEMAS
 from assets.report import chart, drawing, market, questions
 from assets.report.page import Report, previews, write_report
 

@@ -16,7 +16,7 @@ import dagster as dg
 import pytest
 from folders import CascadeHome
 
-from assets.contracts import Column
+from assets.contracts.table import Column
 from assets.ledger import Check
 from assets.steps import PUBLISHED, Made, Report, Rules, StepFailed, everything
 from assets.warehouse import Home

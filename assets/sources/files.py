@@ -30,7 +30,8 @@ import duckdb
 import pandas as pd
 
 from assets.config.calendars import NEW_YORK
-from assets.contracts import RAW_TABLE, Table
+from assets.contracts.raw import RAW_TABLE
+from assets.contracts.table import Table
 from assets.sources.base import AssetClass, Delivery, Question, Rejected, SourceError
 
 _SUFFIXES = (".csv", ".parquet")

@@ -24,7 +24,7 @@ from queue import Queue, SimpleQueue
 from threading import Thread
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from assets.contracts import ROUNDING, Table
+from assets.contracts.table import ROUNDING, Table
 
 if TYPE_CHECKING:
     import duckdb
@@ -101,7 +101,7 @@ def _chunks(rows: duckdb.DuckDBPyRelation, table: Table) -> Iterator[pd.DataFram
 @cache
 def _worker() -> subprocess.Popen[bytes]:
     worker = subprocess.Popen(
-        [sys.executable, "-m", "assets.validation"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "assets.contracts.expectations"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     atexit.register(_dismiss, worker)
     return worker
