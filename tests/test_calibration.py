@@ -18,8 +18,8 @@ import pandas as pd
 import pytest
 
 from assets.config.parameters import load_parameters
-from assets.statistics.lags import Floats, Ints, Lags, best, blocks, scan
-from assets.statistics.shifts import shift_test
+from assets.statistics.lead_lag import Floats, Ints, Lags, best, blocks, scan
+from assets.statistics.shift_test import shift_test
 
 pytestmark = pytest.mark.slow
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from real import MARKS, closes
-from test_lags import null_of, pairs_at, score
+from test_lead_lag import null_of, pairs_at, score
 
-from assets.statistics.lags import Floats
+from assets.statistics.lead_lag import Floats
 
 pytestmark = MARKS
 

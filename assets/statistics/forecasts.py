@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from assets.config.parameters import Parameters
-from assets.statistics.discoveries import benjamini_yekutieli
-from assets.statistics.shifts import guard_of, shift_test
+from assets.statistics.false_discovery import benjamini_yekutieli
+from assets.statistics.shift_test import guard_of, shift_test
 
 Numbers = NDArray[np.float64]
 Whole = NDArray[np.int64]

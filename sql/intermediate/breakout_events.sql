@@ -1,7 +1,7 @@
 -- description: Every breakout as it stood at the close that decided it, before anything that came later.
 -- grain: event_id
 -- known_at: decided_at
--- statistic: highs.breakouts(intermediate.price_paths, core.instruments, core.pairs)
+-- statistic: breakouts.breakouts(intermediate.price_paths, core.instruments, core.pairs)
 with paths as (
     select
         subject_id,

@@ -1,7 +1,7 @@
 -- description: The primary family with its p-values made to pay for how many they are.
 -- grain: signal_id, target_id, horizon_days
 -- known_at: the run's clock
--- statistic: discoveries.family_q_values(intermediate.shift_tests, reference.primary_family)
+-- statistic: false_discovery.family_q_values(intermediate.shift_tests, reference.primary_family)
 with final as (
     select
         signal_id, -- The signal.

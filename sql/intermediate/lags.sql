@@ -2,7 +2,7 @@
 --   which lag is the best of either direction.
 -- grain: signal_id, target_id, aggregation, lag
 -- known_at: the run's clock
--- statistic: lags.every_lag(intermediate.lagged_changes, reference.lagged_series)
+-- statistic: lead_lag.every_lag(intermediate.lagged_changes, reference.lagged_series)
 with final as (
     select
         signal_id, -- What may lead.

@@ -1,7 +1,7 @@
 -- description: How often the events of each pattern would have done as well at other times: the shift test.
 -- grain: pattern_id, target_id, horizon_days
 -- known_at: the run's clock
--- statistic: shifts.p_values(intermediate.forward_windows, intermediate.pattern_windows)
+-- statistic: shift_test.p_values(intermediate.forward_windows, intermediate.pattern_windows)
 with final as (
     select
         pattern_id, -- The pattern.

@@ -1,7 +1,7 @@
 -- description: Every fall from a high, and whether a new high came soon and without a deep fall in between.
 -- grain: instrument_id, peak_date
 -- known_at: decided_at, the first close far enough under the peak
--- statistic: highs.pullbacks(intermediate.price_paths, core.instruments)
+-- statistic: pullbacks.pullbacks(intermediate.price_paths, core.instruments)
 with fallen as (
     select
         instrument_id,

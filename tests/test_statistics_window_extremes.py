@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assets.statistics.paths import run_ups_and_drawdowns
+from assets.statistics.window_extremes import run_ups_and_drawdowns
 
 
 def test_by_hand() -> None:

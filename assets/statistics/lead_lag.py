@@ -30,7 +30,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from assets.config.parameters import Parameter
-from assets.statistics.discoveries import benjamini_yekutieli
+from assets.statistics.false_discovery import benjamini_yekutieli
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

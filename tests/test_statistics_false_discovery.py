@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assets.statistics.discoveries import benjamini_yekutieli
+from assets.statistics.false_discovery import benjamini_yekutieli
 
 
 def test_by_hand() -> None:

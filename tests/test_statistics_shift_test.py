@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from assets.statistics.shifts import guard_of, shift_test, shifted_sums
+from assets.statistics.shift_test import guard_of, shift_test, shifted_sums
 
 
 def enumerated(

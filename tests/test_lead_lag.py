@@ -10,7 +10,7 @@ import pytest
 from bench import UNIVERSE, Bench
 
 from assets.config.universe import LaggedSeries, Universe
-from assets.statistics.lags import Floats, Lags, autocorrelation, best, blocks, displaced, scan
+from assets.statistics.lead_lag import Floats, Lags, autocorrelation, best, blocks, displaced, scan
 
 
 def noise(size: int, seed: int, gaps: int = 0) -> Floats:

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from assets.config.parameters import load_parameters
-from assets.statistics import highs
-from assets.statistics.highs import broken_highs, trailing_high
+from assets.statistics import breakouts
+from assets.statistics.breakouts import broken_highs, trailing_high
 
 
 def test_the_highest_of_the_last_prices() -> None:
@@ -50,7 +50,7 @@ def test_breakouts_are_those_of_the_definition(reach: int | None, quiet: int, ma
 @pytest.mark.parametrize("batch", [1, 700, 10**9])
 def test_breakouts_of_many_subjects_are_those_of_each(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many subjects are read at a time; one is a pair, one is short, of another some prices are unknown."""
-    monkeypatch.setattr(highs, "BATCH_SESSIONS", batch)
+    monkeypatch.setattr(breakouts, "BATCH_SESSIONS", batch)
     chance, paths = np.random.default_rng(6), {}
     for subject, length in (("A", 600), ("A/B", 650), ("B", 3), ("C", 700)):
         paths[subject] = np.round(100 * np.exp((0.05 + chance.standard_normal(length)).cumsum() / 100), 1)
@@ -62,7 +62,7 @@ def test_breakouts_of_many_subjects_are_those_of_each(batch: int, monkeypatch: p
     with duckdb.connect() as connection:
         connection.register("frame", frame)
         connection.execute("create table paths as select * replace (if(isnan(price), null, price) as price) from frame")
-        found = highs.breakouts(
+        found = breakouts.breakouts(
             load_parameters(),
             connection.table("paths"),
             connection.sql("select unnest(['A', 'B', 'C', 'D']) as instrument_id, 'XNYS' as calendar"),
