@@ -34,9 +34,9 @@ LAYERS = (
 
 # Each vendor's library is known to one module.
 HOMES = {
-    "yfinance": {"assets.sources.yahoo"},
-    "curl_cffi": {"assets.sources.yahoo"},
-    "requests": {"assets.sources.fred"},
+    "yfinance": {"assets.sources.vendors.yahoo"},
+    "curl_cffi": {"assets.sources.vendors.yahoo"},
+    "requests": {"assets.sources.vendors.fred"},
     "great_expectations": {"assets.contracts.expectations"},
     "exchange_calendars": {"assets.config.calendars"},
     "sqlglot": {"assets.lineage"},

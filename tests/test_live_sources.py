@@ -39,13 +39,13 @@ from standin import (
 
 from assets.config.universe import Instrument, Series, SymbolSpan, Universe, load_universe
 from assets.contracts.raw import RAW_TABLES
-from assets.sources import kept_answers
+from assets.sources import response_cache
 from assets.sources.base import AssetClass, Delivery, Question, SourceError
-from assets.sources.fred import Fred
-from assets.sources.kept_answers import KeptAnswers, Request
 from assets.sources.live import YAHOO_WORKERS, LiveSource
+from assets.sources.response_cache import KeptAnswers, Request
 from assets.sources.retry import Pace, Patience, VendorFault, seconds_to_wait
-from assets.sources.yahoo import Yahoo
+from assets.sources.vendors.fred import Fred
+from assets.sources.vendors.yahoo import Yahoo
 
 THANKSGIVING = date(2025, 11, 27)
 SESSIONS = weekdays(date(2025, 9, 15), date(2025, 12, 12), holidays=[THANKSGIVING])
@@ -1080,11 +1080,11 @@ def test_a_file_that_cannot_be_trusted_is_removed(tmp_path: Path, monkeypatch: p
     # One that other code wrote, without or with a change in what frames are packed by.
     path.write_bytes(whole)
     with monkeypatch.context() as other:
-        other.setattr(kept_answers, "_MADE_WITH", b"another pandas")
+        other.setattr(response_cache, "_MADE_WITH", b"another pandas")
         assert kept.get(request, NOON) is None and not path.exists()
     path.write_bytes(whole)
     with monkeypatch.context() as other:
-        other.delattr(kept_answers, "_Kept")
+        other.delattr(response_cache, "_Kept")
         assert kept.get(request, NOON) is None and not path.exists()
 
 

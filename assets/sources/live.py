@@ -1,7 +1,7 @@
 """The live source: what the universe names, asked of its vendors now.
 
 Here: who is asked for what, in which order, how many at once and how fast. How a vendor is asked and what its answer
-means stands in the vendor's module; what a run that was cut short leaves to the next one in `kept_answers`. Groups of
+means stands in the vendor's module; what a run that was cut short leaves to the next one in `response_cache`. Groups of
 shares and market values have no live vendor and come from files.
 """
 
@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from assets.config.universe import Instrument, Series, Universe
-from assets.sources import fred, yahoo
 from assets.sources.base import AssetClass, Delivery, Question, SourceError
-from assets.sources.kept_answers import KeptAnswers, Request
+from assets.sources.response_cache import KeptAnswers, Request
 from assets.sources.retry import Pace, Patience
+from assets.sources.vendors import fred, yahoo
 
 # An answer takes Yahoo a fifth of a second to a whole one, nearly all of it waiting. More at once gain little, as what
 # yfinance makes of the answers takes as long (benchmarks/vendor_speed.py), and look like a crawler.
