@@ -20,8 +20,8 @@ import pandas as pd
 
 from assets.config.parameters import Parameter
 from assets.contracts.raw import RAW_TABLES
-from assets.ledger import Check
 from assets.models import Model
+from assets.warehouse.results import Check
 
 _ONLY_GROWING = {table.full_name for table in RAW_TABLES}
 _HERE = Path(__file__).parent

@@ -17,7 +17,7 @@ import pandas as pd
 from assets.contracts.stored import STORED_TABLES
 from assets.lineage import published_lineage
 from assets.models import Model, describe, read_models
-from assets.warehouse import replace_rows, transaction
+from assets.warehouse.connection import replace_rows, transaction
 
 _NUMBER = re.compile(r"^(u?(tiny|small|big|huge)?int(eger)?|double|float|decimal.*)(\[\])?$")
 _IN_BRACKETS = re.compile(r"\[([^\],]+)")

@@ -16,7 +16,7 @@ from assets.catalog import published_columns
 from assets.config.parameters import load_parameters
 from assets.contracts.stored import PUBLISHED_SCHEMAS
 from assets.models import read_models, run_model
-from assets.warehouse import prepare
+from assets.warehouse.connection import prepare
 
 _HEADING = """# Data dictionary
 

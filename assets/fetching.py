@@ -13,8 +13,8 @@ from dataclasses import replace
 from threading import Event
 
 from assets.ingest import Fetched, Ingested, fetch, store
-from assets.run import Run
 from assets.sources.base import AssetClass
+from assets.warehouse.run import Run
 
 
 class FetchingAhead:

@@ -6,7 +6,7 @@ Here: the one statement that adds to the ledger. What a forecast says, and how i
 from __future__ import annotations
 
 from assets.contracts.reference import FROZEN_FORECASTS
-from assets.run import Run
+from assets.warehouse.run import Run
 
 
 def freeze(run: Run) -> int:

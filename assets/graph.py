@@ -14,7 +14,6 @@ from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.contracts.reference import CLAIMS_TABLES, UNIVERSE_TABLES
 from assets.contracts.stored import PUBLISHED_SCHEMAS, STORED_TABLES
 from assets.contracts.table import Column, Table
-from assets.ledger import Check
 from assets.lineage import for_dagster, published_lineage
 from assets.models import Model, read_models
 from assets.sources.base import ASSET_CLASSES, AssetClass
@@ -27,14 +26,11 @@ from assets.steps import (
     REPORT,
     SOUND,
     UNIVERSE,
-    Made,
-    Report,
-    Rules,
-    StepFailed,
     Work,
     assets_read,
     is_asset,
 )
+from assets.warehouse.results import Check, Made, Report, Rules, StepFailed
 
 OWNERS = ["team:research"]
 Told = dg.MaterializeResult | dg.AssetCheckResult

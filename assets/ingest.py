@@ -25,10 +25,10 @@ from assets.config import calendars
 from assets.contracts.expectations import RuleOutcome, validate
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.contracts.table import Table
-from assets.run import Run, log
 from assets.screening import screen, staging, stored
 from assets.sources.base import AssetClass, Delivery, Question
-from assets.warehouse import transaction
+from assets.warehouse.connection import transaction
+from assets.warehouse.run import Run, log
 
 # Frames are handed to the database in batches: small enough to stay far from the memory of a whole history.
 BATCH_ROWS = 250_000

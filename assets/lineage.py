@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from assets.contracts.stored import STORED_TABLES
 from assets.models import COMPUTED, PARAMETER, Model, read_models
-from assets.run import log
+from assets.warehouse.run import log
 
 if TYPE_CHECKING:
     import dagster as dg

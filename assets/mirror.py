@@ -25,7 +25,7 @@ import duckdb
 
 from assets.contracts.table import literal
 from assets.snapshots import Snapshot, combined, read_snapshot, table_columns, table_hash
-from assets.warehouse import BESIDE_MEMORY_LIMIT, sync
+from assets.warehouse.connection import BESIDE_MEMORY_LIMIT, sync
 
 MANIFEST = "manifest.json"
 

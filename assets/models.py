@@ -27,7 +27,7 @@ import pandas as pd
 from assets.config.parameters import Parameter
 from assets.contracts.stored import SCHEMAS
 from assets.contracts.table import Column, literal
-from assets.warehouse import describes_all, transaction
+from assets.warehouse.connection import describes_all, transaction
 
 SQL_FOLDER = Path(__file__).parent.parent / "sql"
 

@@ -17,9 +17,9 @@ import duckdb
 from assets.catalog import write_catalog
 from assets.contracts.stored import PUBLISHED_SCHEMAS
 from assets.contracts.table import literal
-from assets.run import Run
 from assets.snapshots import keep_snapshot, note_snapshot, snapshots_kept
-from assets.warehouse import sync, transaction
+from assets.warehouse.connection import sync, transaction
+from assets.warehouse.run import Run
 
 # Clients from DuckDB 1.4 on can open this format.
 STORAGE_VERSION = "v1.4.0"

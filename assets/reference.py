@@ -15,8 +15,8 @@ from assets.config.claims import ClaimsBook, load_claims
 from assets.config.universe import Universe
 from assets.contracts.raw import RAW_TABLE, RAW_TABLES
 from assets.contracts.stored import STORED_TABLES
-from assets.run import Run
-from assets.warehouse import replace_rows, transaction
+from assets.warehouse.connection import replace_rows, transaction
+from assets.warehouse.run import Run
 
 _TABLE = {table.full_name: table for table in STORED_TABLES}
 

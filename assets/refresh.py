@@ -14,8 +14,8 @@ from datetime import date
 from assets.config import calendars
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.contracts.table import Table
-from assets.run import Run
 from assets.sources.base import AssetClass, Question
+from assets.warehouse.run import Run
 
 
 def question(run: Run, asset_class: AssetClass) -> Question:

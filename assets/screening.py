@@ -13,7 +13,7 @@ import duckdb
 from assets.config.parameters import Parameters
 from assets.contracts.raw import RAW_TABLE
 from assets.contracts.table import Table
-from assets.run import Run
+from assets.warehouse.run import Run
 
 
 def staging(table: Table) -> str:

@@ -22,8 +22,9 @@ from pathlib import Path
 
 import duckdb
 
-from assets.run import Run, log
-from assets.warehouse import Home, sync, transaction
+from assets.warehouse.connection import sync, transaction
+from assets.warehouse.home import Home
+from assets.warehouse.run import Run, log
 
 # What a run says of itself (meta) differs from run to run; a snapshot's hash is of what it says of the market.
 HASHED_SCHEMAS = ("raw", "core", "marts")

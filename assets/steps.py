@@ -17,7 +17,6 @@ from threading import Lock
 from time import perf_counter
 from typing import NamedTuple, Protocol
 
-from assets import ledger
 from assets.builds import Builds
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.contracts.stored import PUBLISHED_SCHEMAS, STORED_TABLES
@@ -25,15 +24,17 @@ from assets.contracts.table import Column
 from assets.fetching import FetchingAhead
 from assets.forecasts import freeze
 from assets.ingest import ContractBroken, Ingested, already_stored, ingest
-from assets.ledger import Check
 from assets.mirror import MirrorError, write_mirror
 from assets.models import Model, check_model, describe, read_models, run_model
 from assets.publish import publish
 from assets.reference import write_clock, write_releases, write_sessions, write_universe
 from assets.report.page import write_report
-from assets.run import Run, log
 from assets.sources.base import ASSET_CLASSES, AssetClass, SourceError
-from assets.warehouse import Builders, resting
+from assets.warehouse import run_log
+from assets.warehouse.connection import resting
+from assets.warehouse.home import Builders
+from assets.warehouse.results import Check, Made, Report, Rules, StepFailed
+from assets.warehouse.run import Run, log
 
 # The tables that the first and the last steps stand for in reports.
 UNIVERSE = "reference.universe"
@@ -44,37 +45,6 @@ CONTRACT = "contract"
 SOUND = "is_sound"
 # How many guilty rows or failed symbols a check's detail names; the rest is in meta.quarantine and meta.deliveries.
 NAMED = 10
-
-
-class StepFailed(Exception):
-    """A step could not do what it should. The message is one line for a person."""
-
-
-@dataclass(frozen=True)
-class Made:
-    """A table (or the published file) is as it should be now: its rows, and further facts by name."""
-
-    table_name: str
-    facts: Mapping[str, int | float | str]
-    rows: int | None = None
-    columns: tuple[Column, ...] = ()
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The verdicts on the rules of one table as one check: what people look at stays readable."""
-
-    name: str
-    table_name: str
-    checks: tuple[Check, ...]
-
-    @property
-    def broken(self) -> str | None:
-        """What does not hold, in one line."""
-        return "; ".join(check.detail or check.name for check in self.checks if not check.passed) or None
-
-
-Report = Made | Check | Rules
 
 
 class Work(Protocol):
@@ -198,7 +168,7 @@ def sessions(run: Run) -> Iterator[Report]:
 def clock(run: Run) -> Iterator[Report]:
     """The instant as of which everything derived is true, and when each macro value became public."""
     as_of = write_clock(run)
-    ledger.note_as_of(run)
+    run_log.note_as_of(run)
     log.info("as of %s", as_of)
     write_releases(run)
     for name in CLOCK_TABLES:
@@ -219,9 +189,9 @@ def fetch(
         raise StepFailed(str(error)) from error
     except ContractBroken as error:
         raise StepFailed(f"after quarantine the contract is still broken: {error}") from error
-    ledger.note_rows(run, sum(result.rows_new.values()), sum(result.rows_restated.values()))
+    run_log.note_rows(run, sum(result.rows_new.values()), sum(result.rows_restated.values()))
     rules, checks = _contract_checks(result), _ingest_checks(run, result)
-    ledger.note_checks(run, [*rules, *checks])
+    run_log.note_checks(run, [*rules, *checks])
     for name in TABLES_OF_CLASS[asset_class]:
         full_name = RAW_TABLE[name].full_name
         yield _made(run, full_name, rows_new=result.rows_new[full_name], rows_restated=result.rows_restated[full_name])
@@ -360,7 +330,7 @@ def build(run: Run, models: Sequence[Model], selected: Set[str] | None = None) -
                 if built.broken:
                     raise StepFailed(built.broken)
     finally:
-        ledger.note_checks(run, checks)
+        run_log.note_checks(run, checks)
 
 
 def _drop_what_no_file_defines(run: Run, models: Sequence[Model]) -> None:
@@ -547,7 +517,7 @@ def _data_checks(run: Run, table: str) -> Iterator[Check]:
 def publishing(run: Run) -> Iterator[Report]:
     """The one file that readers query, swapped in at once."""
     log.info("publishing")
-    troubles = ledger.troubles(run)
+    troubles = run_log.troubles(run)
     verdict = Check(
         "everything_is_fresh",
         PUBLISHED,
@@ -557,7 +527,7 @@ def publishing(run: Run) -> Iterator[Report]:
         len(troubles),
         "; ".join(troubles[:NAMED]) or None,
     )
-    ledger.note_checks(run, [verdict])
+    run_log.note_checks(run, [verdict])
     # Every table is built and sound by now: what is about to be said in public is what is frozen.
     frozen = freeze(run)
     published = publish(run, "published_with_failures" if troubles else "published")

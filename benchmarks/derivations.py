@@ -68,8 +68,8 @@ def ours(folder: Path, _: Path) -> None:
     """The project's models, on tables that look like those of a run. What they make stays in the warehouse."""
     from assets.config.parameters import load_parameters
     from assets.models import create_model, read_models
-    from assets.warehouse import connect
-    from assets.warehouse import prepare as make_tables
+    from assets.warehouse.connection import connect
+    from assets.warehouse.connection import prepare as make_tables
 
     connection = connect(str(folder / "ours.duckdb"), folder / "spill")
     make_tables(connection)

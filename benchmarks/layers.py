@@ -35,8 +35,8 @@ def run_once(market: str, home: str) -> None:
         begin, cpu = time.perf_counter(), time.process_time()
 
     from assets import models
-    from assets.run import log
     from assets.steps import STEPS, Doing
+    from assets.warehouse.run import log
     from pipelines.settings import Settings, planned
     from pipelines.work import opened
 

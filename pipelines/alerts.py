@@ -39,7 +39,8 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from assets.warehouse import Home, locked
+from assets.warehouse.home import Home
+from assets.warehouse.lock import locked
 from pipelines.resources import RUN_TAG
 from pipelines.settings import home_folder
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from assets.warehouse import Home
+from assets.warehouse.home import Home
 from pipelines.console import Console
 from pipelines.options import home_option, source_option
 from pipelines.settings import home_folder

@@ -24,7 +24,7 @@ from assets.config.parameters import ParametersError
 from assets.config.universe import UniverseError
 from assets.contracts.expectations import warm_up
 from assets.sources.base import SourceError
-from assets.warehouse import Home, WarehouseError, unwritable
+from assets.warehouse.home import Home, WarehouseError, unwritable
 from pipelines.archive import diff, snapshots
 from pipelines.console import Console, Progress
 from pipelines.options import as_of_option, home_option, source_option
@@ -298,7 +298,8 @@ def _run(plan: Plan, console: Console, run_id: str) -> str | None:
     import duckdb
 
     from assets.models import ModelError
-    from assets.steps import Doing, StepFailed, everything
+    from assets.steps import Doing, everything
+    from assets.warehouse.results import StepFailed
     from pipelines.telling import Noting, dagster_home, in_a_line, start_recorder, told
     from pipelines.work import opened
 

@@ -15,7 +15,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from assets.warehouse import Home, WarehouseError, locked, unwritable
+from assets.warehouse.home import Home, WarehouseError, unwritable
+from assets.warehouse.lock import locked
 from pipelines.resources import close_dead_runs
 from pipelines.telling import HISTORY_SECONDS, dagster_home, in_a_line
 

@@ -15,7 +15,7 @@ from uuid import uuid4
 import dagster as dg
 
 from assets.steps import Work
-from assets.warehouse import Home
+from assets.warehouse.home import Home
 from pipelines.definitions import build_definitions
 from pipelines.history import history
 from pipelines.resources import PROCESS_TAG, RUN_TAG, CascadeRun

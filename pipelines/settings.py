@@ -19,7 +19,7 @@ from pathlib import Path
 from assets.config.parameters import Parameter, load_parameters
 from assets.config.universe import Universe, load_universe
 from assets.sources.base import Source
-from assets.warehouse import Elsewhere, Home
+from assets.warehouse.home import Elsewhere, Home
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ("demo", "files", "live")
@@ -96,7 +96,7 @@ def _elsewhere() -> Elsewhere | None:
     address, data = os.environ.get("CASCADE_WAREHOUSE", ""), os.environ.get("CASCADE_WAREHOUSE_DATA", "")
     if not address:
         return None
-    from assets.lake import ADDRESS, Lake
+    from assets.warehouse.ducklake import ADDRESS, Lake
 
     if not address.startswith(ADDRESS):
         raise SettingsError(

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from assets.warehouse import Home
+from assets.warehouse.home import Home
 from pipelines.console import Console
 
 SYNTHETIC = "SYNTHETIC DATA: no market made these numbers. Do not trade or publish on them."

@@ -25,9 +25,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from assets.contracts.table import Column
-from assets.ledger import Check
-from assets.steps import Made, Report, Rules, StepFailed, Work
-from assets.warehouse import Home, WarehouseError, locked, unwritable
+from assets.steps import Work
+from assets.warehouse.home import Home, WarehouseError, unwritable
+from assets.warehouse.lock import locked
+from assets.warehouse.results import Check, Made, Report, Rules, StepFailed
 from pipelines.settings import ROOT, Settings
 
 # Creating the databases of a new history takes about a second.

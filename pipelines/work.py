@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from assets import ledger, publish
-from assets.run import Run, log
-from assets.warehouse import writing
+from assets import publish
+from assets.warehouse import run_log
+from assets.warehouse.connection import writing
+from assets.warehouse.run import Run, log
 from pipelines.settings import Plan, code_version
 
 # How long a run waits for another one that is writing.
@@ -44,10 +45,10 @@ def opened(plan: Plan, run_id: str) -> Iterator[Run]:
         with sharing.storing():
             sharing.begin(run_id)
             publish.settle(run)
-            ledger.open_run(run)
+            run_log.open_run(run)
         try:
             yield run
         finally:
             with sharing.storing():
                 publish.settle(run)
-                ledger.close_run(connection, run_id)
+                run_log.close_run(connection, run_id)

@@ -23,12 +23,13 @@ from assets.config.universe import Instrument, Pair, PrimaryFamily, Series, Sign
 from assets.contracts.raw import RAW_TABLE
 from assets.contracts.reference import FROZEN_FORECASTS
 from assets.contracts.stored import STORED_TABLES
-from assets.ledger import open_run
 from assets.models import Model, check_model, create_model, read_models
 from assets.reference import write_clock, write_releases, write_universe
-from assets.run import Run
 from assets.sources.base import AssetClass, Delivery, Question
-from assets.warehouse import Home, prepare
+from assets.warehouse.connection import prepare
+from assets.warehouse.home import Home
+from assets.warehouse.run import Run
+from assets.warehouse.run_log import open_run
 
 # What a cell of a result becomes: days and instants are text, instants in UTC, numbers have nine decimals.
 Cell = str | float | int | bool | None

@@ -17,7 +17,7 @@ from shelf import Shelf, stock
 
 from assets.config import calendars
 from assets.dictionary import build_empty
-from assets.warehouse import locked
+from assets.warehouse.lock import locked
 
 
 @pytest.fixture(scope="session")

@@ -25,10 +25,11 @@ from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.ingest import Ingested, ingest
 from assets.models import create_model
 from assets.reference import write_clock, write_releases, write_universe
-from assets.run import Run
 from assets.sources.base import ASSET_CLASSES, AssetClass, Delivery, Question, Source
 from assets.sources.live import LiveSource
-from assets.warehouse import Home, prepare
+from assets.warehouse.connection import prepare
+from assets.warehouse.home import Home
+from assets.warehouse.run import Run
 
 
 class DeskTime:

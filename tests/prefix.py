@@ -22,7 +22,7 @@ from assets.contracts.reference import REFERENCE_TABLES
 from assets.contracts.stored import SCHEMAS
 from assets.models import Model, create_model
 from assets.reference import write_clock, write_releases
-from assets.run import Run
+from assets.warehouse.run import Run
 
 # The stored tables beside raw and reference that models read.
 READ_OF_META = tuple(table for table in META_TABLES if table.name in ("vanished", "runs"))

@@ -17,11 +17,12 @@ from bench import UNIVERSE, NoSource, usual_parameters
 
 from assets.catalog import write_catalog
 from assets.contracts.stored import PUBLISHED_SCHEMAS
-from assets.ledger import open_run
 from assets.publish import publish
-from assets.run import Run
 from assets.snapshots import Snapshot, read_snapshot
-from assets.warehouse import Home, writing
+from assets.warehouse.connection import writing
+from assets.warehouse.home import Home
+from assets.warehouse.run import Run
+from assets.warehouse.run_log import open_run
 
 # Four bars of two instruments in two years, a claim and a breakout.
 ROWS = """

@@ -31,7 +31,7 @@ from folders import COINS, EQUITIES, CascadeHome, Ended, MarketFolder, differenc
 from test_cli import HOLDER, other_process
 
 from assets import publish
-from assets.warehouse import unwritable
+from assets.warehouse.home import unwritable
 from pipelines.telling import untold
 
 # What a home holds when nothing of a killed run is left.
@@ -116,12 +116,14 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from assets import ledger, publish
+from assets import publish
 from assets.config.parameters import load_parameters
-from assets.run import Run
-from assets.sources.files import FilesSource
 from assets.config.universe import load_universe
-from assets.warehouse import Home, writing
+from assets.sources.files import FilesSource
+from assets.warehouse import run_log
+from assets.warehouse.connection import writing
+from assets.warehouse.home import Home
+from assets.warehouse.run import Run
 
 folder, place, function, calls = sys.argv[1:]
 home = Home(Path(place))
@@ -139,7 +141,7 @@ def stop(*arguments):
 with writing(home, None, 0, print) as (connection, _):
     source, now = FilesSource(Path(folder)), datetime.now(UTC)
     run = Run("killed", connection, home, source, load_universe(), load_parameters(), None, now, "")
-    ledger.open_run(run)
+    run_log.open_run(run)
     setattr(publish, function, stop)
     publish.publish(run, "published")
 """

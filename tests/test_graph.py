@@ -17,9 +17,10 @@ from bench import UNIVERSE, NoSource, usual_parameters
 from assets.builds import Builds, content
 from assets.graph import _models_asset
 from assets.models import Model, read_models
-from assets.run import Run
 from assets.steps import Doing, _built_side_by_side
-from assets.warehouse import Builders, Home, prepare
+from assets.warehouse.connection import prepare
+from assets.warehouse.home import Builders, Home
+from assets.warehouse.run import Run
 
 MODEL = """-- description: A test's own table.
 -- grain: id

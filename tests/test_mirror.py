@@ -14,7 +14,7 @@ from shelf import Shelf
 
 from assets import mirror
 from assets.mirror import Mirrored, MirrorError, write_mirror
-from assets.warehouse import connect, resting
+from assets.warehouse.connection import connect, resting
 
 
 def published(shelf: Shelf) -> Path:

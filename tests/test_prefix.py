@@ -26,10 +26,11 @@ from assets.contracts import expectations
 from assets.ingest import ingest
 from assets.models import Model
 from assets.reference import write_sessions, write_universe
-from assets.run import Run
 from assets.sources.base import ASSET_CLASSES
 from assets.sources.demo import ANSWERS, LAST_DAY, DemoSource, synthetic_universe
-from assets.warehouse import Home, prepare
+from assets.warehouse.connection import prepare
+from assets.warehouse.home import Home
+from assets.warehouse.run import Run
 
 # Four sessions after a breakout, before anything became of it. The tests that need one past state look at this one.
 ONE_DAY = date(2020, 11, 20)

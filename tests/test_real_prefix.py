@@ -16,8 +16,9 @@ from real import MARKS
 from assets.config.universe import load_universe
 from assets.contracts.reference import FROZEN_FORECASTS
 from assets.contracts.stored import STORED_TABLES
-from assets.run import Run
-from assets.warehouse import Home, prepare
+from assets.warehouse.connection import prepare
+from assets.warehouse.home import Home
+from assets.warehouse.run import Run
 
 pytestmark = MARKS
 

@@ -18,7 +18,7 @@ from assets.config.calendars import EQUITY_CALENDAR
 from assets.config.universe import Instrument, Series, Targets, Universe
 from assets.contracts.raw import RAW_TABLE
 from assets.screening import stored_beside
-from assets.warehouse import connect, prepare
+from assets.warehouse.connection import connect, prepare
 
 MODELS = ("core.bars_as_of", "core.macro_as_of", "meta.restatements", "meta.gaps", "meta.freshness")
 KEPT, CURE = "refused, and what is stored stays", "(--symbol IWM --accept takes it)"

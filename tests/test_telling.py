@@ -17,9 +17,9 @@ import pytest
 from folders import CascadeHome
 
 from assets.contracts.table import Column
-from assets.ledger import Check
-from assets.steps import PUBLISHED, Made, Report, Rules, StepFailed, everything
-from assets.warehouse import Home
+from assets.steps import PUBLISHED, everything
+from assets.warehouse.home import Home
+from assets.warehouse.results import Check, Made, Report, Rules, StepFailed
 from pipelines.recorder import main, retell
 from pipelines.resources import RUN_TAG
 from pipelines.settings import Settings

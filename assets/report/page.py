@@ -19,7 +19,7 @@ from assets.report import drawing, questions, sections
 from assets.report.chart import Chart
 from assets.report.questions import Row
 from assets.report.sections import Section, is_synthetic
-from assets.warehouse import BESIDE_MEMORY_LIMIT
+from assets.warehouse.connection import BESIDE_MEMORY_LIMIT
 
 FOLDER = Path(__file__).parent
 

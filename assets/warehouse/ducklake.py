@@ -40,19 +40,9 @@ import duckdb
 from assets.contracts.stored import SCHEMAS, STORED_TABLES
 from assets.contracts.table import literal
 from assets.sources.base import ASSET_CLASSES
-from assets.warehouse import (
-    LOCK_POLL_SECONDS,
-    Builders,
-    Home,
-    Opened,
-    WarehouseError,
-    clear,
-    connect,
-    first_line,
-    locked,
-    prepare,
-    transaction,
-)
+from assets.warehouse.connection import clear, connect, prepare, transaction
+from assets.warehouse.home import Builders, Home, Opened, WarehouseError, first_line
+from assets.warehouse.lock import LOCK_POLL_SECONDS, locked
 
 ADDRESS = "ducklake:postgres:"
 # The names under which a run has the two lakes attached, and PostgreSQL's schema of the one that runs work on.

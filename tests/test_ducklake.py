@@ -24,8 +24,8 @@ import pytest
 from folders import CascadeHome, MarketFolder, differences, healthy_home, market_folder
 from test_cli import other_process
 
-from assets.lake import ADDRESS, Lake
-from assets.warehouse import Home, WarehouseError
+from assets.warehouse.ducklake import ADDRESS, Lake
+from assets.warehouse.home import Home, WarehouseError
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -72,7 +72,7 @@ while time.monotonic() < end:
 READER = """
 import sys, time
 from pathlib import Path
-from assets.lake import Lake
+from assets.warehouse.ducklake import Lake
 from assets.warehouse import connect
 
 address, seconds = sys.argv[1:]

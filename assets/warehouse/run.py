@@ -17,7 +17,8 @@ import duckdb
 from assets.config.parameters import Parameter
 from assets.config.universe import Universe
 from assets.sources.base import Source
-from assets.warehouse import Home, NotShared, Sharing
+from assets.warehouse.home import Home, Sharing
+from assets.warehouse.lock import NotShared
 
 # Steps say here what they are doing; the command line shows it, Dagster keeps it with the run.
 log = logging.getLogger("cascade")

@@ -7,26 +7,13 @@ published file can judge what it holds without Dagster.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import duckdb
 
-from assets.run import Run
-from assets.warehouse import WarehouseError, transaction
-
-
-@dataclass(frozen=True)
-class Check:
-    """One verdict. `detail` says, for a person, what failed; a failed ERROR stops the run before it publishes."""
-
-    name: str
-    table_name: str
-    passed: bool
-    severity: Literal["ERROR", "WARN"]
-    rows_checked: int
-    rows_failed: int
-    detail: str | None = None
+from assets.warehouse.connection import transaction
+from assets.warehouse.home import WarehouseError
+from assets.warehouse.results import Check
+from assets.warehouse.run import Run
 
 
 def open_run(run: Run) -> None:

@@ -1,0 +1,101 @@
+"""The locks that let one run write at a time.
+
+Here: the file lock of a home, and what a run asks of whoever shares its warehouse (`Sharing`). `ducklake` has the locks
+of a warehouse that several machines share.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from assets.warehouse.home import Builders, WarehouseError, unwritable
+
+# Models that are built at a time: more share two cores no better and take more memory.
+BUILDERS = 2
+# How often a waiting run looks whether the lock is free.
+LOCK_POLL_SECONDS = 0.2
+
+
+class NotShared:
+    """The warehouse is a file and its lock is held: nobody else is there, and DuckDB keeps threads apart."""
+
+    is_exclusive = True
+
+    def begin(self, run_id: str) -> None:
+        """See `Sharing`, like the others."""
+
+    def is_over(self, run_id: str) -> bool:
+        return True
+
+    def step(self, name: str) -> AbstractContextManager[datetime | None]:
+        return nullcontext()
+
+    def storing(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def building(self, connection: duckdb.DuckDBPyConnection) -> AbstractContextManager[Builders]:
+        return nullcontext(Builders(BUILDERS, connection.cursor))
+
+    def serve(self, published: Path) -> None:
+        """Readers open the file itself."""
+
+    def ends(self, run_ids: Sequence[str]) -> list[tuple[str, datetime, str]]:
+        return []
+
+
+@contextmanager
+def locked(path: Path, wait_seconds: float, tell: Callable[[str], None]) -> Iterator[None]:
+    """Hold the file lock. The kernel frees it when the process ends, however it ends.
+
+    Raises WarehouseError when the folder cannot be written or the lock is not free within `wait_seconds`.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        said = error.strerror or str(error)
+        raise WarehouseError(
+            unwritable(path.parent, said) or f"{path.parent} cannot be written: {said}; choose another --home"
+        ) from error
+    try:
+        deadline = time.monotonic() + wait_seconds
+        told = False
+        while not _try_lock(descriptor):
+            holder = _holder(path)
+            if time.monotonic() >= deadline:
+                raise WarehouseError(f"{holder} is writing to {path.parent}; try again when it has ended")
+            if not told:
+                tell(f"waiting for {holder}, which is writing to {path.parent}")
+                told = True
+            time.sleep(LOCK_POLL_SECONDS)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(
+            descriptor, json.dumps({"pid": os.getpid(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M}"}).encode(), 0
+        )
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # just being written
+        return "another run"
+    return f"another run (PID {holder['pid']}, since {holder['since']} UTC)"

@@ -1,0 +1,56 @@
+"""What a step reports while it works: tables built, checks and their verdicts, and that it failed.
+
+Here: the types only. Whoever does the steps yields them; the command line prints them and `graph` tells Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from assets.contracts.table import Column
+
+
+class StepFailed(Exception):
+    """A step could not do what it should. The message is one line for a person."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One verdict. `detail` says, for a person, what failed; a failed ERROR stops the run before it publishes."""
+
+    name: str
+    table_name: str
+    passed: bool
+    severity: Literal["ERROR", "WARN"]
+    rows_checked: int
+    rows_failed: int
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """A table (or the published file) is as it should be now: its rows, and further facts by name."""
+
+    table_name: str
+    facts: Mapping[str, int | float | str]
+    rows: int | None = None
+    columns: tuple[Column, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The verdicts on the rules of one table as one check: what people look at stays readable."""
+
+    name: str
+    table_name: str
+    checks: tuple[Check, ...]
+
+    @property
+    def broken(self) -> str | None:
+        """What does not hold, in one line."""
+        return "; ".join(check.detail or check.name for check in self.checks if not check.passed) or None
+
+
+Report = Made | Check | Rules
