@@ -56,9 +56,9 @@ lint: $(READY) ## Run the linters and the type checker
 test: lint ## Run the linters, the type checker and the tests
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -q
 
-docs: $(READY) ## Write docs/data-dictionary.md and assets/lineage.json anew
-	@$(BIN)/python -m assets.dictionary > docs/data-dictionary.md
-	@$(BIN)/python -m assets.lineage > assets/lineage.json
+docs: $(READY) ## Write docs/data-dictionary.md and assets/models/lineage.json anew
+	@$(BIN)/python -m assets.models.data_dictionary > docs/data-dictionary.md
+	@$(BIN)/python -m assets.models.lineage > assets/models/lineage.json
 
 lock: ## Resolve pyproject.toml into requirements.lock (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock

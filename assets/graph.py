@@ -14,22 +14,12 @@ from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.contracts.reference import CLAIMS_TABLES, UNIVERSE_TABLES
 from assets.contracts.stored import PUBLISHED_SCHEMAS, STORED_TABLES
 from assets.contracts.table import Column, Table
-from assets.lineage import for_dagster, published_lineage
-from assets.models import Model, read_models
+from assets.models.build import SOUND, assets_read, is_asset
+from assets.models.checks import DATA_CHECKS
+from assets.models.lineage import for_dagster, published_lineage
+from assets.models.sql_files import Model, read_models
 from assets.sources.base import ASSET_CLASSES, AssetClass
-from assets.steps import (
-    CLOCK_TABLES,
-    CONTRACT,
-    DATA_CHECKS,
-    MIRROR,
-    PUBLISHED,
-    REPORT,
-    SOUND,
-    UNIVERSE,
-    Work,
-    assets_read,
-    is_asset,
-)
+from assets.steps import CLOCK_TABLES, CONTRACT, MIRROR, PUBLISHED, REPORT, UNIVERSE, Work
 from assets.warehouse.results import Check, Made, Report, Rules, StepFailed
 
 OWNERS = ["team:research"]

@@ -8,32 +8,25 @@ What a step does is in the module that it calls.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from graphlib import TopologicalSorter
-from queue import SimpleQueue
-from threading import Lock
-from time import perf_counter
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from assets.builds import Builds
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
-from assets.contracts.stored import PUBLISHED_SCHEMAS, STORED_TABLES
-from assets.contracts.table import Column
 from assets.fetching import FetchingAhead
 from assets.forecasts import freeze
 from assets.ingest import ContractBroken, Ingested, already_stored, ingest
 from assets.mirror import MirrorError, write_mirror
-from assets.models import Model, check_model, describe, read_models, run_model
+from assets.models.build import build
+from assets.models.sql_files import Model, read_models
 from assets.publish import publish
 from assets.reference import write_clock, write_releases, write_sessions, write_universe
 from assets.report.page import write_report
 from assets.sources.base import ASSET_CLASSES, AssetClass, SourceError
 from assets.warehouse import run_log
 from assets.warehouse.connection import resting
-from assets.warehouse.home import Builders
-from assets.warehouse.results import Check, Made, Report, Rules, StepFailed
+from assets.warehouse.results import NAMED, Check, Made, Report, Rules, StepFailed
 from assets.warehouse.run import Run, log
 
 # The tables that the first and the last steps stand for in reports.
@@ -42,9 +35,6 @@ CLOCK_TABLES = ("reference.clock", "reference.releases")
 PUBLISHED, MIRROR, REPORT = "publish.cascade_duckdb", "publish.parquet", "publish.report_html"
 # The names of the two checks that gather the rules of a table.
 CONTRACT = "contract"
-SOUND = "is_sound"
-# How many guilty rows or failed symbols a check's detail names; the rest is in meta.quarantine and meta.deliveries.
-NAMED = 10
 
 
 class Work(Protocol):
@@ -140,12 +130,8 @@ def _rows(run: Run, full_name: str) -> int:
     return int(run.connection.execute(f"select count(*) from {full_name}").fetchall()[0][0])
 
 
-def _source(run: Run) -> str:
-    return run.source.name + (" (synthetic)" if run.source.is_synthetic else "")
-
-
 def _made(run: Run, full_name: str, **facts: int) -> Made:
-    return Made(full_name, {"source": _source(run), **facts}, _rows(run, full_name))
+    return Made(full_name, {"source": run.source_name, **facts}, _rows(run, full_name))
 
 
 # --- reference ----------------------------------------------------------------------------------------------------
@@ -155,7 +141,7 @@ def universe(run: Run) -> Iterator[Report]:
     """Write the universe, claims and parameter files into tables."""
     log.info("universe")
     rows = write_universe(run)
-    yield Made(UNIVERSE, {"source": _source(run), **rows}, sum(rows.values()))
+    yield Made(UNIVERSE, {"source": run.source_name, **rows}, sum(rows.values()))
 
 
 def sessions(run: Run) -> Iterator[Report]:
@@ -289,228 +275,6 @@ def _ingest_checks(run: Run, result: Ingested) -> list[Check]:
     return checks
 
 
-# --- models -------------------------------------------------------------------------------------------------------
-
-
-def is_asset(model: Model) -> bool:
-    """What is published is an asset. A step in between is made on the way: dozens of them would hide the rest."""
-    return model.form == "table" and model.schema in PUBLISHED_SCHEMAS
-
-
-def assets_read(model: Model, models: Mapping[str, Model]) -> set[str]:
-    """The tables of other assets that a model is made of, with those behind the steps in between."""
-    read: set[str] = set()
-    for name in model.upstream:
-        upstream = models.get(name)
-        read |= {name} if upstream is None or is_asset(upstream) else assets_read(upstream, models)
-    return read
-
-
-def build(run: Run, models: Sequence[Model], selected: Set[str] | None = None) -> Iterator[Report]:
-    """Build the selected tables with the steps on the way to them, each after those that it reads.
-
-    A table that would be the same again is left as it is, unless everything is asked for anew. Raises StepFailed when
-    something that they read was never built, and where a table is broken: what reads it is not built.
-    """
-    by_name = {model.full_name: model for model in models}
-    wanted = {name for name, model in by_name.items() if is_asset(model)} if selected is None else selected
-    if missing := _missing(run, wanted, by_name):
-        raise StepFailed(f"{', '.join(missing)}: not there yet; materialise it before, or together with, what reads it")
-    steps = _with_steps(wanted, by_name)
-    checks: list[Check] = []
-    try:
-        with run.sharing.building(run.connection) as builders:
-            if run.is_full:
-                run.connection.execute("delete from reference.builds")
-            _drop_what_no_file_defines(run, models)
-            builds = Builds(run.connection, steps, run.parameters)
-            for built in _built_side_by_side(run, steps, builds, builders):
-                checks += built.checks
-                yield from built.reports
-                if built.broken:
-                    raise StepFailed(built.broken)
-    finally:
-        run_log.note_checks(run, checks)
-
-
-def _drop_what_no_file_defines(run: Run, models: Sequence[Model]) -> None:
-    """Drop the tables and views of models whose files are gone: as they were, they would be published for ever."""
-    defined = {model.full_name for model in models} | {table.full_name for table in STORED_TABLES}
-    schemas = sorted({model.schema for model in models})
-    for kind in ("view", "table"):
-        for schema, name in run.connection.execute(
-            f"select schema_name, {kind}_name from duckdb_{kind}s() where not internal "
-            "and database_name = current_database() and list_contains(?, schema_name) order by all",
-            [schemas],
-        ).fetchall():
-            if f"{schema}.{name}" not in defined:
-                log.warning("%s.%s is dropped: no file defines it any more", schema, name)
-                run.connection.execute(f'drop {kind} {schema}."{name}"')
-                run.connection.execute("delete from reference.builds where table_name = ?", [f"{schema}.{name}"])
-
-
-def _with_steps(selected: Set[str], models: dict[str, Model]) -> list[Model]:
-    """The selected assets, the steps on the way to them, and the macros that ask nothing else."""
-    wanted = {
-        name
-        for name, model in models.items()
-        if name in selected or (model.form == "macro" and assets_read(model, models) <= selected)
-    }
-    for name, model in reversed(models.items()):
-        if name in wanted:
-            wanted |= {up for up in model.upstream if up in models and not is_asset(models[up])}
-    return [model for name, model in models.items() if name in wanted]
-
-
-class _Built(NamedTuple):
-    """What became of a model: what to report, every verdict, and what is broken."""
-
-    reports: list[Report]
-    checks: list[Check]
-    broken: str | None
-
-
-def _missing(run: Run, selected: Set[str], models: Mapping[str, Model]) -> list[str]:
-    """The tables that the selected assets read, are not selected themselves, and were never built."""
-    there = {
-        f"{schema}.{table}"
-        for schema, table in run.connection.execute(
-            "select schema_name, table_name from duckdb_tables() where database_name = current_database()"
-        ).fetchall()
-    }
-    return sorted({read for name in selected for read in assets_read(models[name], models)} - selected - there)
-
-
-def _built_side_by_side(run: Run, models: Sequence[Model], builds: Builds, builders: Builders) -> Iterator[_Built]:
-    """Build models two at a time, each after those that it reads, and tell of each when it is done.
-
-    Much of a small query is planned on one core, so two are built in the time of one and a half. What reads a broken
-    table is not built.
-    """
-    by_name = {model.full_name: model for model in models}
-    order = TopologicalSorter({name: by_name.keys() & set(model.upstream) for name, model in by_name.items()})
-    order.prepare()
-    told: SimpleQueue[_Built | BaseException] = SimpleQueue()
-    in_turn = Lock()
-
-    def build(name: str) -> None:
-        # Whatever is raised, also by starting the next one, is raised where it is waited for; when the run has given
-        # up and nothing can be started any more, nobody waits.
-        try:
-            with builders.connection() as connection:
-                built = _built(replace(run, connection=connection), by_name[name], builds)
-            told.put(built)
-            if not built.broken:
-                with in_turn:
-                    order.done(name)
-                    start_ready()
-        except BaseException as error:
-            told.put(error)
-
-    def start_ready() -> None:
-        for ready in order.get_ready():
-            threads.submit(build, ready)
-
-    threads = ThreadPoolExecutor(max_workers=builders.number)
-    try:
-        with in_turn:
-            start_ready()
-        for _ in models:
-            built = told.get()
-            if isinstance(built, BaseException):
-                raise built
-            yield built
-    finally:
-        threads.shutdown(cancel_futures=True)
-
-
-def _built(run: Run, model: Model, builds: Builds) -> _Built:
-    """Build and check one model, unless it is as it should be."""
-    started = perf_counter()
-    inputs = builds.inputs(model)
-    build = builds.unchanged(model, inputs)
-    columns: Sequence[Column]
-    if build is not None:
-        rows, verdicts = build.rows, list(build.verdicts)
-        columns = describe(run.connection, model) if is_asset(model) else ()
-    else:
-        builds.forget(run.connection, model)
-        rows, columns = run_model(run.connection, model, run.parameters)
-        log.info("%s", model.full_name)
-        verdicts = _verdicts(run, model, columns)
-    broken = [verdict.detail for verdict in verdicts if not verdict.passed]
-    if build is None and not broken:
-        builds.note(run.connection, model, inputs, run.id)
-    facts = list(_data_checks(run, model.full_name))
-    reports: list[Report] = []
-    if is_asset(model):
-        told: dict[str, int | float | str] = {"source": _source(run), "seconds": round(perf_counter() - started, 3)}
-        if build is not None:
-            told["unchanged_since_run"] = build.run_id
-        reports.append(Made(model.full_name, told, rows, tuple(columns)))
-        reports.append(Rules(SOUND, model.full_name, tuple(verdicts)))
-    reports += facts
-    reason = f"{model.full_name}: {'; '.join(map(str, broken))}" if broken else None
-    return _Built(reports, [*verdicts, *facts], reason)
-
-
-def _verdicts(run: Run, model: Model, columns: Sequence[Column]) -> list[Check]:
-    return [
-        Check(
-            check.name,
-            model.full_name,
-            check.rows_failed == 0,
-            "ERROR",
-            check.rows_checked,
-            check.rows_failed,
-            None if check.rows_failed == 0 else f"{check.rows_failed} rows: not so that {check.description}",
-        )
-        for check in check_model(run.connection, model, columns)
-    ]
-
-
-# Facts about the data that a person should see and that stop nothing: per table the name of the check, what it asks,
-# rows looked at, and the guilty ones as text.
-DATA_CHECKS = {
-    "core.pairs": [
-        (
-            "every_pair_has_its_legs",
-            "Of every ratio in the universe file both legs have bars. One without is left out.",
-            "select count(*) from reference.pairs",
-            "select pair_id from reference.pairs except select pair_id from core.pairs order by pair_id",
-        )
-    ],
-    "meta.freshness": [
-        (
-            f"{asset_class}_is_fresh",
-            f"No {what} is older than its calendar expects: a weekend or a holiday makes nothing stale.",
-            f"select count(*) from meta.freshness where asset_class = '{asset_class}'",
-            "select id || ': last value of ' || last_session || ', expected ' || expected_session from meta.freshness "
-            f"where status = 'stale' and asset_class = '{asset_class}' order by last_session, id",
-        )
-        for asset_class, what in (("equity", "index or fund"), ("crypto", "coin"), ("macro", "series"))
-    ],
-    "meta.gaps": [
-        (
-            "no_recent_gap",
-            "No session of the last year is missing between two others. Gaps are asked for again, and stay gaps until "
-            "a source fills them.",
-            "select count(*) from core.bars",
-            "select instrument_id || ' ' || session_date from meta.gaps cross join reference.clock "
-            "where session_date > as_of - 366 order by session_date desc, instrument_id",
-        )
-    ],
-}
-
-
-def _data_checks(run: Run, table: str) -> Iterator[Check]:
-    for name, _, counted, guilty in DATA_CHECKS.get(table, ()):
-        rows = run.connection.execute(counted).fetchall()[0][0]
-        named = [text for (text,) in run.connection.execute(guilty).fetchall()]
-        more = f"; and {len(named) - NAMED} more" if len(named) > NAMED else ""
-        yield Check(name, table, not named, "WARN", rows, len(named), "; ".join(named[:NAMED]) + more or None)
-
-
 # --- publish ------------------------------------------------------------------------------------------------------
 
 
@@ -534,7 +298,7 @@ def publishing(run: Run) -> Iterator[Report]:
     yield Made(
         PUBLISHED,
         {
-            "source": _source(run),
+            "source": run.source_name,
             "path": str(published.path),
             "tables": published.tables,
             "rows": published.rows,
@@ -553,7 +317,7 @@ def beside(run: Run) -> Iterator[Report]:
     """
     if run.as_of is not None:
         for name in (MIRROR, REPORT):
-            yield Made(name, {"source": _source(run), "left_alone": "a look at the past is a file of its own"})
+            yield Made(name, {"source": run.source_name, "left_alone": "a look at the past is a file of its own"})
         return
     log.info("report and Parquet mirror")
     published = run.published
@@ -570,10 +334,10 @@ def beside(run: Run) -> Iterator[Report]:
         "parts_kept": mirror.parts_kept,
         "megabytes": round(mirror.size / 1e6, 1),
     }
-    yield Made(MIRROR, {"source": _source(run), **facts})
+    yield Made(MIRROR, {"source": run.source_name, **facts})
     pictures = {f"preview of {table}": picture for table, picture in report.previews.items()}
     facts = {"path": str(report.path), "megabytes": round(report.size / 1e6, 1), **pictures}
-    yield Made(REPORT, {"source": _source(run), **facts})
+    yield Made(REPORT, {"source": run.source_name, **facts})
 
 
 _OTHER_STEPS = {

@@ -67,7 +67,8 @@ def lap(what: str) -> None:
 def ours(folder: Path, _: Path) -> None:
     """The project's models, on tables that look like those of a run. What they make stays in the warehouse."""
     from assets.config.parameters import load_parameters
-    from assets.models import create_model, read_models
+    from assets.models.create import create_model
+    from assets.models.sql_files import read_models
     from assets.warehouse.connection import connect
     from assets.warehouse.connection import prepare as make_tables
 

@@ -34,7 +34,7 @@ def run_once(market: str, home: str) -> None:
         print(f"  {layer:12} {wall:8.1f} {used:8.1f} {per_million} {peak:8.0f}", flush=True)
         begin, cpu = time.perf_counter(), time.process_time()
 
-    from assets import models
+    from assets.models import create, sql_files
     from assets.steps import STEPS, Doing
     from assets.warehouse.run import log
     from pipelines.settings import Settings, planned
@@ -43,7 +43,7 @@ def run_once(market: str, home: str) -> None:
     lap("import")
     log.setLevel("WARNING")
     seconds: dict[str, float] = defaultdict(float)
-    original, compute = models.create_model, models.Statistic.compute
+    original, compute = create.create_model, sql_files.Statistic.compute
 
     def timed(connection, model, parameters):  # type: ignore[no-untyped-def]
         started = time.perf_counter()
@@ -57,7 +57,7 @@ def run_once(market: str, home: str) -> None:
         seconds[f"  statistic {self.module}.{self.function}"] += time.perf_counter() - started
         return frame
 
-    models.create_model, models.Statistic.compute = timed, timed_statistic  # type: ignore[method-assign]
+    create.create_model, sql_files.Statistic.compute = timed, timed_statistic  # type: ignore[method-assign]
     with opened(planned(Settings("files", market, home)), "benchmark") as run:
         lap("open")
         work = Doing(run)

@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 from whole_run import Took, row, timed_run
 
-from assets.models import read_models
+from assets.models.sql_files import read_models
 
 FOLDERS = ("equity", "crypto", "crypto_mcap", "macro")
 # Modules of statistics that infer something from all of history.

@@ -297,7 +297,7 @@ def _run(plan: Plan, console: Console, run_id: str) -> str | None:
     """Run everything. Returns why it failed, in one line, or None."""
     import duckdb
 
-    from assets.models import ModelError
+    from assets.models.sql_files import ModelError
     from assets.steps import Doing, everything
     from assets.warehouse.results import StepFailed
     from pipelines.telling import Noting, dagster_home, in_a_line, start_recorder, told

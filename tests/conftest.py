@@ -16,7 +16,7 @@ from real import run_cascade
 from shelf import Shelf, stock
 
 from assets.config import calendars
-from assets.dictionary import build_empty
+from assets.models.data_dictionary import build_empty
 from assets.warehouse.lock import locked
 
 

@@ -20,7 +20,8 @@ from assets.contracts.meta import META_TABLES
 from assets.contracts.raw import RAW_TABLES
 from assets.contracts.reference import REFERENCE_TABLES
 from assets.contracts.stored import SCHEMAS
-from assets.models import Model, create_model
+from assets.models.create import create_model
+from assets.models.sql_files import Model
 from assets.reference import write_clock, write_releases
 from assets.warehouse.run import Run
 

@@ -15,8 +15,8 @@ from unittest import mock
 import duckdb
 from bench import UNIVERSE, NoSource, usual_parameters
 
-from assets.catalog import write_catalog
 from assets.contracts.stored import PUBLISHED_SCHEMAS
+from assets.models.data_dictionary import write_catalog
 from assets.publish import publish
 from assets.snapshots import Snapshot, read_snapshot
 from assets.warehouse.connection import writing

@@ -12,7 +12,8 @@ import sqlglot
 from sqlglot import exp
 
 from assets.config.parameters import load_parameters
-from assets.models import SQL_FOLDER, Model, ModelError, check_model, read_model, read_models
+from assets.models.checks import check_model
+from assets.models.sql_files import SQL_FOLDER, Model, ModelError, read_model, read_models
 
 ROOT = Path(__file__).parent.parent
 
@@ -21,14 +22,11 @@ LAYERS = (
     {"assets.config", "assets.contracts"},
     {"assets.sources", "assets.statistics"},
     {"assets.warehouse"},
-    {"assets.warehouse.ducklake"},
-    {"assets.warehouse.run"},
-    {"assets.reference", "assets.models", "assets.warehouse.run_log", "assets.forecasts", "assets.snapshots"},
-    {"assets.builds", "assets.lineage"},
-    {"assets.refresh", "assets.screening", "assets.comparison", "assets.catalog"},
+    {"assets.models", "assets.reference", "assets.forecasts", "assets.snapshots"},
+    {"assets.refresh", "assets.screening", "assets.comparison"},
     {"assets.ingest", "assets.publish", "assets.report", "assets.mirror", "assets.differences"},
     {"assets.fetching"},
-    {"assets.steps", "assets.dictionary"},
+    {"assets.steps"},
     {"assets.graph"},
 )
 
@@ -39,7 +37,7 @@ HOMES = {
     "requests": {"assets.sources.vendors.fred"},
     "great_expectations": {"assets.contracts.expectations"},
     "exchange_calendars": {"assets.config.calendars"},
-    "sqlglot": {"assets.lineage"},
+    "sqlglot": {"assets.models.lineage"},
     "vl_convert": {"assets.report.drawing"},
     "jinja2": {"assets.report.page"},
     "click": {"pipelines.cli", "pipelines.archive", "pipelines.options"},

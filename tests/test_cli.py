@@ -28,7 +28,7 @@ import pytest
 from click.testing import CliRunner
 from folders import EQUITIES, LAST_DAY, SESSIONS, CascadeHome, MarketFolder, differences, healthy_home, market_folder
 
-from assets.models import read_models
+from assets.models.sql_files import read_models
 from assets.steps import Doing
 from pipelines.cli import main
 from pipelines.console import Console

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from assets.dictionary import dictionary
+from assets.models.data_dictionary import dictionary
 
 ROOT = Path(__file__).parent.parent
 

@@ -39,7 +39,7 @@ import sys, time
 from datetime import date, timedelta
 from pathlib import Path
 from assets import publish as publishing
-from assets.models import read_models
+from assets.models.sql_files import read_models
 from assets.publish import publish
 from assets.steps import Doing, assets_read
 from pipelines.settings import Settings, planned

@@ -14,10 +14,11 @@ import duckdb
 import pytest
 from bench import UNIVERSE, NoSource, usual_parameters
 
-from assets.builds import Builds, content
 from assets.graph import _models_asset
-from assets.models import Model, read_models
-from assets.steps import Doing, _built_side_by_side
+from assets.models.build import _built_side_by_side
+from assets.models.fingerprints import Builds, content
+from assets.models.sql_files import Model, read_models
+from assets.steps import Doing
 from assets.warehouse.connection import prepare
 from assets.warehouse.home import Builders, Home
 from assets.warehouse.run import Run
@@ -247,7 +248,7 @@ def test_other_code_makes_and_judges_tables_anew(run: Run, tmp_path: Path, monke
     build(run, built)
     code = tmp_path / "models.py"
     code.write_text("# another check\n", encoding="utf-8")
-    monkeypatch.setattr("assets.builds._BUILDER", (code,))
+    monkeypatch.setattr("assets.models.fingerprints._BUILDER", (code,))
     assert unchanged(build(run, built)) == {}
 
 

@@ -20,11 +20,11 @@ import pytest
 from bench import all_models, usual_parameters
 from prefix import CLOCKED_MODELS, COMPARED_MODELS, Market
 
-from assets import models
 from assets.config.universe import load_universe
 from assets.contracts import expectations
 from assets.ingest import ingest
-from assets.models import Model
+from assets.models import sql_files
+from assets.models.sql_files import Model
 from assets.reference import write_sessions, write_universe
 from assets.sources.base import ASSET_CLASSES
 from assets.sources.demo import ANSWERS, LAST_DAY, DemoSource, synthetic_universe
@@ -254,7 +254,7 @@ def test_what_is_true_as_of_the_clock_comes_out_the_same_again(market: Market) -
 def test_a_table_in_slices_is_the_same(market: Market, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     market.as_of(ONE_DAY)
     market.connection.execute(f"create or replace temp table whole as from {model.full_name}")
-    monkeypatch.setattr(models, "SLICE_IDS", 5)
+    monkeypatch.setattr(sql_files, "SLICE_IDS", 5)
     assert model.slices
     assert len(model.slices.conditions(market.connection)) > 5
     market.rebuild([model])

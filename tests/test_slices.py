@@ -11,8 +11,9 @@ from typing import cast
 import duckdb
 import pytest
 
-from assets import models
-from assets.models import Model, ModelError, Slices, create_model, read_model
+from assets.models import sql_files
+from assets.models.create import create_model
+from assets.models.sql_files import Model, ModelError, Slices, read_model
 
 MODEL = """-- description: The number of each row among those of its id.
 -- grain: id, day
@@ -56,7 +57,7 @@ def connection() -> duckdb.DuckDBPyConnection:
 def test_every_id_is_in_one_slice(
     ids: int, slices: int, connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "SLICE_IDS", 3)
+    monkeypatch.setattr(sql_files, "SLICE_IDS", 3)
     connection.execute(f"create table core.ids as select 'it''s ' || id as name from range({ids}) as ids (id)")
     conditions = Slices("id", "core.ids", "name").conditions(connection)
     assert len(conditions) == slices
@@ -83,7 +84,7 @@ def test_a_table_in_slices_is_the_same_in_the_same_order(
     numbered = model(tmp_path, "id by core.ids.name")
     create_model(connection, numbered, {})
     whole = connection.execute("select *, rowid from core.numbered").fetchall()
-    monkeypatch.setattr(models, "SLICE_IDS", 7)
+    monkeypatch.setattr(sql_files, "SLICE_IDS", 7)
     create_model(connection, numbered, {})
     assert connection.execute("select *, rowid from core.numbered").fetchall() == whole
     assert len(whole) == 400_000
@@ -105,7 +106,7 @@ class Losing:
 def test_rows_that_get_lost_are_noticed(
     tmp_path: Path, connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "SLICE_IDS", 1)
+    monkeypatch.setattr(sql_files, "SLICE_IDS", 1)
     connection.execute(
         """
         create table core.ids as select unnest(['a', 'b', 'c']) as name;

@@ -11,6 +11,9 @@ from typing import Literal
 
 from assets.contracts.table import Column
 
+# How many bad rows or failed symbols a check names in its detail; meta.quarantine and meta.deliveries have them all.
+NAMED = 10
+
 
 class StepFailed(Exception):
     """A step could not do what it should. The message is one line for a person."""

@@ -47,6 +47,11 @@ class Run:
     sharing: Sharing = field(default_factory=NotShared)
 
     @property
+    def source_name(self) -> str:
+        """The source as people should see it: synthetic data says so."""
+        return self.source.name + (" (synthetic)" if self.source.is_synthetic else "")
+
+    @property
     def published(self) -> Path:
         """The file that this run publishes."""
         return self.home.published(self.as_of)

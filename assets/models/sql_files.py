@@ -13,7 +13,7 @@ name computed. With `-- slices: column by schema.table.column` a large table is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -26,17 +26,14 @@ import pandas as pd
 
 from assets.config.parameters import Parameter
 from assets.contracts.stored import SCHEMAS
-from assets.contracts.table import Column, literal
-from assets.warehouse.connection import describes_all, transaction
+from assets.contracts.table import literal
 
-SQL_FOLDER = Path(__file__).parent.parent / "sql"
+SQL_FOLDER = Path(__file__).parents[2] / "sql"
 
 # The name under which a query reads what a statistic worked out.
 COMPUTED = "computed"
 _STATISTIC = re.compile(r"^(\w+)\.(\w+)\((\w+\.\w+(?:, \w+\.\w+)*)\)$")
 _SLICES = re.compile(r"^(\w+) by (\w+\.\w+)\.(\w+)$")
-# Where every query ends, but for its order.
-_LAST_SELECT = "select * from final"
 # Ids that a slice has: of thirty years of days that is two million rows, which are sorted in memory. More would be put
 # aside on the disk, at twice the time (docs/performance.md).
 SLICE_IDS = 250
@@ -216,133 +213,3 @@ def read_models(folder: Path = SQL_FOLDER) -> tuple[Model, ...]:
         return tuple(models[name] for name in TopologicalSorter(graph).static_order())
     except CycleError as error:
         raise ModelError(f"models read each other in a circle: {' -> '.join(error.args[1])}") from error
-
-
-def run_model(
-    connection: duckdb.DuckDBPyConnection, model: Model, parameters: Mapping[str, Parameter]
-) -> tuple[int, list[Column]]:
-    """Build the table anew, with its comments. Returns its number of rows (0 unless it is one) and its columns.
-
-    Raises ModelError when the columns and the comments that describe them are not the same.
-    """
-    with transaction(connection):
-        columns = create_model(connection, model, parameters)
-        _comment(connection, model, columns)
-    if model.form != "table":
-        return 0, columns
-    rows = connection.execute(f"select count(*) from {model.full_name}").fetchall()[0][0]
-    return int(rows), columns
-
-
-def create_model(
-    connection: duckdb.DuckDBPyConnection, model: Model, parameters: Mapping[str, Parameter]
-) -> list[Column]:
-    """Put the table, view or macro in place of the old one. Returns its columns. Raises what `run_model` does."""
-    name, query = model.full_name, model.sql(parameters)
-    if model.form == "macro":
-        connection.execute(f"create or replace macro {name}(as_of_at) as table {query}")
-        return describe(connection, model)
-    if model.statistic:
-        connection.register(COMPUTED, model.statistic.compute(connection, parameters))
-    parts = model.slices.conditions(connection) if model.slices else []
-    if len(parts) > 1:
-        _create_in_slices(connection, model, query, parts)
-    else:
-        connection.execute(f"create or replace {model.form} {name} as {query}")
-    if model.statistic:
-        connection.unregister(COMPUTED)
-    return describe(connection, model)
-
-
-def _create_in_slices(
-    connection: duckdb.DuckDBPyConnection, model: Model, query: str, conditions: Iterable[str]
-) -> None:
-    """Put the table in place of the old one, slice by slice. Raises ModelError when rows are lost on the way."""
-    # DuckDB 1.5.5 loses what is inserted within the transaction that created a table of a query that found nothing,
-    # but not where it looked for nothing. That is not relied on: the rows are counted.
-    connection.execute(f"create or replace table {model.full_name} as from ({query}) limit 0")
-    inserted = 0
-    for condition in conditions:
-        part = query.replace(_LAST_SELECT, f"{_LAST_SELECT} where {condition}")
-        inserted += connection.execute(f"insert into {model.full_name} {part}").fetchall()[0][0]
-    found = connection.execute(f"select count(*) from {model.full_name}").fetchall()[0][0]
-    if found != inserted:
-        raise ModelError(f"{model.sql_path}: of {inserted} rows that were written, {found} are there")
-
-
-def _comment(connection: duckdb.DuckDBPyConnection, model: Model, columns: Iterable[Column]) -> None:
-    """Put the descriptions where every client of the database shows them. Columns of a macro cannot have any.
-
-    Intermediate tables, half of all, are read by models only: their SQL says what they are.
-    """
-    name, form = model.full_name, "macro table" if model.form == "macro" else model.form
-    if model.schema == "intermediate" or (model.form != "table" and not describes_all(connection)):
-        return
-    described = [] if model.form == "macro" else columns
-    # Statements sent together wait once, not each, for whatever else Python is doing.
-    connection.execute(
-        f"comment on {form} {name} is {literal(model.description)};"
-        + "".join(f"comment on column {name}.{c.name} is {literal(c.description)};" for c in described)
-    )
-
-
-def describe(connection: duckdb.DuckDBPyConnection, model: Model) -> list[Column]:
-    """The columns of the built table with their descriptions. Raises ModelError as `run_model` does."""
-    rows = f"{model.full_name}('2000-01-01')" if model.form == "macro" else model.full_name
-    types = {row[0]: row[1].lower() for row in connection.execute(f"describe from {rows}").fetchall()}
-    undescribed = [name for name in types if name not in model.column_descriptions]
-    if undescribed:
-        raise ModelError(f"{model.sql_path}: no comment describes {', '.join(undescribed)}")
-    return [Column(name, type_, model.column_descriptions[name]) for name, type_ in types.items()]
-
-
-@dataclass(frozen=True)
-class ModelCheck:
-    """Something that must hold for a built table: rows looked at, rows that break it, and what that means."""
-
-    name: str
-    description: str
-    rows_checked: int
-    rows_failed: int
-
-
-def check_model(connection: duckdb.DuckDBPyConnection, model: Model, columns: Iterable[Column]) -> list[ModelCheck]:
-    """The checks that every table must pass: its grain is unique, no value is NaN, nothing comes from the future.
-
-    What is no table has none: what is wrong in a view shows in the tables that read it.
-    """
-    if model.form != "table":
-        return []
-    name, grain = model.full_name, ", ".join(model.grain)
-    key = f"row({', '.join(model.sorted_by)})"
-    broken = {
-        "grain_is_unique": (
-            f"{grain} tell rows apart",
-            f"select count(*) - count(*) filter (key > previous) "
-            f"from (select {key} as key, lag({key}) over () as previous from {name})",
-        ),
-        "no_nan": (
-            "an unknown number is null, never NaN or infinite",
-            f"select count(*) from {name} where "
-            + (" or ".join(f"not isfinite({column.name})" for column in columns if column.type == "double") or "false"),
-        ),
-    }
-    if model.known_at:
-        broken["nothing_from_the_future"] = (
-            "no row was known only after the run's clock",
-            f"select count(*) from {name} cross join reference.clock where {model.known_at} > as_of_at",
-        )
-    counts = ", ".join(f"({query})" for _, query in broken.values())
-    rows, not_greater, *failed = connection.execute(f"select (select count(*) from {name}), {counts}").fetchall()[0]
-    copies = 0
-    # Rows of which each is greater than the one before (the first has none) are all different. Nearly every table is
-    # written that way, and to see it takes a quarter of the time of gathering the rows of every group.
-    if not_greater > 1:
-        copies = connection.execute(
-            f"select coalesce(sum(copies - 1), 0)::bigint from "
-            f"(select count(*) as copies from {name} group by {grain} having count(*) > 1)"
-        ).fetchall()[0][0]
-    return [
-        ModelCheck(check, description, rows, rows_failed)
-        for (check, (description, _)), rows_failed in zip(broken.items(), [copies, *failed], strict=True)
-    ]

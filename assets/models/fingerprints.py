@@ -20,14 +20,14 @@ import pandas as pd
 
 from assets.config.parameters import Parameter
 from assets.contracts.raw import RAW_TABLES
-from assets.models import Model
+from assets.models.sql_files import Model
 from assets.warehouse.results import Check
 
 _ONLY_GROWING = {table.full_name for table in RAW_TABLES}
 _HERE = Path(__file__).parent
 # What builds a table and judges it, and what works out statistics.
-_BUILDER = (_HERE / "models.py",)
-_FUNCTIONS = tuple(sorted((_HERE / "statistics").glob("*.py")))
+_BUILDER = tuple(_HERE / name for name in ("sql_files.py", "create.py", "checks.py"))
+_FUNCTIONS = tuple(sorted((_HERE.parent / "statistics").glob("*.py")))
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,28 @@
-"""What the published file says of itself: meta.columns, meta.lineage and meta.column_lineage.
+"""What the published file says about itself: every table and column, and what each is made of.
 
-Here: every published column with type, unit and meaning, taken from the database as it is, and the lineage as rows. The
-unit of a number stands in brackets in its description ("[fraction]"), or follows from a name that means the same in
-every table; which names those are is written here and nowhere else.
+Here: the rows of meta.columns, meta.lineage and meta.column_lineage, and docs/data-dictionary.md, made from the same
+descriptions. The unit of a number stands in brackets in its description ("[fraction]"), or follows from a name that
+means the same in every table; those names are listed here. Run as a program, the module prints the dictionary
+(`make docs`).
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import duckdb
 import pandas as pd
 
-from assets.contracts.stored import STORED_TABLES
-from assets.lineage import published_lineage
-from assets.models import Model, describe, read_models
-from assets.warehouse.connection import replace_rows, transaction
+from assets.config.parameters import load_parameters
+from assets.contracts.stored import PUBLISHED_SCHEMAS, STORED_TABLES
+from assets.models.create import describe, run_model
+from assets.models.lineage import published_lineage
+from assets.models.sql_files import Model, read_models
+from assets.warehouse.connection import prepare, replace_rows, transaction
 
 _NUMBER = re.compile(r"^(u?(tiny|small|big|huge)?int(eger)?|double|float|decimal.*)(\[\])?$")
 _IN_BRACKETS = re.compile(r"\[([^\],]+)")
@@ -124,3 +129,46 @@ def write_catalog(connection: duckdb.DuckDBPyConnection, schemas: Sequence[str])
     with transaction(connection):
         for name, (columns, rows) in tables.items():
             replace_rows(connection, name, pd.DataFrame(rows, columns=list(columns)))
+
+
+_HEADING = """# Data dictionary
+
+Every table of the published file. Generated from the contracts and the SQL models (`make docs`); do not edit.
+Dates are DATE, instants TIMESTAMP WITH TIME ZONE in UTC, returns and shares fractions (0.25 is 25 %).
+"""
+
+
+def build_empty(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create every table, stored and derived, from no data."""
+    prepare(connection)
+    connection.execute("set timezone = 'UTC'")
+    connection.execute("insert into reference.clock values ('2000-01-01', '2000-01-02')")
+    for model in read_models():
+        run_model(connection, model, load_parameters())
+
+
+def dictionary(connection: duckdb.DuckDBPyConnection) -> str:
+    """The dictionary of the published schemas of a database, as Markdown."""
+    return "\n".join((_HEADING, *_tables(connection)))
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    meanings = dict(
+        connection.execute("select schema_name || '.' || table_name, comment from duckdb_tables()").fetchall()
+    )
+    models = read_models()
+    macros = {model.full_name: model.description for model in models if model.form == "macro"}
+    columns = published_columns(connection, PUBLISHED_SCHEMAS, models)
+    for name, described in groupby(columns, key=lambda column: column.table_name):
+        title = f"{name}(as_of_at)" if name in macros else name
+        yield f"## {title}\n\n{macros.get(name) or meanings[name]}\n"
+        yield "| column | type | unit | meaning |\n|---|---|---|---|"
+        for column in described:
+            yield f"| {column.column_name} | {column.type} | {column.unit or ''} | {column.description} |"
+        yield ""
+
+
+if __name__ == "__main__":
+    with duckdb.connect() as memory:
+        build_empty(memory)
+        sys.stdout.write(dictionary(memory))

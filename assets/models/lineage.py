@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from assets.contracts.stored import STORED_TABLES
-from assets.models import COMPUTED, PARAMETER, Model, read_models
+from assets.models.sql_files import COMPUTED, PARAMETER, Model, read_models
 from assets.warehouse.run import log
 
 if TYPE_CHECKING:

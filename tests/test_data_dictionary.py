@@ -13,11 +13,10 @@ import pytest
 from bench import all_models
 from shelf import Shelf
 
-from assets import lineage
-from assets.catalog import unit_of
 from assets.contracts.stored import PUBLISHED_SCHEMAS
-from assets.dictionary import dictionary
-from assets.lineage import (
+from assets.models import lineage
+from assets.models.data_dictionary import dictionary, unit_of
+from assets.models.lineage import (
     LINEAGE_FILE,
     Lineage,
     LineageError,
@@ -29,7 +28,7 @@ from assets.lineage import (
     published_lineage,
     seen_through,
 )
-from assets.models import read_models
+from assets.models.sql_files import read_models
 
 ROOT = Path(__file__).parent.parent
 

@@ -1,0 +1,207 @@
+"""Building the models: which are out of date, in which order, and two at a time.
+
+Here: the step of a run that turns SQL files into tables, and which of them are assets. What a file says is read by
+`sql_files`, one table is made by `create` and judged by `checks`, and `fingerprints` tells which can stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from graphlib import TopologicalSorter
+from queue import SimpleQueue
+from threading import Lock
+from time import perf_counter
+from typing import NamedTuple
+
+from assets.contracts.stored import PUBLISHED_SCHEMAS, STORED_TABLES
+from assets.contracts.table import Column
+from assets.models.checks import check_model, data_checks
+from assets.models.create import describe, run_model
+from assets.models.fingerprints import Builds
+from assets.models.sql_files import Model
+from assets.warehouse import run_log
+from assets.warehouse.home import Builders
+from assets.warehouse.results import Check, Made, Report, Rules, StepFailed
+from assets.warehouse.run import Run, log
+
+# The check that gathers the rules of a model's table.
+SOUND = "is_sound"
+
+
+def is_asset(model: Model) -> bool:
+    """What is published is an asset. A step in between is made on the way: dozens of them would hide the rest."""
+    return model.form == "table" and model.schema in PUBLISHED_SCHEMAS
+
+
+def assets_read(model: Model, models: Mapping[str, Model]) -> set[str]:
+    """The tables of other assets that a model is made of, with those behind the steps in between."""
+    read: set[str] = set()
+    for name in model.upstream:
+        upstream = models.get(name)
+        read |= {name} if upstream is None or is_asset(upstream) else assets_read(upstream, models)
+    return read
+
+
+def build(run: Run, models: Sequence[Model], selected: Set[str] | None = None) -> Iterator[Report]:
+    """Build the selected tables with the steps on the way to them, each after those that it reads.
+
+    A table that would be the same again is left as it is, unless everything is asked for anew. Raises StepFailed when
+    something that they read was never built, and where a table is broken: what reads it is not built.
+    """
+    by_name = {model.full_name: model for model in models}
+    wanted = {name for name, model in by_name.items() if is_asset(model)} if selected is None else selected
+    if missing := _missing(run, wanted, by_name):
+        raise StepFailed(f"{', '.join(missing)}: not there yet; materialise it before, or together with, what reads it")
+    steps = _with_steps(wanted, by_name)
+    checks: list[Check] = []
+    try:
+        with run.sharing.building(run.connection) as builders:
+            if run.is_full:
+                run.connection.execute("delete from reference.builds")
+            _drop_what_no_file_defines(run, models)
+            builds = Builds(run.connection, steps, run.parameters)
+            for built in _built_side_by_side(run, steps, builds, builders):
+                checks += built.checks
+                yield from built.reports
+                if built.broken:
+                    raise StepFailed(built.broken)
+    finally:
+        run_log.note_checks(run, checks)
+
+
+def _drop_what_no_file_defines(run: Run, models: Sequence[Model]) -> None:
+    """Drop the tables and views of models whose files are gone: as they were, they would be published for ever."""
+    defined = {model.full_name for model in models} | {table.full_name for table in STORED_TABLES}
+    schemas = sorted({model.schema for model in models})
+    for kind in ("view", "table"):
+        for schema, name in run.connection.execute(
+            f"select schema_name, {kind}_name from duckdb_{kind}s() where not internal "
+            "and database_name = current_database() and list_contains(?, schema_name) order by all",
+            [schemas],
+        ).fetchall():
+            if f"{schema}.{name}" not in defined:
+                log.warning("%s.%s is dropped: no file defines it any more", schema, name)
+                run.connection.execute(f'drop {kind} {schema}."{name}"')
+                run.connection.execute("delete from reference.builds where table_name = ?", [f"{schema}.{name}"])
+
+
+def _with_steps(selected: Set[str], models: dict[str, Model]) -> list[Model]:
+    """The selected assets, the steps on the way to them, and the macros that ask nothing else."""
+    wanted = {
+        name
+        for name, model in models.items()
+        if name in selected or (model.form == "macro" and assets_read(model, models) <= selected)
+    }
+    for name, model in reversed(models.items()):
+        if name in wanted:
+            wanted |= {up for up in model.upstream if up in models and not is_asset(models[up])}
+    return [model for name, model in models.items() if name in wanted]
+
+
+class _Built(NamedTuple):
+    """What became of a model: what to report, every verdict, and what is broken."""
+
+    reports: list[Report]
+    checks: list[Check]
+    broken: str | None
+
+
+def _missing(run: Run, selected: Set[str], models: Mapping[str, Model]) -> list[str]:
+    """The tables that the selected assets read, are not selected themselves, and were never built."""
+    there = {
+        f"{schema}.{table}"
+        for schema, table in run.connection.execute(
+            "select schema_name, table_name from duckdb_tables() where database_name = current_database()"
+        ).fetchall()
+    }
+    return sorted({read for name in selected for read in assets_read(models[name], models)} - selected - there)
+
+
+def _built_side_by_side(run: Run, models: Sequence[Model], builds: Builds, builders: Builders) -> Iterator[_Built]:
+    """Build models two at a time, each after those that it reads, and tell of each when it is done.
+
+    Much of a small query is planned on one core, so two are built in the time of one and a half. What reads a broken
+    table is not built.
+    """
+    by_name = {model.full_name: model for model in models}
+    order = TopologicalSorter({name: by_name.keys() & set(model.upstream) for name, model in by_name.items()})
+    order.prepare()
+    told: SimpleQueue[_Built | BaseException] = SimpleQueue()
+    in_turn = Lock()
+
+    def build(name: str) -> None:
+        # Whatever is raised, also by starting the next one, is raised where it is waited for; when the run has given
+        # up and nothing can be started any more, nobody waits.
+        try:
+            with builders.connection() as connection:
+                built = _built(replace(run, connection=connection), by_name[name], builds)
+            told.put(built)
+            if not built.broken:
+                with in_turn:
+                    order.done(name)
+                    start_ready()
+        except BaseException as error:
+            told.put(error)
+
+    def start_ready() -> None:
+        for ready in order.get_ready():
+            threads.submit(build, ready)
+
+    threads = ThreadPoolExecutor(max_workers=builders.number)
+    try:
+        with in_turn:
+            start_ready()
+        for _ in models:
+            built = told.get()
+            if isinstance(built, BaseException):
+                raise built
+            yield built
+    finally:
+        threads.shutdown(cancel_futures=True)
+
+
+def _built(run: Run, model: Model, builds: Builds) -> _Built:
+    """Build and check one model, unless it is as it should be."""
+    started = perf_counter()
+    inputs = builds.inputs(model)
+    build = builds.unchanged(model, inputs)
+    columns: Sequence[Column]
+    if build is not None:
+        rows, verdicts = build.rows, list(build.verdicts)
+        columns = describe(run.connection, model) if is_asset(model) else ()
+    else:
+        builds.forget(run.connection, model)
+        rows, columns = run_model(run.connection, model, run.parameters)
+        log.info("%s", model.full_name)
+        verdicts = _verdicts(run, model, columns)
+    broken = [verdict.detail for verdict in verdicts if not verdict.passed]
+    if build is None and not broken:
+        builds.note(run.connection, model, inputs, run.id)
+    facts = list(data_checks(run, model.full_name))
+    reports: list[Report] = []
+    if is_asset(model):
+        told: dict[str, int | float | str] = {"source": run.source_name, "seconds": round(perf_counter() - started, 3)}
+        if build is not None:
+            told["unchanged_since_run"] = build.run_id
+        reports.append(Made(model.full_name, told, rows, tuple(columns)))
+        reports.append(Rules(SOUND, model.full_name, tuple(verdicts)))
+    reports += facts
+    reason = f"{model.full_name}: {'; '.join(map(str, broken))}" if broken else None
+    return _Built(reports, [*verdicts, *facts], reason)
+
+
+def _verdicts(run: Run, model: Model, columns: Sequence[Column]) -> list[Check]:
+    return [
+        Check(
+            check.name,
+            model.full_name,
+            check.rows_failed == 0,
+            "ERROR",
+            check.rows_checked,
+            check.rows_failed,
+            None if check.rows_failed == 0 else f"{check.rows_failed} rows: not so that {check.description}",
+        )
+        for check in check_model(run.connection, model, columns)
+    ]
