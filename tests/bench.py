@@ -23,10 +23,10 @@ from assets.config.universe import Instrument, Pair, PrimaryFamily, Series, Sign
 from assets.contracts.raw import RAW_TABLE
 from assets.contracts.reference import FROZEN_FORECASTS
 from assets.contracts.stored import STORED_TABLES
+from assets.ingest.reference import write_clock, write_releases, write_universe
 from assets.models.checks import check_model
 from assets.models.create import create_model
 from assets.models.sql_files import Model, read_models
-from assets.reference import write_clock, write_releases, write_universe
 from assets.sources.base import AssetClass, Delivery, Question
 from assets.warehouse.connection import prepare
 from assets.warehouse.home import Home

@@ -22,9 +22,9 @@ from standin import StandinMarket, VendorStandin
 
 from assets.config.universe import Universe
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
-from assets.ingest import Ingested, ingest
+from assets.ingest.reference import write_clock, write_releases, write_universe
+from assets.ingest.store import Ingested, ingest
 from assets.models.create import create_model
-from assets.reference import write_clock, write_releases, write_universe
 from assets.sources.base import ASSET_CLASSES, AssetClass, Delivery, Question, Source
 from assets.sources.live import LiveSource
 from assets.warehouse.connection import prepare

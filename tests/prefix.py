@@ -20,9 +20,9 @@ from assets.contracts.meta import META_TABLES
 from assets.contracts.raw import RAW_TABLES
 from assets.contracts.reference import REFERENCE_TABLES
 from assets.contracts.stored import SCHEMAS
+from assets.ingest.reference import write_clock, write_releases
 from assets.models.create import create_model
 from assets.models.sql_files import Model
-from assets.reference import write_clock, write_releases
 from assets.warehouse.run import Run
 
 # The stored tables beside raw and reference that models read.

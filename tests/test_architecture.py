@@ -22,10 +22,8 @@ LAYERS = (
     {"assets.config", "assets.contracts"},
     {"assets.sources", "assets.statistics"},
     {"assets.warehouse"},
-    {"assets.models", "assets.reference", "assets.forecasts", "assets.snapshots"},
-    {"assets.refresh", "assets.screening", "assets.comparison"},
-    {"assets.ingest", "assets.publish", "assets.report", "assets.mirror", "assets.differences"},
-    {"assets.fetching"},
+    {"assets.ingest", "assets.models", "assets.forecasts", "assets.snapshots"},
+    {"assets.publish", "assets.report", "assets.mirror", "assets.differences"},
     {"assets.steps"},
     {"assets.graph"},
 )

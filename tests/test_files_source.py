@@ -11,7 +11,7 @@ from desk import Desk
 from folders import LAST_DAY, SESSIONS, CascadeHome, MarketFolder, healthy_home, market_folder
 
 from assets.config.universe import Instrument, Targets, Universe
-from assets.ingest import _counted
+from assets.ingest.store import _counted
 from assets.sources.base import Delivery, Question
 from assets.sources.files import FilesSource
 

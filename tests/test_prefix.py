@@ -22,10 +22,10 @@ from prefix import CLOCKED_MODELS, COMPARED_MODELS, Market
 
 from assets.config.universe import load_universe
 from assets.contracts import expectations
-from assets.ingest import ingest
+from assets.ingest.reference import write_sessions, write_universe
+from assets.ingest.store import ingest
 from assets.models import sql_files
 from assets.models.sql_files import Model
-from assets.reference import write_sessions, write_universe
 from assets.sources.base import ASSET_CLASSES
 from assets.sources.demo import ANSWERS, LAST_DAY, DemoSource, synthetic_universe
 from assets.warehouse.connection import prepare

@@ -17,7 +17,7 @@ from desk import Desk, Script
 from assets.config.calendars import EQUITY_CALENDAR
 from assets.config.universe import Instrument, Series, Targets, Universe
 from assets.contracts.raw import RAW_TABLE
-from assets.screening import stored_beside
+from assets.ingest.row_checks import stored_beside
 from assets.warehouse.connection import connect, prepare
 
 MODELS = ("core.bars_as_of", "core.macro_as_of", "meta.restatements", "meta.gaps", "meta.freshness")

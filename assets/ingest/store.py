@@ -2,8 +2,8 @@
 
 Here: one asset class at a time, inside one transaction. A row is refused (to meta.quarantine, with its reason), or it
 is the same as what is stored (nothing happens), or it becomes a new version. Nothing stored is changed or removed.
-What is asked for is `refresh`'s business, how a vendor is asked the source's, what a row must satisfy the contracts',
-and what a delivery means beside what is stored `comparison`'s.
+What is asked for is `fetch_plan`'s business, how a vendor is asked the source's, what a row must satisfy the contracts',
+and what a delivery means beside what is stored `history_checks`'s.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from assets import comparison, refresh
 from assets.config import calendars
 from assets.contracts.expectations import RuleOutcome, validate
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.contracts.table import Table
-from assets.screening import screen, staging, stored
+from assets.ingest import fetch_plan, history_checks
+from assets.ingest.row_checks import screen, staging, stored
 from assets.sources.base import AssetClass, Delivery, Question
 from assets.warehouse.connection import transaction
 from assets.warehouse.run import Run, log
@@ -112,7 +112,7 @@ def fetch(run: Run, asset_class: AssetClass, is_stopped: Callable[[], bool] = la
     for name in TABLES_OF_CLASS[asset_class]:
         run.connection.execute(_staging_ddl(RAW_TABLE[name]))
     run.connection.execute("create or replace temp table covered (table_name varchar, id varchar, first_day date)")
-    question, result, staged = refresh.question(run, asset_class), Ingested(asset_class), _Staged()
+    question, result, staged = fetch_plan.question(run, asset_class), Ingested(asset_class), _Staged()
     deliveries = takewhile(lambda _: not is_stopped(), run.source.fetch(question))
     _stage(run, question, deliveries, result, staged)
     return Fetched(run, question, result, staged)
@@ -287,16 +287,16 @@ def _compare(
         refused |= _compare_prices(run, question, tables, result, staged)
     for table in known:
         if table.has_one_row_a_day:
-            refused |= comparison.fragments(connection, table, parameters)
+            refused |= history_checks.fragments(connection, table, parameters)
     if run.is_accepting:
         refused = {}
     for id_, reason in refused.items():
         result.fail(id_, f"refused, and what is stored stays: {reason} (--symbol {id_} --accept takes it)")
         log.warning("%s refused: %s", id_, reason)
-    comparison.refuse_whole(connection, tables, refused)
+    history_checks.refuse_whole(connection, tables, refused)
     for table in known:
         if table.date_column:
-            result.vanished += comparison.note_vanished(connection, table, captured_at, list(refused))
+            result.vanished += history_checks.note_vanished(connection, table, captured_at, list(refused))
 
 
 def _compare_prices(
@@ -307,7 +307,7 @@ def _compare_prices(
     Where a split put the prices on a new scale, the whole history is asked for: prices on both sides never meet.
     """
     connection, parameters, bars = run.connection, run.parameters, tables[0]
-    overlaps = comparison.overlaps(connection, bars, parameters)
+    overlaps = history_checks.overlaps(connection, bars, parameters)
     parts = frozenset(id_ for id_, o in overlaps.items() if o.is_rescaled(parameters) and id_ in question.since)
     lost: dict[str, str] = {}
     if parts:
@@ -318,7 +318,7 @@ def _compare_prices(
         for table in tables:
             screen(run, table)
         factors = {id_: overlaps[id_].middle for id_ in parts}
-        overlaps = comparison.overlaps(connection, bars, parameters)
+        overlaps = history_checks.overlaps(connection, bars, parameters)
         lost = {
             id_: f"the prices are {factor:.4g} times those stored, and the whole history on that scale did not come"
             for id_, factor in factors.items()
@@ -328,7 +328,7 @@ def _compare_prices(
     splits = next((table for table in tables if table.name == "equity_actions"), None)
     doubts = {id_: overlap.doubt(parameters) for id_, overlap in overlaps.items()}
     return {
-        **comparison.unexplained(connection, rescaled, splits, parameters),
+        **history_checks.unexplained(connection, rescaled, splits, parameters),
         **{id_: doubt for id_, doubt in doubts.items() if doubt is not None},
         **lost,
     }
@@ -546,7 +546,7 @@ def _remember_states(run: Run, result: Ingested, states: Mapping[str, tuple[str,
         "delete from meta.source_states where asset_class = ? and list_contains(?, origin)",
         [result.asset_class, list(states)],
     )
-    judged_by = refresh.rules(run)
+    judged_by = fetch_plan.rules(run)
     whole = [
         {"asset_class": result.asset_class, "origin": origin, "state": state, "rules": judged_by}
         for origin, (id_, state) in states.items()

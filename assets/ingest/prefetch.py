@@ -1,6 +1,6 @@
 """Fetching ahead: while one asset class is stored, the next one is being fetched.
 
-Here: the thread that does it, and how it ends. What is fetched and what becomes of it stands in `ingest`. Classes are
+Here: the thread that does it, and how it ends. What is fetched and what becomes of it stands in `store`. Classes are
 fetched one after the other and in their order, so that a vendor of two classes is asked for one at a time.
 """
 
@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from threading import Event
 
-from assets.ingest import Fetched, Ingested, fetch, store
+from assets.ingest.store import Fetched, Ingested, fetch, store
 from assets.sources.base import AssetClass
 from assets.warehouse.run import Run
 

@@ -17,7 +17,7 @@ from desk import Desk, Script
 from assets.contracts import expectations
 from assets.contracts.expectations import validate
 from assets.contracts.raw import RAW_TABLE
-from assets.fetching import FetchingAhead
+from assets.ingest.prefetch import FetchingAhead
 from assets.sources.base import ASSET_CLASSES, AssetClass, Delivery, Question, SourceError
 
 PATIENCE_SECONDS = 60.0

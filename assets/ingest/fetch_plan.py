@@ -2,7 +2,7 @@
 
 Here: from what is stored to the question for the source. A market that goes on is asked for its last sessions and for
 those that are missing, so that a refresh costs by the number of symbols and not by the length of their histories.
-What the answer means for what is stored is decided in `comparison`.
+What the answer means for what is stored is decided in `history_checks`.
 """
 
 from __future__ import annotations

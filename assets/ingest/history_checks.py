@@ -1,7 +1,7 @@
 """A delivery against what is stored: which whole symbols must not be believed, and what has vanished.
 
 Here: what only history can tell. A symbol whose delivery is a fragment, another instrument, another unit or half of a
-split is refused as a whole, so that the last good data stay. Single rows were judged before, in `screening`, whose
+split is refused as a whole, so that the last good data stay. Single rows were judged before, in `row_checks`, whose
 staging tables this reads; the first day of each delivery is in temp.covered. Nothing stored is touched here.
 """
 
@@ -15,7 +15,7 @@ import duckdb
 
 from assets.config.parameters import Parameters
 from assets.contracts.table import Table
-from assets.screening import closes_at, staging, stored
+from assets.ingest.row_checks import closes_at, staging, stored
 
 # Units that vendors confuse: pence and pounds, single shares and thousands.
 UNITS = (100, 1000)

@@ -3,7 +3,7 @@
 Here: refusing single rows, for what they are (the contracts' rules, a date that is no session, an id of another class)
 or for how they stand beside their neighbours (told twice, in another unit, on another adjustment base), and the staging
 tables in which that happens: temp.staged_* with `refused_for`, and in temp.stored_* what is stored of the same ids.
-Whether a whole symbol must be refused is decided in `comparison`.
+Whether a whole symbol must be refused is decided in `history_checks`.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ def _refuse_unit_errors(connection: duckdb.DuckDBPyConnection, table: Table, par
     """Refuse bars whose price stands a unit error (100 times, a hundredth) away from most of their neighbours'.
 
     Each jump beyond `unit_jump` starts a new level. The right one is that of the last stored bar; where stored bars are
-    delivered again it is the one that most rows are on, as a split may have moved them all (see `comparison`).
+    delivered again it is the one that most rows are on, as a split may have moved them all (see `history_checks`).
     """
     connection.execute(
         f"""
