@@ -14,14 +14,14 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
-from assets.forecasts import freeze
 from assets.ingest.prefetch import FetchingAhead
 from assets.ingest.reference import write_clock, write_releases, write_sessions, write_universe
 from assets.ingest.store import ContractBroken, Ingested, already_stored, ingest
-from assets.mirror import MirrorError, write_mirror
 from assets.models.build import build
 from assets.models.sql_files import Model, read_models
-from assets.publish import publish
+from assets.publish.frozen_forecasts import freeze
+from assets.publish.parquet_export import MirrorError, write_mirror
+from assets.publish.published_file import publish
 from assets.report.page import write_report
 from assets.sources.base import ASSET_CLASSES, AssetClass, SourceError
 from assets.warehouse import run_log

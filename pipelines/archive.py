@@ -20,8 +20,8 @@ from pipelines.options import home_option, source_option
 from pipelines.settings import home_folder
 
 if TYPE_CHECKING:
-    from assets.differences import Difference, TableDifference
-    from assets.snapshots import Snapshot
+    from assets.publish.snapshot_diff import Difference, TableDifference
+    from assets.publish.snapshots import Snapshot
 
 
 class _Failure(click.ClickException):
@@ -41,7 +41,7 @@ def snapshots(source: str, home: str, as_json: bool) -> None:
     Each lies in snapshots/ as a file of its own, with a manifest beside it. The same content hash means the same data.
     How many older ones are kept is the parameter snapshots_kept.
     """
-    from assets.snapshots import list_snapshots
+    from assets.publish.snapshots import list_snapshots
 
     where = Home(home_folder(source, home))
     with _told():
@@ -87,8 +87,8 @@ def diff(a: str, b: str, source: str, home: str, as_json: bool) -> None:
     cascade diff 2026-08-20 latest
     cascade diff 20260820T2215 data/files/cascade-asof-2020-12-31.duckdb
     """
-    from assets.differences import differences
-    from assets.snapshots import find_snapshot
+    from assets.publish.snapshot_diff import differences
+    from assets.publish.snapshots import find_snapshot
 
     where = Home(home_folder(source, home))
     with _told():
@@ -160,7 +160,7 @@ def _as_text(value: date) -> str:
 @contextmanager
 def _told() -> Iterator[None]:
     """What cannot be found or read, for a person."""
-    from assets.snapshots import SnapshotError
+    from assets.publish.snapshots import SnapshotError
 
     try:
         yield

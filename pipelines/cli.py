@@ -198,7 +198,7 @@ def report(source: str, home: str, as_of: str) -> None:
     import duckdb
 
     from assets.report.page import write_report
-    from assets.report.questions import NothingPublished
+    from assets.report.queries import NothingPublished
 
     where = Home(home_folder(source, home))
     day = _day(as_of)

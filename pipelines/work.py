@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from assets import publish
+from assets.publish import published_file
 from assets.warehouse import run_log
 from assets.warehouse.connection import writing
 from assets.warehouse.run import Run, log
@@ -44,11 +44,11 @@ def opened(plan: Plan, run_id: str) -> Iterator[Run]:
         )
         with sharing.storing():
             sharing.begin(run_id)
-            publish.settle(run)
+            published_file.settle(run)
             run_log.open_run(run)
         try:
             yield run
         finally:
             with sharing.storing():
-                publish.settle(run)
+                published_file.settle(run)
                 run_log.close_run(connection, run_id)

@@ -17,8 +17,8 @@ from bench import UNIVERSE, NoSource, usual_parameters
 
 from assets.contracts.stored import PUBLISHED_SCHEMAS
 from assets.models.data_dictionary import write_catalog
-from assets.publish import publish
-from assets.snapshots import Snapshot, read_snapshot
+from assets.publish.published_file import publish
+from assets.publish.snapshots import Snapshot, read_snapshot
 from assets.warehouse.connection import writing
 from assets.warehouse.home import Home
 from assets.warehouse.run import Run
@@ -91,7 +91,7 @@ class Shelf:
         self, as_of: date | None = None, source: str = "files", kept: int = 7, has_catalog: bool = False
     ) -> Snapshot:
         """Publish what is there. Returns what the file says of itself."""
-        catalog = nullcontext() if has_catalog else mock.patch("assets.publish.write_catalog")
+        catalog = nullcontext() if has_catalog else mock.patch("assets.publish.published_file.write_catalog")
         self.runs += 1
         with catalog, writing(self.home, as_of, 0, print) as (connection, _):
             run = self.run(connection, as_of, source, kept)

@@ -30,7 +30,7 @@ from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 from folders import COINS, EQUITIES, CascadeHome, Ended, MarketFolder, differences, healthy_home, market_folder
 from test_cli import HOLDER, other_process
 
-from assets import publish
+from assets.publish import published_file
 from assets.warehouse.home import unwritable
 from pipelines.telling import untold
 
@@ -116,7 +116,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from assets import publish
+from assets.publish import published_file
 from assets.config.parameters import load_parameters
 from assets.config.universe import load_universe
 from assets.sources.files import FilesSource
@@ -128,7 +128,7 @@ from assets.warehouse.run import Run
 folder, place, function, calls = sys.argv[1:]
 home = Home(Path(place))
 calls_left = int(calls)
-original = getattr(publish, function)
+original = getattr(published_file, function)
 
 def stop(*arguments):
     global calls_left
@@ -142,8 +142,8 @@ with writing(home, None, 0, print) as (connection, _):
     source, now = FilesSource(Path(folder)), datetime.now(UTC)
     run = Run("killed", connection, home, source, load_universe(), load_parameters(), None, now, "")
     run_log.open_run(run)
-    setattr(publish, function, stop)
-    publish.publish(run, "published")
+    setattr(published_file, function, stop)
+    published_file.publish(run, "published")
 """
 
 
@@ -446,7 +446,7 @@ def test_a_disk_that_is_full_while_publishing_leaves_the_old_file_and_no_other(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "cascade.duckdb.tmp")
 
-    monkeypatch.setattr(publish, "_check", full)
+    monkeypatch.setattr(published_file, "_check", full)
     ended = home.run(folder)
 
     assert (ended.code, ended.out) == (1, "")
@@ -462,13 +462,13 @@ def test_a_disk_that_is_full_while_publishing_leaves_the_old_file_and_no_other(
 def test_a_disk_that_is_full_after_publishing_does_not_hide_that_it_was(
     home: CascadeHome, folder: MarketFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    swap = publish._swap
+    swap = published_file._swap
 
     def swap_and_fail(new: Path, path: Path) -> None:
         swap(new, path)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(publish, "_swap", swap_and_fail)
+    monkeypatch.setattr(published_file, "_swap", swap_and_fail)
     ended = home.run(folder)
 
     assert ended.code == 3

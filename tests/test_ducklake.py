@@ -38,9 +38,9 @@ WRITER = """
 import sys, time
 from datetime import date, timedelta
 from pathlib import Path
-from assets import publish as publishing
+from assets.publish import published_file as publishing
 from assets.models.sql_files import read_models
-from assets.publish import publish
+from assets.publish.published_file import publish
 from assets.steps import Doing, assets_read
 from pipelines.settings import Settings, planned
 from pipelines.work import opened

@@ -16,7 +16,7 @@ import pytest
 from bench import UNIVERSE, Bench, Row, usual_parameters
 
 from assets.config.universe import PrimaryFamily
-from assets.forecasts import freeze
+from assets.publish.frozen_forecasts import freeze
 from assets.statistics.forecasts import past_tests, without_one
 
 SIGNAL = "RUT:all_time_high:decided"

@@ -24,7 +24,7 @@ import pytest
 from browser import MARKS, started
 
 from assets.contracts.stored import PUBLISHED_SCHEMAS
-from assets.report import chart, drawing, market, questions
+from assets.report import chart, market_charts, queries, vega
 from assets.report.page import Report, previews, write_report
 
 DICTIONARY = Path(__file__).parent.parent / "docs" / "data-dictionary.md"
@@ -551,7 +551,7 @@ def test_a_file_without_a_published_run_is_refused_and_the_old_report_stays(book
     target.write_text("before")
     with duckdb.connect(str(book.path)) as connection:
         connection.execute("update meta.runs set status = 'running'")
-    with pytest.raises(questions.NothingPublished, match="no published run"):
+    with pytest.raises(queries.NothingPublished, match="no published run"):
         write_report(book.path, target)
     assert target.read_text() == "before"
 
@@ -618,9 +618,9 @@ def test_inner_references_of_drawings_are_unique(page: str) -> None:
 
 
 def test_every_colour_is_defined_for_light_and_dark_and_can_be_read(page: str) -> None:
-    assert set(drawing.LIGHT) == set(drawing.DARK)
-    assert set(re.findall(r"var\(--([a-z_0-9]+)\)", page)) <= set(drawing.LIGHT)
-    for palette in (drawing.LIGHT, drawing.DARK):
+    assert set(vega.LIGHT) == set(vega.DARK)
+    assert set(re.findall(r"var\(--([a-z_0-9]+)\)", page)) <= set(vega.LIGHT)
+    for palette in (vega.LIGHT, vega.DARK):
         for text in ("ink", "soft", "blue", "orange"):
             for ground in ("paper", "card"):
                 assert _contrast(palette[text], palette[ground]) >= 4.5, (text, ground)
@@ -629,7 +629,7 @@ def test_every_colour_is_defined_for_light_and_dark_and_can_be_read(page: str) -
         for cell in ("low_2", "low_1", "even", "high_1", "high_2"):
             assert _contrast(palette["ink"], palette[cell]) >= 4.5, cell
     with pytest.raises(KeyError, match="sepia"):
-        drawing.color("sepia")
+        vega.color("sepia")
 
 
 def _contrast(one: str, other: str) -> float:
@@ -672,7 +672,7 @@ def test_a_probability_that_rounds_to_nothing_is_not_nothing() -> None:
 
 
 def test_names_on_the_rotation_graph_do_not_lie_on_each_other() -> None:
-    tails: list[questions.Row] = [
+    tails: list[queries.Row] = [
         {
             "pair_id": f"A{n}/B",
             "week_end": "2024-06-28",
@@ -692,7 +692,7 @@ def test_names_on_the_rotation_graph_do_not_lie_on_each_other() -> None:
             "weeks_back": 1,
         }
     ]
-    graph = market.rotation_graph("g", "t", [tail["pair_id"] for tail in tails], tails)
+    graph = market_charts.rotation_graph("g", "t", [tail["pair_id"] for tail in tails], tails)
     assert graph.spec is not None
     named = [
         row["pair_id"]
@@ -721,7 +721,7 @@ def demo_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_band_of_the_fan_charts_is_what_the_rotation_table_calls_usual(demo_file: Path) -> None:
     with duckdb.connect(str(demo_file), read_only=True) as reader:
         for target in ("BTC", "ETH", "ALTS"):
-            usual = {row["horizon_days"]: row["middle"] for row in questions.usual_returns(reader, target)}
+            usual = {row["horizon_days"]: row["middle"] for row in queries.usual_returns(reader, target)}
             table = dict(
                 reader.execute(
                     "select horizon_days, any_value(baseline_median) from marts.rotation_summary where target_id = ? "
@@ -793,9 +793,9 @@ def test_a_browser_opens_it_on_a_phone_and_on_a_desktop(demo_file: Path, browser
     tip = browser.execute_script(
         """
         const drawing = document.querySelector("#net-liquidity .drawing");
-        drawing.scrollIntoView();
-        const box = drawing.getBoundingClientRect();
-        drawing.dispatchEvent(new PointerEvent("pointermove", {
+        vega.scrollIntoView();
+        const box = vega.getBoundingClientRect();
+        vega.dispatchEvent(new PointerEvent("pointermove", {
             clientX: box.left + box.width * 0.6, clientY: box.top + box.height * 0.4, bubbles: true }));
         const tip = document.getElementById("tip");
         return { hidden: tip.hidden, text: tip.textContent };

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 from shelf import Shelf
 
-from assets import publish
-from assets.differences import Change, Told, differences
-from assets.snapshots import (
+from assets.publish import published_file
+from assets.publish.snapshot_diff import Change, Told, differences
+from assets.publish.snapshots import (
     SnapshotError,
     find_snapshot,
     keep_snapshot,
@@ -148,7 +148,7 @@ class Killed(BaseException):
 def stop_before(function: str, monkeypatch: pytest.MonkeyPatch, call: int = 1) -> None:
     """Let a run end for good before a call of a function of the publisher."""
     calls: list[int] = []
-    original: Callable[..., None] = getattr(publish, function)
+    original: Callable[..., None] = getattr(published_file, function)
 
     def stop(*arguments: object) -> None:
         calls.append(1)
@@ -156,7 +156,7 @@ def stop_before(function: str, monkeypatch: pytest.MonkeyPatch, call: int = 1) -
             raise Killed
         original(*arguments)
 
-    monkeypatch.setattr(publish, function, stop)
+    monkeypatch.setattr(published_file, function, stop)
 
 
 @pytest.mark.slow

@@ -2,8 +2,8 @@
 
 Here: one asset class at a time, inside one transaction. A row is refused (to meta.quarantine, with its reason), or it
 is the same as what is stored (nothing happens), or it becomes a new version. Nothing stored is changed or removed.
-What is asked for is `fetch_plan`'s business, how a vendor is asked the source's, what a row must satisfy the contracts',
-and what a delivery means beside what is stored `history_checks`'s.
+What is asked for is decided in `fetch_plan`, how a vendor is asked in the source, what a row must satisfy in the
+contracts, and whether a delivery agrees with what is stored in `history_checks`.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assets.report.drawing import Spec, color
-from assets.report.questions import Row
+from assets.report.queries import Row
+from assets.report.vega import Spec, color
 
 KINDS = {"all_time_high": "all-time high", "year_high": "year high", "turn_on": "stage on"}
 

@@ -1,7 +1,7 @@
 """The file: the page filled in, and put in the place of the one before.
 
 Here: rendering, writing, and the pictures of the same charts that stand alone. Not here: what is on the page
-(sections.py), its looks (page.html, page.css, drawing.py). The page loads nothing: styles, drawings and the few lines
+(sections.py), its looks (page.html, page.css, vega.py). The page loads nothing: styles, drawings and the few lines
 that show values are in it.
 """
 
@@ -15,9 +15,9 @@ from pathlib import Path
 import duckdb
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from assets.report import drawing, questions, sections
+from assets.report import queries, sections, vega
 from assets.report.chart import Chart
-from assets.report.questions import Row
+from assets.report.queries import Row
 from assets.report.sections import Section, is_synthetic
 from assets.warehouse.connection import BESIDE_MEMORY_LIMIT
 
@@ -36,11 +36,11 @@ class Report:
 def write_report(published: Path, target: Path) -> Report:
     """Write the report on the published file, in the place of the one before.
 
-    Raises questions.NothingPublished where the file holds no published run, duckdb.Error where it cannot be read, and
+    Raises queries.NothingPublished where the file holds no published run, duckdb.Error where it cannot be read, and
     OSError where the report cannot be written; what was there before then stays.
     """
     with _reader(published) as reader:
-        run = questions.run(reader)
+        run = queries.run(reader)
         stages = sections.stages(reader)
         parts = sections.sections(reader, run)
     drawn = _draw(chart for part in parts for chart in part.figures)
@@ -56,7 +56,7 @@ def previews(published: Path, *tables: str) -> dict[str, str]:
     out. Raises what write_report raises of reading. Whoever writes the report has them from there at no cost.
     """
     with _reader(published) as reader:
-        run = questions.run(reader)
+        run = queries.run(reader)
         charts = _first_charts(sections.sections(reader, run))
     wanted = {table: chart for table, chart in charts.items() if not tables or table in tables}
     return _pictures(run, wanted, _draw(wanted.values()))
@@ -72,9 +72,7 @@ def _draw(charts: Iterable[Chart]) -> dict[str, str]:
     """The SVG of each chart that has something to draw, by the chart's id."""
     distinct = {chart.id: chart for chart in charts}
     return {
-        chart.id: drawing.draw(chart.id, chart.spec, chart.height)
-        for chart in distinct.values()
-        if chart.spec is not None
+        chart.id: vega.draw(chart.id, chart.spec, chart.height) for chart in distinct.values() if chart.spec is not None
     }
 
 
@@ -93,7 +91,7 @@ def _pictures(run: Row, charts: dict[str, Chart], drawn: dict[str, str]) -> dict
     synthetic = "SYNTHETIC DATA. " if is_synthetic(run) else ""
     return {
         table: f"{synthetic}{chart.title}, as of {chart.as_of or run['as_of']}; n = {chart.n}\n\n"
-        + drawing.as_image(chart.title, drawn[chart.id])
+        + vega.as_image(chart.title, drawn[chart.id])
         for table, chart in charts.items()
     }
 
@@ -112,9 +110,9 @@ def _fill_in(run: Row, stages: Sequence[Row], parts: Sequence[Section], drawn: d
         stages=stages,
         summary=sections.summary(stages),
         sections=parts,
-        drawn={name: drawing.inlined(svg) for name, svg in drawn.items()},
-        light=drawing.LIGHT,
-        dark=drawing.DARK,
+        drawn={name: vega.inlined(svg) for name, svg in drawn.items()},
+        light=vega.LIGHT,
+        dark=vega.DARK,
         style=(FOLDER / "page.css").read_text(encoding="utf-8"),
         script=(FOLDER / "page.js").read_text(encoding="utf-8"),
     )

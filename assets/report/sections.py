@@ -1,7 +1,7 @@
 """What stands on the page: its stages, sections and tables, in the order in which they are read.
 
-Here: which questions are asked for what, and the cells of tables as text. Not here: the questions (questions.py), the
-charts (market.py, evidence.py), the file (page.py).
+Here: which questions are asked for what, and the cells of tables as text. Not here: the questions (queries.py), the
+charts (market_charts.py, evidence_charts.py), the file (page.py).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 import duckdb
 
-from assets.report import evidence, market, questions
+from assets.report import evidence_charts, market_charts, queries
 from assets.report.chart import KINDS, Chart, at_least, percent, words
-from assets.report.questions import Row
+from assets.report.queries import Row
 
 SMALL_CAPS = "RUT"
 RATIO = "RUT/SPX"
@@ -87,7 +87,7 @@ def is_synthetic(run: Row) -> bool:
 
 def stages(reader: duckdb.DuckDBPyConnection) -> list[Row]:
     """The five stages as the first thing that a reader sees."""
-    ingredients = questions.cascade_ingredients(reader)
+    ingredients = queries.cascade_ingredients(reader)
     return [
         {
             "name": words(row["stage_name"]),
@@ -107,7 +107,7 @@ def stages(reader: duckdb.DuckDBPyConnection) -> list[Row]:
                 if part["stage"] == row["stage"]
             ],
         }
-        for row in questions.cascade_now(reader)
+        for row in queries.cascade_now(reader)
     ]
 
 
@@ -134,8 +134,8 @@ def sections(reader: duckdb.DuckDBPyConnection, run: Row) -> list[Section]:
             "How it came to this",
             "Money is said to move from safety to risk in five steps. A stage is on when most of its signs say so.",
             [
-                market.cascade_history(questions.cascade_spans(reader, CASCADE_YEARS), CASCADE_YEARS),
-                evidence.cascade_order(questions.cascade_order(reader)),
+                market_charts.cascade_history(queries.cascade_spans(reader, CASCADE_YEARS), CASCADE_YEARS),
+                evidence_charts.cascade_order(queries.cascade_order(reader)),
             ],
         ),
         _claims(reader, run),
@@ -145,11 +145,11 @@ def sections(reader: duckdb.DuckDBPyConnection, run: Row) -> list[Section]:
             "Relative rotation",
             "Which of two things does better, and whether that is growing or fading, week by week.",
             [
-                market.rotation_graph(
+                market_charts.rotation_graph(
                     f"rotation-graph-{name}",
                     f"Relative rotation: {title}",
                     pairs,
-                    questions.rotation_tails(reader, list(pairs), TAIL_WEEKS),
+                    queries.rotation_tails(reader, list(pairs), TAIL_WEEKS),
                 )
                 for name, title, pairs in (
                     ("equity", "equities and credit", EQUITY_PAIRS),
@@ -165,8 +165,8 @@ def sections(reader: duckdb.DuckDBPyConnection, run: Row) -> list[Section]:
             "Pullbacks",
             "How far prices fell from their highs, and whether the falls were made good.",
             [
-                market.pullbacks(instrument, rows)
-                for rows in [questions.pullbacks(reader, list(PULLBACKS_OF))]
+                market_charts.pullbacks(instrument, rows)
+                for rows in [queries.pullbacks(reader, list(PULLBACKS_OF))]
                 for instrument in PULLBACKS_OF
             ],
         ),
@@ -175,7 +175,7 @@ def sections(reader: duckdb.DuckDBPyConnection, run: Row) -> list[Section]:
 
 
 def _claims(reader: duckdb.DuckDBPyConnection, run: Row) -> Section:
-    rows = questions.claims(reader)
+    rows = queries.claims(reader)
     lead = "No claim was scored."
     if rows:
         lead = (
@@ -189,7 +189,7 @@ def _claims(reader: duckdb.DuckDBPyConnection, run: Row) -> Section:
         "claims",
         "What a widely read article says, claim by claim",
         lead,
-        [evidence.verdicts(rows)],
+        [evidence_charts.verdicts(rows)],
         [
             (
                 "The ledger of claims",
@@ -223,8 +223,8 @@ def _claims(reader: duckdb.DuckDBPyConnection, run: Row) -> Section:
 
 def _breakouts(reader: duckdb.DuckDBPyConnection) -> Section:
     subjects = (SMALL_CAPS, RATIO)
-    prices = {subject: questions.prices(reader, subject) for subject in subjects}
-    events = {subject: questions.breakouts(reader, subject) for subject in subjects}
+    prices = {subject: queries.prices(reader, subject) for subject in subjects}
+    events = {subject: queries.breakouts(reader, subject) for subject in subjects}
     newest = sorted(
         (event for subject in subjects for event in events[subject]),
         key=lambda event: (event["session_date"], event["subject_id"]),
@@ -239,11 +239,11 @@ def _breakouts(reader: duckdb.DuckDBPyConnection) -> Section:
             chart
             for subject in subjects
             for chart in (
-                market.price_recent(subject, prices[subject], events[subject]),
-                market.price_history(subject, prices[subject], events[subject]),
+                market_charts.price_recent(subject, prices[subject], events[subject]),
+                market_charts.price_history(subject, prices[subject], events[subject]),
             )
         ]
-        + [market.life_cycle(questions.breakout_states(reader, list(subjects), LAST_EVENTS))],
+        + [market_charts.life_cycle(queries.breakout_states(reader, list(subjects), LAST_EVENTS))],
         [
             (
                 "The last breakouts",
@@ -288,7 +288,7 @@ def _breakouts(reader: duckdb.DuckDBPyConnection) -> Section:
 
 
 def _responses(reader: duckdb.DuckDBPyConnection) -> Section:
-    usual = {target: questions.usual_returns(reader, target) for target in TARGETS}
+    usual = {target: queries.usual_returns(reader, target) for target in TARGETS}
     return Section(
         "responses",
         "What coins did afterwards",
@@ -296,26 +296,28 @@ def _responses(reader: duckdb.DuckDBPyConnection) -> Section:
         "against what they did from any day. Days on which Bitcoin's prices are only reconstructed are left out.",
         [
             *(
-                evidence.fan(subject, kind, target, questions.responses(reader, subject, kind, target), usual[target])
+                evidence_charts.fan(
+                    subject, kind, target, queries.responses(reader, subject, kind, target), usual[target]
+                )
                 for subject, kind in EVENTS
                 for target in TARGETS
             ),
-            *(evidence.heat_map(target, questions.rotation_table(reader, target)) for target in TARGETS),
+            *(evidence_charts.heat_map(target, queries.rotation_table(reader, target)) for target in TARGETS),
         ],
     )
 
 
 def _lead_lag(reader: duckdb.DuckDBPyConnection) -> Section:
     target = TARGETS[0]
-    rows = questions.lead_lag(reader, target)
-    best = questions.best_leads(reader)
+    rows = queries.lead_lag(reader, target)
+    best = queries.best_leads(reader)
     signals = list(dict.fromkeys(row["signal_id"] for row in rows))
     return Section(
         "lead-lag",
         "Who moves first",
         "If small caps led Bitcoin, their moves would go with its moves some days later.",
         [
-            evidence.lead_lag(
+            evidence_charts.lead_lag(
                 signal,
                 target,
                 [row for row in rows if row["signal_id"] == signal],
@@ -350,29 +352,33 @@ def _lead_lag(reader: duckdb.DuckDBPyConnection) -> Section:
 
 
 def _money(reader: duckdb.DuckDBPyConnection) -> Section:
-    rows = questions.liquidity(reader)
+    rows = queries.liquidity(reader)
     return Section(
         "money",
         "Liquidity and altseason",
         "The two ends of the chain: how many dollars look for a home, and how many altcoins beat Bitcoin.",
-        [market.net_liquidity(rows), market.liquidity_change(rows), market.altseason(questions.altseason(reader))],
+        [
+            market_charts.net_liquidity(rows),
+            market_charts.liquidity_change(rows),
+            market_charts.altseason(queries.altseason(reader)),
+        ],
     )
 
 
 def _quality(reader: duckdb.DuckDBPyConnection, run: Row) -> Section:
-    checks = questions.checks(reader, run["run_id"])
+    checks = queries.checks(reader, run["run_id"])
     failed = [row for row in checks if not row["passed"]]
-    fresh = questions.freshness(reader)
+    fresh = queries.freshness(reader)
     late = [row for row in fresh if row["status"] != "fresh"]
-    gaps = questions.gaps(reader)
-    refused = questions.quarantine(reader)
+    gaps = queries.gaps(reader)
+    refused = queries.quarantine(reader)
     return Section(
         "quality",
         "Can the data be trusted?",
         f"{len(checks) - len(failed)} of {len(checks)} checks passed. {len(late)} of {len(fresh)} instruments and "
         f"series are not fresh. {sum(row['refused'] for row in refused):,} rows were refused, and "
         f"{sum(row['sessions'] for row in gaps):,} sessions are missing inside histories.",
-        [market.freshness(fresh)],
+        [market_charts.freshness(fresh)],
         [
             (
                 "What was delivered",
@@ -387,7 +393,7 @@ def _quality(reader: duckdb.DuckDBPyConnection, run: Row) -> Section:
                             _count(row["failed"]),
                             row["failures"] or "",
                         )
-                        for row in questions.deliveries(reader)
+                        for row in queries.deliveries(reader)
                     ],
                     "The last run was delivered nothing.",
                     "Source: meta.deliveries.",

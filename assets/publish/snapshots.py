@@ -5,7 +5,7 @@
 
 Here: which files are kept, what is written down of each, and how one is found again. A snapshot is there once both of
 its files are; the manifest comes first and goes last, so that a crash leaves at most a manifest that nobody counts and
-the next run removes. What differs between two snapshots is told by `differences`.
+the next run removes. What differs between two snapshots is told by `snapshot_diff`.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from assets.contracts.table import literal
-from assets.snapshots import Snapshot, combined, read_snapshot, table_columns, table_hash
+from assets.publish.snapshots import Snapshot, combined, read_snapshot, table_columns, table_hash
 from assets.warehouse.connection import BESIDE_MEMORY_LIMIT, sync
 
 MANIFEST = "manifest.json"

@@ -17,7 +17,7 @@ import duckdb
 from assets.contracts.stored import PUBLISHED_SCHEMAS
 from assets.contracts.table import literal
 from assets.models.data_dictionary import write_catalog
-from assets.snapshots import keep_snapshot, note_snapshot, snapshots_kept
+from assets.publish.snapshots import keep_snapshot, note_snapshot, snapshots_kept
 from assets.warehouse.connection import sync, transaction
 from assets.warehouse.run import Run
 

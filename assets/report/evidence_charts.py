@@ -11,8 +11,8 @@ from itertools import groupby
 from math import sqrt
 
 from assets.report.chart import KINDS, Chart, amount, at_least, key, level_line, percent, values, words
-from assets.report.drawing import Spec, color, hover, told
-from assets.report.questions import Row
+from assets.report.queries import Row
+from assets.report.vega import Spec, color, hover, told
 
 VERDICTS = {
     "supported": "blue",

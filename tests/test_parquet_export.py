@@ -12,8 +12,8 @@ import duckdb
 import pytest
 from shelf import Shelf
 
-from assets import mirror
-from assets.mirror import Mirrored, MirrorError, write_mirror
+from assets.publish import parquet_export
+from assets.publish.parquet_export import Mirrored, MirrorError, write_mirror
 from assets.warehouse.connection import connect, resting
 
 
@@ -158,7 +158,7 @@ def test_a_mirror_that_fails_leaves_the_old_one(step: str, shelf: Shelf, monkeyp
         raise OSError("no space left on device")
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
-        patch.setattr(mirror, step, fail)
+        patch.setattr(parquet_export, step, fail)
         write(shelf)
 
     assert (files(shelf.home.mirror), shelf.home.mirror.readlink()) == (before, link)
@@ -172,7 +172,7 @@ def test_files_with_other_rows_than_the_tables_are_not_published(shelf: Shelf, m
     write(shelf)
     link = shelf.home.mirror.readlink()
     shelf.change("insert into core.bars by name select 'RUT' as instrument_id, '2024-01-03'::date as session_date")
-    monkeypatch.setattr(mirror, "_selected", lambda columns, source, *more: f"select *, from {source} limit 0")
+    monkeypatch.setattr(parquet_export, "_selected", lambda columns, source, *more: f"select *, from {source} limit 0")
 
     with pytest.raises(MirrorError, match=r"core/bars/asset_class=equity/year=2024 has 0 rows in the mirror but 2"):
         write(shelf)
@@ -259,8 +259,8 @@ def test_the_link_is_never_missing(tmp_path: Path) -> None:
     for state in states:
         state.mkdir()
         (state / "manifest.json").write_text("{}", encoding="utf-8")
-    nothing = mirror._Old.read(folder)
-    mirror._point(folder, states[0], nothing)
+    nothing = parquet_export._Old.read(folder)
+    parquet_export._point(folder, states[0], nothing)
     missed, looks, is_over = [0], [0], threading.Event()
 
     def look() -> None:
@@ -271,7 +271,7 @@ def test_the_link_is_never_missing(tmp_path: Path) -> None:
     reader = threading.Thread(target=look)
     reader.start()
     for number in range(300):
-        mirror._point(folder, states[number % 2], nothing)
+        parquet_export._point(folder, states[number % 2], nothing)
     is_over.set()
     reader.join()
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from assets.report.chart import KINDS, Chart, amount, days_axis, key, level_line, percent, spread, values, words
-from assets.report.drawing import Spec, color, hover, told
-from assets.report.questions import Row
+from assets.report.queries import Row
+from assets.report.vega import Spec, color, hover, told
 
 STATES = {"confirmed": "green", "holding": "blue", "retested": "purple", "failed": "red", "open": "quiet"}
 STAGE_STATES = {"on": "blue", "off": "band", "unknown": "low_2"}

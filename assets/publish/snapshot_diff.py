@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from assets.snapshots import Snapshot, SnapshotError, read_snapshot
+from assets.publish.snapshots import Snapshot, SnapshotError, read_snapshot
 
 # The order in which tables are told of; what people act on comes before all of them.
 _SCHEMAS = ("marts", "core", "raw", "meta")

@@ -1,0 +1,1 @@
+"""What readers get: the published file, its snapshots, what changed between two, and the Parquet files."""
