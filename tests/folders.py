@@ -32,7 +32,8 @@ import numpy as np
 import pytest
 
 from assets import steps
-from pipelines import cli, telling
+from pipelines import telling
+from pipelines.cli.main import main
 
 PROGRAM = str(Path(sys.executable).with_name("cascade"))
 
@@ -227,7 +228,7 @@ class CascadeHome:
             patch.setattr(telling, "start_recorder", lambda _: None)
             patch.setitem(steps._OTHER_STEPS, "beside", lambda _: iter(()))
             with pytest.raises(SystemExit) as ended:
-                cli.main([*arguments, "--home", str(self.path)])
+                main([*arguments, "--home", str(self.path)])
             said = []
             for stream in (out, err):
                 stream.seek(0)

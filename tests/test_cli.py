@@ -30,8 +30,8 @@ from folders import EQUITIES, LAST_DAY, SESSIONS, CascadeHome, MarketFolder, dif
 
 from assets.models.sql_files import read_models
 from assets.steps import Doing
-from pipelines.cli import main
-from pipelines.console import Console
+from pipelines.cli.console import Console
+from pipelines.cli.main import main
 
 PAST_DAY = "2025-06-30"
 

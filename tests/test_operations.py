@@ -26,7 +26,7 @@ from dagster import DagsterInstance
 from folders import CascadeHome, differences, healthy_home, market_folder
 from test_dagster_ui import answers
 
-from pipelines.cli import main
+from pipelines.cli.main import main
 from pipelines.resources import RUN_TAG
 from pipelines.telling import untold
 

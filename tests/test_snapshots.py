@@ -23,7 +23,7 @@ from assets.publish.snapshots import (
     table_columns,
     table_hash,
 )
-from pipelines.cli import main
+from pipelines.cli.main import main
 
 CHANGES = """
 update marts.claims set verdict = 'supported', n = 13;

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from assets.warehouse.home import Home
-from pipelines.console import Console
+from pipelines.cli.console import Console
 
 SYNTHETIC = "SYNTHETIC DATA: no market made these numbers. Do not trade or publish on them."
 VERDICTS = ("supported", "contradicted", "insufficient_evidence", "not_testable")

@@ -15,20 +15,13 @@ from typing import TYPE_CHECKING
 import click
 
 from assets.warehouse.home import Home
-from pipelines.console import Console
-from pipelines.options import home_option, source_option
+from pipelines.cli.console import Console
+from pipelines.cli.options import NOT_PUBLISHED, fail, home_option, source_option
 from pipelines.settings import home_folder
 
 if TYPE_CHECKING:
     from assets.publish.snapshot_diff import Difference, TableDifference
     from assets.publish.snapshots import Snapshot
-
-
-class _Failure(click.ClickException):
-    """What a person did wrong or what is not there, in one line."""
-
-    def show(self, file: object = None) -> None:
-        click.echo(f"cascade: {self.message}", err=True)
 
 
 @click.command()
@@ -47,7 +40,7 @@ def snapshots(source: str, home: str, as_json: bool) -> None:
     with _told():
         found = list_snapshots(where)
     if not found:
-        raise _Failure(f"there is no snapshot in {where.snapshots} yet; a run that publishes makes one")
+        fail(f"there is no snapshot in {where.snapshots} yet; a run that publishes makes one", NOT_PUBLISHED)
     if as_json:
         for snapshot in found:
             click.echo(json.dumps({**asdict(snapshot), "is_synthetic": snapshot.is_synthetic}, default=_as_text))
@@ -146,7 +139,7 @@ def _columns(table: TableDifference) -> str | None:
 
 
 def _banner(console: Console, *shown: Snapshot) -> None:
-    from pipelines.summary import SYNTHETIC
+    from pipelines.cli.summary import SYNTHETIC
 
     if any(snapshot.is_synthetic for snapshot in shown):
         console.line(SYNTHETIC, style="bold yellow")
@@ -165,4 +158,4 @@ def _told() -> Iterator[None]:
     try:
         yield
     except SnapshotError as error:
-        raise _Failure(str(error)) from error
+        fail(str(error), NOT_PUBLISHED)

@@ -1,0 +1,1 @@
+"""The command line: `cascade run`, `status`, `query` and the others."""
