@@ -19,11 +19,11 @@ from assets.models.checks import DATA_CHECKS
 from assets.models.lineage import for_dagster, published_lineage
 from assets.models.sql_files import Model, read_models
 from assets.sources.base import ASSET_CLASSES, AssetClass
-from assets.steps import CLOCK_TABLES, CONTRACT, MIRROR, PUBLISHED, REPORT, UNIVERSE, Work
-from assets.warehouse.results import Check, Made, Report, Rules, StepFailed
+from assets.steps import CLOCK_TABLES, CONTRACT, PARQUET, PUBLISHED, REPORT, UNIVERSE, Work
+from assets.warehouse.results import Check, CheckGroup, StepEvent, StepFailed, TableBuilt
 
 OWNERS = ["team:research"]
-Told = dg.MaterializeResult | dg.AssetCheckResult
+DagsterEvent = dg.MaterializeResult | dg.AssetCheckResult
 _STORED = {table.full_name: table for table in STORED_TABLES}
 
 # Tables that one asset stands for: the universe and claims files as a whole are easier to look at than its parts.
@@ -63,7 +63,7 @@ def _stored_spec(table: Table, group: str, kinds: set[str], deps: Sequence[str] 
     )
 
 
-def _told(work: Work, step: str, selected: Set[str] | None = None) -> Iterator[Told]:
+def _told(work: Work, step: str, selected: Set[str] | None = None) -> Iterator[DagsterEvent]:
     """What a step reports, in Dagster's words. Raises dagster.Failure when it failed."""
     try:
         for report in work.reports(step, selected):
@@ -72,13 +72,13 @@ def _told(work: Work, step: str, selected: Set[str] | None = None) -> Iterator[T
         raise dg.Failure(str(error)) from error
 
 
-def _in_dagsters_words(report: Report) -> Told:
-    if isinstance(report, Made):
+def _in_dagsters_words(report: StepEvent) -> DagsterEvent:
+    if isinstance(report, TableBuilt):
         return _materialized(report)
-    return _together(report) if isinstance(report, Rules) else _result(report)
+    return _together(report) if isinstance(report, CheckGroup) else _result(report)
 
 
-def _materialized(made: Made) -> dg.MaterializeResult:
+def _materialized(made: TableBuilt) -> dg.MaterializeResult:
     metadata: dict[str, dg.MetadataValue | dg.TableSchema | dg.TableColumnLineage | int | float | str] = {
         name: _shown(name, fact) for name, fact in made.facts.items()
     }
@@ -106,7 +106,7 @@ def _shown(name: str, fact: int | float | str) -> dg.MetadataValue | int | float
     return dg.MetadataValue.md(str(fact)) if name.startswith("preview") else fact
 
 
-def _together(rules: Rules) -> dg.AssetCheckResult:
+def _together(rules: CheckGroup) -> dg.AssetCheckResult:
     """A blocking check with a line for each rule."""
     lines = "\n".join(
         f"| {c.name} | {'holds' if c.passed else '**broken**'} | {c.rows_checked:,} | {c.rows_failed:,} |"
@@ -150,13 +150,13 @@ def _result(check: Check) -> dg.AssetCheckResult:
     + ", ".join(_UNIVERSE_TABLES)
     + " and meta.parameters.",
 )
-def universe(run: dg.ResourceParam[Work]) -> Iterator[Told]:
+def universe(run: dg.ResourceParam[Work]) -> Iterator[DagsterEvent]:
     """The universe, claims and parameter files."""
     yield from _told(run, "universe")
 
 
 @dg.multi_asset(name="sessions", specs=[_stored_spec(_STORED["reference.sessions"], "reference", {"python", "duckdb"})])
-def sessions(run: dg.ResourceParam[Work]) -> Iterator[Told]:
+def sessions(run: dg.ResourceParam[Work]) -> Iterator[DagsterEvent]:
     """The exchange's and the crypto market's calendar."""
     yield from _told(run, "sessions")
 
@@ -168,7 +168,7 @@ def sessions(run: dg.ResourceParam[Work]) -> Iterator[Told]:
         for name in CLOCK_TABLES
     ],
 )
-def clock(run: dg.ResourceParam[Work]) -> Iterator[Told]:
+def clock(run: dg.ResourceParam[Work]) -> Iterator[DagsterEvent]:
     """The instant as of which everything derived is true, and when each macro value became public."""
     yield from _told(run, "clock")
 
@@ -236,7 +236,7 @@ def _ingest_asset(asset_class: AssetClass) -> dg.AssetsDefinition:
         check_specs=_check_specs(asset_class),
         description=f"Fetch the class {asset_class}, refuse bad rows with their reason, store what changed.",
     )
-    def ingest_class(run: dg.ResourceParam[Work]) -> Iterator[Told]:
+    def ingest_class(run: dg.ResourceParam[Work]) -> Iterator[DagsterEvent]:
         yield from _told(run, asset_class)
 
     return ingest_class
@@ -281,7 +281,7 @@ def _models_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
         can_subset=True,
         description="Build the tables that the files below sql/ define, each after those that it reads.",
     )
-    def build(context: dg.AssetExecutionContext, run: dg.ResourceParam[Work]) -> Iterator[Told]:
+    def build(context: dg.AssetExecutionContext, run: dg.ResourceParam[Work]) -> Iterator[DagsterEvent]:
         # A table that is broken fails the step: those that read it are built in the same one, and a blocking check
         # alone would stop none of them.
         yield from _told(
@@ -317,7 +317,7 @@ def _publish_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
             )
         ],
     )
-    def cascade_duckdb(run: dg.ResourceParam[Work]) -> Iterator[Told]:
+    def cascade_duckdb(run: dg.ResourceParam[Work]) -> Iterator[DagsterEvent]:
         """The one file that readers query, swapped in at once."""
         yield from _told(run, "publish")
 
@@ -325,10 +325,10 @@ def _publish_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
 
 
 @dg.multi_asset(
-    name="beside",
+    name="exports",
     specs=[
         dg.AssetSpec(
-            key(MIRROR),
+            key(PARQUET),
             deps=[key(PUBLISHED)],
             group_name="publish",
             kinds={"parquet"},
@@ -345,9 +345,9 @@ def _publish_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
         ),
     ],
 )
-def beside(run: dg.ResourceParam[Work]) -> Iterator[Told]:
+def exports(run: dg.ResourceParam[Work]) -> Iterator[DagsterEvent]:
     """What is made of the published file for those who do not query it."""
-    yield from _told(run, "beside")
+    yield from _told(run, "exports")
 
 
 def build_assets() -> list[dg.AssetsDefinition]:
@@ -360,7 +360,7 @@ def build_assets() -> list[dg.AssetsDefinition]:
         clock,
         _models_asset(models),
         _publish_asset(models),
-        beside,
+        exports,
     ]
 
 

@@ -14,25 +14,25 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
-from assets.ingest.prefetch import FetchingAhead
+from assets.ingest.prefetch import Prefetch
 from assets.ingest.reference import write_clock, write_releases, write_sessions, write_universe
 from assets.ingest.store import ContractBroken, Ingested, already_stored, ingest
 from assets.models.build import build
 from assets.models.sql_files import Model, read_models
 from assets.publish.frozen_forecasts import freeze
-from assets.publish.parquet_export import MirrorError, write_mirror
+from assets.publish.parquet_export import ParquetExportError, export_parquet
 from assets.publish.published_file import publish
 from assets.report.page import write_report
 from assets.sources.base import ASSET_CLASSES, AssetClass, SourceError
 from assets.warehouse import run_log
 from assets.warehouse.connection import resting
-from assets.warehouse.results import NAMED, Check, Made, Report, Rules, StepFailed
+from assets.warehouse.results import NAMED, Check, CheckGroup, StepEvent, StepFailed, TableBuilt
 from assets.warehouse.run import Run, log
 
 # The tables that the first and the last steps stand for in reports.
 UNIVERSE = "reference.universe"
 CLOCK_TABLES = ("reference.clock", "reference.releases")
-PUBLISHED, MIRROR, REPORT = "publish.cascade_duckdb", "publish.parquet", "publish.report_html"
+PUBLISHED, PARQUET, REPORT = "publish.cascade_duckdb", "publish.parquet", "publish.report_html"
 # The names of the two checks that gather the rules of a table.
 CONTRACT = "contract"
 
@@ -40,7 +40,7 @@ CONTRACT = "contract"
 class Work(Protocol):
     """Whoever does the steps, or tells what was done."""
 
-    def reports(self, step: str, selected: Set[str] | None = None) -> Iterator[Report]:
+    def reports(self, step: str, selected: Set[str] | None = None) -> Iterator[StepEvent]:
         """What a step reports, as it comes. `selected` names the tables to build (None: all).
 
         Raises StepFailed when the step has failed.
@@ -49,7 +49,7 @@ class Work(Protocol):
 
 
 @dataclass
-class Doing:
+class StepRunner:
     """Does the steps of a run, here and now.
 
     `is_whole` says that all steps will be asked for, in their order: then the next class is fetched while one is
@@ -59,11 +59,11 @@ class Doing:
     run: Run
     models: Sequence[Model] = field(default_factory=read_models)
     is_whole: bool = False
-    _ahead: FetchingAhead | None = field(init=False, default=None)
+    _ahead: Prefetch | None = field(init=False, default=None)
 
-    def reports(self, step: str, selected: Set[str] | None = None) -> Iterator[Report]:
+    def reports(self, step: str, selected: Set[str] | None = None) -> Iterator[StepEvent]:
         """See `Work`. The steps are those of `everything`."""
-        with self.run.sharing.step(step) as began_at:
+        with self.run.locks.step(step) as began_at:
             run = replace(self.run, started_at=began_at or self.run.started_at)
             if step in ASSET_CLASSES:
                 yield from fetch(run, step, self._ingest)
@@ -79,19 +79,19 @@ class Doing:
 
     def _ingest(self, run: Run, asset_class: AssetClass) -> Ingested:
         # What others may store meanwhile is what the next class is asked for by.
-        if not (self.is_whole and run.sharing.is_exclusive):
+        if not (self.is_whole and run.locks.is_exclusive):
             return ingest(run, asset_class)
         if self._ahead is None:
-            self._ahead = FetchingAhead(run, ASSET_CLASSES)
+            self._ahead = Prefetch(run, ASSET_CLASSES)
         return self._ahead.ingest(asset_class)
 
 
 # Each class is stored on its own, so that one which cannot be had does not keep the others away.
-BEFORE, AFTER = ("universe", "sessions"), ("clock", "models", "publish", "beside")
+BEFORE, AFTER = ("universe", "sessions"), ("clock", "models", "publish", "exports")
 STEPS = (*BEFORE, *ASSET_CLASSES, *AFTER)
 
 
-def everything(work: Work) -> Iterator[tuple[str, Report]]:
+def everything(work: Work) -> Iterator[tuple[str, StepEvent]]:
     """Every step, with what it reports.
 
     Raises StepFailed as soon as what follows has nothing to stand on; its message has every reason, and its cause is
@@ -117,9 +117,9 @@ def everything(work: Work) -> Iterator[tuple[str, Report]]:
         raise StepFailed("; ".join(dict.fromkeys(reasons))) from failed
 
 
-def _blocks(report: Report) -> str | None:
+def _blocks(report: StepEvent) -> str | None:
     """Why nothing that follows may be built, or None."""
-    if isinstance(report, Rules):
+    if isinstance(report, CheckGroup):
         return report.broken
     if isinstance(report, Check) and not report.passed and report.severity == "ERROR":
         return report.detail or report.name
@@ -130,28 +130,28 @@ def _rows(run: Run, full_name: str) -> int:
     return int(run.connection.execute(f"select count(*) from {full_name}").fetchall()[0][0])
 
 
-def _made(run: Run, full_name: str, **facts: int) -> Made:
-    return Made(full_name, {"source": run.source_name, **facts}, _rows(run, full_name))
+def _made(run: Run, full_name: str, **facts: int) -> TableBuilt:
+    return TableBuilt(full_name, {"source": run.source_name, **facts}, _rows(run, full_name))
 
 
 # --- reference ----------------------------------------------------------------------------------------------------
 
 
-def universe(run: Run) -> Iterator[Report]:
+def universe(run: Run) -> Iterator[StepEvent]:
     """Write the universe, claims and parameter files into tables."""
     log.info("universe")
     rows = write_universe(run)
-    yield Made(UNIVERSE, {"source": run.source_name, **rows}, sum(rows.values()))
+    yield TableBuilt(UNIVERSE, {"source": run.source_name, **rows}, sum(rows.values()))
 
 
-def sessions(run: Run) -> Iterator[Report]:
+def sessions(run: Run) -> Iterator[StepEvent]:
     """The exchange's and the crypto market's calendar."""
     log.info("calendars")
     write_sessions(run)
     yield _made(run, "reference.sessions")
 
 
-def clock(run: Run) -> Iterator[Report]:
+def clock(run: Run) -> Iterator[StepEvent]:
     """The instant as of which everything derived is true, and when each macro value became public."""
     as_of = write_clock(run)
     run_log.note_as_of(run)
@@ -166,7 +166,7 @@ def clock(run: Run) -> Iterator[Report]:
 
 def fetch(
     run: Run, asset_class: AssetClass, ingested: Callable[[Run, AssetClass], Ingested] = ingest
-) -> Iterator[Report]:
+) -> Iterator[StepEvent]:
     """Fetch one class, refuse bad rows with their reason, store what changed."""
     log.info("%s: fetching", asset_class)
     try:
@@ -182,7 +182,7 @@ def fetch(
         full_name = RAW_TABLE[name].full_name
         yield _made(run, full_name, rows_new=result.rows_new[full_name], rows_restated=result.rows_restated[full_name])
         if RAW_TABLE[name].rules:
-            yield Rules(CONTRACT, full_name, tuple(rule for rule in rules if rule.table_name == full_name))
+            yield CheckGroup(CONTRACT, full_name, tuple(rule for rule in rules if rule.table_name == full_name))
     yield from checks
 
 
@@ -278,7 +278,7 @@ def _ingest_checks(run: Run, result: Ingested) -> list[Check]:
 # --- publish ------------------------------------------------------------------------------------------------------
 
 
-def publishing(run: Run) -> Iterator[Report]:
+def publishing(run: Run) -> Iterator[StepEvent]:
     """The one file that readers query, swapped in at once."""
     log.info("publishing")
     troubles = run_log.troubles(run)
@@ -295,7 +295,7 @@ def publishing(run: Run) -> Iterator[Report]:
     # Every table is built and sound by now: what is about to be said in public is what is frozen.
     frozen = freeze(run)
     published = publish(run, "published_with_failures" if troubles else "published")
-    yield Made(
+    yield TableBuilt(
         PUBLISHED,
         {
             "source": run.source_name,
@@ -309,24 +309,24 @@ def publishing(run: Run) -> Iterator[Report]:
     yield verdict
 
 
-def beside(run: Run) -> Iterator[Report]:
+def exports(run: Run) -> Iterator[StepEvent]:
     """The Parquet mirror and the report, made from the published file alone, at the same time.
 
     A look at the past is one file, and leaves them as they are. Raises StepFailed when one cannot be written; what was
     there before then stays.
     """
     if run.as_of is not None:
-        for name in (MIRROR, REPORT):
-            yield Made(name, {"source": run.source_name, "left_alone": "a look at the past is a file of its own"})
+        for name in (PARQUET, REPORT):
+            yield TableBuilt(name, {"source": run.source_name, "left_alone": "a look at the past is a file of its own"})
         return
     log.info("report and Parquet mirror")
     published = run.published
     with resting(run.connection), ThreadPoolExecutor(max_workers=1) as other:
-        mirroring = other.submit(write_mirror, published, run.home.mirror)
+        mirroring = other.submit(export_parquet, published, run.home.parquet)
         report = write_report(published, run.home.report(run.as_of))
         try:
             mirror = mirroring.result()
-        except MirrorError as error:
+        except ParquetExportError as error:
             raise StepFailed(str(error)) from error
     facts: dict[str, int | float | str] = {
         "path": str(mirror.path),
@@ -334,10 +334,10 @@ def beside(run: Run) -> Iterator[Report]:
         "parts_kept": mirror.parts_kept,
         "megabytes": round(mirror.size / 1e6, 1),
     }
-    yield Made(MIRROR, {"source": run.source_name, **facts})
+    yield TableBuilt(PARQUET, {"source": run.source_name, **facts})
     pictures = {f"preview of {table}": picture for table, picture in report.previews.items()}
     facts = {"path": str(report.path), "megabytes": round(report.size / 1e6, 1), **pictures}
-    yield Made(REPORT, {"source": run.source_name, **facts})
+    yield TableBuilt(REPORT, {"source": run.source_name, **facts})
 
 
 _OTHER_STEPS = {
@@ -345,5 +345,5 @@ _OTHER_STEPS = {
     "sessions": sessions,
     "clock": clock,
     "publish": publishing,
-    "beside": beside,
+    "exports": exports,
 }

@@ -35,7 +35,7 @@ def run_once(market: str, home: str) -> None:
         begin, cpu = time.perf_counter(), time.process_time()
 
     from assets.models import create, sql_files
-    from assets.steps import STEPS, Doing
+    from assets.steps import STEPS, StepRunner
     from assets.warehouse.run import log
     from pipelines.settings import Settings, planned
     from pipelines.work import opened
@@ -60,7 +60,7 @@ def run_once(market: str, home: str) -> None:
     create.create_model, sql_files.Statistic.compute = timed, timed_statistic  # type: ignore[method-assign]
     with opened(planned(Settings("files", market, home)), "benchmark") as run:
         lap("open")
-        work = Doing(run)
+        work = StepRunner(run)
         for step in STEPS:
             for _ in work.reports(step):
                 pass

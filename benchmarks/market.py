@@ -113,7 +113,7 @@ def write_market(folder: Path, symbols: int, years: int) -> int:
         lines.writerows((kind, symbol, "synthetic", NOTE) for kind, symbol in written)
     (folder / "README.md").write_text(
         f"# Synthetic market\n\n{NOTE}. Do not trade or publish on them.\n\n"
-        f"Made by benchmarks/market.py: {symbols} symbols, {years} years, seed {SEED}.\n",
+        f"TableBuilt by benchmarks/market.py: {symbols} symbols, {years} years, seed {SEED}.\n",
         encoding="utf-8",
     )
     return rows

@@ -32,9 +32,9 @@ sys.path.append(str(ROOT / "tests"))
 from standin import CHART_HOSTS, COOKIE_HOST, Fault, StandinMarket, VendorStandin, forget_vendors, weekdays  # noqa: E402
 
 from assets.config.universe import Instrument, load_universe  # noqa: E402
-from assets.sources.base import Question  # noqa: E402
+from assets.sources.base import FetchRequest  # noqa: E402
 from assets.sources.live import YAHOO_LIMITS, LiveSource  # noqa: E402
-from assets.sources.retry import Pace  # noqa: E402
+from assets.sources.retry import RateLimiter  # noqa: E402
 
 SESSIONS = weekdays(date(2024, 12, 2), date(2025, 11, 28))
 
@@ -81,7 +81,7 @@ def one_at_a_time(symbols: list[str], cache: Path) -> dict[str, pd.DataFrame]:
     return histories
 
 
-class WatchedPace(Pace):
+class WatchedPace(RateLimiter):
     """Notes when each request started: at what its thread read last on the clock before it had its turn."""
 
     starts: ClassVar[list[float]] = []
@@ -105,9 +105,9 @@ def live_source(symbols: list[str], cache: Path) -> dict[str, pd.DataFrame]:
         for symbol in symbols
     )
     universe = load_universe().model_copy(update={"instruments": tuple(funds)})
-    with patch("assets.sources.live.Pace", WatchedPace):
+    with patch("assets.sources.live.RateLimiter", WatchedPace):
         source = LiveSource(universe, cache, clock=WatchedPace.clock)
-    deliveries = source.fetch(Question("equity"))
+    deliveries = source.fetch(FetchRequest("equity"))
     return {delivery.id: delivery.tables["equity_bars"] for delivery in deliveries if delivery.failure is None}
 
 

@@ -12,7 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from assets.contracts.expectations import warm_up
-from assets.steps import Doing, Work
+from assets.steps import StepRunner, Work
 from pipelines.settings import Settings, planned
 from pipelines.work import opened
 
@@ -47,7 +47,7 @@ class CascadeRun(dg.ConfigurableResource[Work]):
             warm_up()
         settings = Settings(self.source, self.path, self.home, self.as_of, self.full, tuple(self.symbols), self.accept)
         with opened(planned(settings), run_id) as run:
-            yield Doing(run)
+            yield StepRunner(run)
 
 
 def close_dead_runs(instance: dg.DagsterInstance) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from assets.config.parameters import Parameter, load_parameters
 from assets.config.universe import Universe, load_universe
 from assets.sources.base import Source
-from assets.warehouse.home import Elsewhere, Home
+from assets.warehouse.home import Home, SharedWarehouse
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ("demo", "files", "live")
@@ -88,7 +88,7 @@ def home_folder(source: str, home: str) -> Path:
     return Path(home).expanduser().resolve() if home else ROOT / "data" / source
 
 
-def _elsewhere() -> Elsewhere | None:
+def _elsewhere() -> SharedWarehouse | None:
     """The warehouse that CASCADE_WAREHOUSE names; None where it is the home's own file.
 
     Raises SettingsError for an address of another kind.
@@ -96,14 +96,14 @@ def _elsewhere() -> Elsewhere | None:
     address, data = os.environ.get("CASCADE_WAREHOUSE", ""), os.environ.get("CASCADE_WAREHOUSE_DATA", "")
     if not address:
         return None
-    from assets.warehouse.ducklake import ADDRESS, Lake
+    from assets.warehouse.ducklake import ADDRESS, DuckLake
 
     if not address.startswith(ADDRESS):
         raise SettingsError(
             f"CASCADE_WAREHOUSE is no address of a lake; write it as {ADDRESS}dbname=... host=..., or leave it out for "
             "a file in the home"
         )
-    return Lake(address, data if not data or "://" in data else str(Path(data).expanduser().resolve()))
+    return DuckLake(address, data if not data or "://" in data else str(Path(data).expanduser().resolve()))
 
 
 def parse_as_of(text: str) -> date | None:

@@ -28,7 +28,7 @@ from assets.contracts.table import Column
 from assets.steps import Work
 from assets.warehouse.home import Home, WarehouseError, unwritable
 from assets.warehouse.lock import locked
-from assets.warehouse.results import Check, Made, Report, Rules, StepFailed
+from assets.warehouse.results import Check, CheckGroup, StepEvent, StepFailed, TableBuilt
 from pipelines.settings import ROOT, Settings
 
 # Creating the databases of a new history takes about a second.
@@ -103,7 +103,7 @@ class Noting:
     work: Work
     lines: IO[str]
 
-    def reports(self, step: str, selected: Set[str] | None = None) -> Iterator[Report]:
+    def reports(self, step: str, selected: Set[str] | None = None) -> Iterator[StepEvent]:
         """See `Work`. Whatever is raised becomes a StepFailed: a run that fails says so in one line."""
         try:
             for report in self.work.reports(step, selected):
@@ -174,7 +174,7 @@ class Retelling:
         self.run_id: str = first["run_id"]
         self.settings = Settings(**{**first["settings"], "symbols": tuple(first["settings"]["symbols"])})
 
-    def reports(self, step: str, selected: Set[str] | None = None) -> Iterator[Report]:
+    def reports(self, step: str, selected: Set[str] | None = None) -> Iterator[StepEvent]:
         """See `Work`. Waits for what is not written yet."""
         entries = self._steps.setdefault(step, [])
         at = 0
@@ -225,9 +225,9 @@ class Retelling:
         return True
 
 
-def _report(kind: str, values: dict[str, Any]) -> Report:
+def _report(kind: str, values: dict[str, Any]) -> StepEvent:
     if kind == "Check":
         return Check(**values)
-    if kind == "Rules":
-        return Rules(**{**values, "checks": tuple(Check(**check) for check in values["checks"])})
-    return Made(**{**values, "columns": tuple(Column(**column) for column in values["columns"])})
+    if kind == "CheckGroup":
+        return CheckGroup(**{**values, "checks": tuple(Check(**check) for check in values["checks"])})
+    return TableBuilt(**{**values, "columns": tuple(Column(**column) for column in values["columns"])})

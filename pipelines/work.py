@@ -26,7 +26,7 @@ def opened(plan: Plan, run_id: str) -> Iterator[Run]:
 
     Raises WarehouseError where the warehouse cannot be used.
     """
-    with writing(plan.home, plan.as_of, WAIT_SECONDS, log.warning) as (connection, sharing):
+    with writing(plan.home, plan.as_of, WAIT_SECONDS, log.warning) as (connection, locks):
         run = Run(
             id=run_id,
             connection=connection,
@@ -40,15 +40,15 @@ def opened(plan: Plan, run_id: str) -> Iterator[Run]:
             is_full=plan.settings.full or bool(plan.settings.symbols),
             is_accepting=plan.settings.accept and bool(plan.settings.symbols),
             symbols=plan.settings.symbols,
-            sharing=sharing,
+            locks=locks,
         )
-        with sharing.storing():
-            sharing.begin(run_id)
+        with locks.storing():
+            locks.begin(run_id)
             published_file.settle(run)
             run_log.open_run(run)
         try:
             yield run
         finally:
-            with sharing.storing():
+            with locks.storing():
                 published_file.settle(run)
                 run_log.close_run(connection, run_id)

@@ -27,7 +27,7 @@ from assets.ingest.reference import write_clock, write_releases, write_universe
 from assets.models.checks import check_model
 from assets.models.create import create_model
 from assets.models.sql_files import Model, read_models
-from assets.sources.base import AssetClass, Delivery, Question
+from assets.sources.base import AssetClass, FetchRequest, FetchResult
 from assets.warehouse.connection import prepare
 from assets.warehouse.home import Home
 from assets.warehouse.run import Run
@@ -123,7 +123,7 @@ class NoSource:
     name: str = "bench"
     is_synthetic: bool = True
 
-    def fetch(self, question: Question) -> Iterator[Delivery]:
+    def fetch(self, question: FetchRequest) -> Iterator[FetchResult]:
         raise NotImplementedError
 
     def stored(self, asset_class: AssetClass) -> None:

@@ -25,7 +25,7 @@ from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.ingest.reference import write_clock, write_releases, write_universe
 from assets.ingest.store import Ingested, ingest
 from assets.models.create import create_model
-from assets.sources.base import ASSET_CLASSES, AssetClass, Delivery, Question, Source
+from assets.sources.base import ASSET_CLASSES, AssetClass, FetchRequest, FetchResult, Source
 from assets.sources.live import LiveSource
 from assets.warehouse.connection import prepare
 from assets.warehouse.home import Home
@@ -82,13 +82,13 @@ class Script:
     answers: dict[str, dict[str, pd.DataFrame]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     failures_of_the_whole: dict[str, str] = field(default_factory=dict)
-    questions: list[Question] = field(default_factory=list)
+    questions: list[FetchRequest] = field(default_factory=list)
     states: dict[str, str] = field(default_factory=dict)
     name: str = "live"
     is_synthetic: bool = False
     has_clock: bool = True
 
-    def fetch(self, question: Question) -> Iterator[Delivery]:
+    def fetch(self, question: FetchRequest) -> Iterator[FetchResult]:
         """The answers, by id."""
         self.questions.append(question)
         tables = {name: RAW_TABLE[name] for name in TABLES_OF_CLASS[question.asset_class]}
@@ -105,7 +105,7 @@ class Script:
                 day = table.date_column or ""
                 wanted = frame if since is None else frame[frame[day] >= pd.Timestamp(since)]
                 frames[name] = wanted.assign(**{table.key[0]: id_})
-            yield Delivery(id_, f"script:{id_}", frames, failure=failure, since=since, state=self.states.get(id_))
+            yield FetchResult(id_, f"script:{id_}", frames, failure=failure, since=since, state=self.states.get(id_))
 
     def stored(self, asset_class: AssetClass) -> None:
         """Nothing is kept."""

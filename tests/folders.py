@@ -226,7 +226,7 @@ class CascadeHome:
             redirect_stderr(err),
         ):
             patch.setattr(telling, "start_recorder", lambda _: None)
-            patch.setitem(steps._OTHER_STEPS, "beside", lambda _: iter(()))
+            patch.setitem(steps._OTHER_STEPS, "exports", lambda _: iter(()))
             with pytest.raises(SystemExit) as ended:
                 main([*arguments, "--home", str(self.path)])
             said = []

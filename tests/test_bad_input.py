@@ -33,7 +33,7 @@ from folders import (
     market_folder,
 )
 
-from assets.sources.base import Question, SourceError
+from assets.sources.base import FetchRequest, SourceError
 from assets.sources.files import FilesSource
 
 # A Friday of which the defects are made, the day that their bars begin on, and days without a session.
@@ -533,7 +533,7 @@ def test_a_file_that_may_not_be_read_fails_alone(folder: MarketFolder) -> None:
     for name in ("equity/IWM", "groups"):
         make_unreadable(folder.file(name))
 
-    deliveries = {delivery.id: delivery for delivery in FilesSource(folder.path).fetch(Question("equity"))}
+    deliveries = {delivery.id: delivery for delivery in FilesSource(folder.path).fetch(FetchRequest("equity"))}
 
     failures = {id_: delivery.failure for id_, delivery in deliveries.items() if delivery.failure}
     assert set(failures) == {"IWM", "groups"}
@@ -546,7 +546,7 @@ def test_a_manifest_that_may_not_be_read_stops_the_fetch(folder: MarketFolder) -
     make_unreadable(folder.file("MANIFEST"))
 
     with pytest.raises(SourceError, match="Permission denied"):
-        list(FilesSource(folder.path).fetch(Question("macro")))
+        list(FilesSource(folder.path).fetch(FetchRequest("macro")))
 
 
 # What the rows alone do not show

@@ -35,7 +35,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_layers(market: str) -> None:
     told = run("layers.py", market)
-    for layer in ("import", "equity", "models", "publish", "beside", "close"):
+    for layer in ("import", "equity", "models", "publish", "exports", "close"):
         assert len(re.findall(rf"^  {layer} +[\d.]+ +[\d.]+ ", told, re.MULTILINE)) == 2, told
 
 

@@ -29,7 +29,7 @@ from click.testing import CliRunner
 from folders import EQUITIES, LAST_DAY, SESSIONS, CascadeHome, MarketFolder, differences, healthy_home, market_folder
 
 from assets.models.sql_files import read_models
-from assets.steps import Doing
+from assets.steps import StepRunner
 from pipelines.cli.console import Console
 from pipelines.cli.main import main
 
@@ -595,7 +595,9 @@ def test_a_model_that_does_not_fit_is_told_in_one_line(
 ) -> None:
     (tmp_path / "marts").mkdir()
     (tmp_path / "marts" / "mine.sql").write_text("select 1 as one\n", encoding="utf-8")
-    monkeypatch.setattr("assets.steps.Doing", lambda run, is_whole: Doing(run, read_models(tmp_path), is_whole))
+    monkeypatch.setattr(
+        "assets.steps.StepRunner", lambda run, is_whole: StepRunner(run, read_models(tmp_path), is_whole)
+    )
     ended = empty.run(folder)
     reason = "cascade: not published: sql/marts/mine.sql: the header has no line '-- description: ...'\n"
     assert (ended.code, ended.out, ended.err) == (1, "", reason)

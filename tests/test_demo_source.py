@@ -19,7 +19,7 @@ import pytest
 from assets.config.universe import Universe, load_universe
 from assets.contracts.raw import RAW_TABLES
 from assets.contracts.table import Table
-from assets.sources.base import ASSET_CLASSES, Delivery, Question, Source, SourceError
+from assets.sources.base import ASSET_CLASSES, FetchRequest, FetchResult, Source, SourceError
 from assets.sources.demo import (
     ANSWERS,
     FIRST_DAY,
@@ -34,7 +34,7 @@ from assets.sources.demo import (
     synthetic_universe,
 )
 
-Market = dict[str, dict[str, Delivery]]
+Market = dict[str, dict[str, FetchResult]]
 
 # Of month-end closes and all macro values. Where it changes, the demo is another market and the docs' numbers are old.
 FINGERPRINT = "ddca2d43134e011b"
@@ -51,7 +51,7 @@ def universe() -> Universe:
 
 
 def _fetch(source: Source) -> Market:
-    return {asset_class: {d.id: d for d in source.fetch(Question(asset_class))} for asset_class in ASSET_CLASSES}
+    return {asset_class: {d.id: d for d in source.fetch(FetchRequest(asset_class))} for asset_class in ASSET_CLASSES}
 
 
 @pytest.fixture(scope="session")
@@ -207,7 +207,7 @@ def test_groups(market: Market) -> None:
 
 def test_since_is_honoured(source: Source, market: Market) -> None:
     day = date(2025, 6, 2)
-    equities = {d.id: d for d in source.fetch(Question("equity", {"IWM": day}))}
+    equities = {d.id: d for d in source.fetch(FetchRequest("equity", {"IWM": day}))}
     bars, actions = equities["IWM"].tables["equity_bars"], equities["IWM"].tables["equity_actions"]
     assert bars["session_date"].iloc[0] == pd.Timestamp(day)
     assert (actions["ex_date"] >= pd.Timestamp(day)).all()
@@ -216,13 +216,13 @@ def test_since_is_honoured(source: Source, market: Market) -> None:
 
 
 def test_what_a_reader_changes_stays_with_the_reader(source: Source) -> None:
-    next(source.fetch(Question("equity"))).tables["equity_bars"]["close"] = 0.0
-    assert (next(source.fetch(Question("equity"))).tables["equity_bars"]["close"] > 0).all()
+    next(source.fetch(FetchRequest("equity"))).tables["equity_bars"]["close"] = 0.0
+    assert (next(source.fetch(FetchRequest("equity"))).tables["equity_bars"]["close"] > 0).all()
 
 
 def test_a_calendar_that_is_too_short_is_refused(universe: Universe, sessions: pd.DatetimeIndex) -> None:
     with pytest.raises(SourceError, match="needs the equity sessions from 2010-01-04 to 2025-12-31"):
-        list(DemoSource(universe, sessions[:100]).fetch(Question("macro")))
+        list(DemoSource(universe, sessions[:100]).fetch(FetchRequest("macro")))
 
 
 # --- breakouts, by the definition, session by session -----------------------------------------------------------

@@ -24,7 +24,7 @@ import pytest
 from folders import CascadeHome, MarketFolder, differences, healthy_home, market_folder
 from test_cli import other_process
 
-from assets.warehouse.ducklake import ADDRESS, Lake
+from assets.warehouse.ducklake import ADDRESS, DuckLake
 from assets.warehouse.home import Home, WarehouseError
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -41,7 +41,7 @@ from pathlib import Path
 from assets.publish import published_file as publishing
 from assets.models.sql_files import read_models
 from assets.publish.published_file import publish
-from assets.steps import Doing, assets_read
+from assets.steps import StepRunner, assets_read
 from pipelines.settings import Settings, planned
 from pipelines.work import opened
 
@@ -61,9 +61,9 @@ while time.monotonic() < end:
     file.write_text(file.read_text() + ",".join([str(day), *last.split(",")[1:]]) + chr(10))
     with opened(planned(Settings("files", folder, home)), f"{step} {day}") as run:
         for made in ("universe", "sessions", step, "clock"):
-            list(Doing(run).reports(made))
-        list(Doing(run).reports("models", selected))
-        with run.sharing.step("publish"):
+            list(StepRunner(run).reports(made))
+        list(StepRunner(run).reports("models", selected))
+        with run.locks.step("publish"):
             publish(run, "published")
     print("round", flush=True)
 """
@@ -72,11 +72,11 @@ while time.monotonic() < end:
 READER = """
 import sys, time
 from pathlib import Path
-from assets.warehouse.ducklake import Lake
+from assets.warehouse.ducklake import DuckLake
 from assets.warehouse import connect
 
 address, seconds = sys.argv[1:]
-lake, end, last, reads = Lake(address), time.monotonic() + float(seconds), 0, 0
+lake, end, last, reads = DuckLake(address), time.monotonic() + float(seconds), 0, 0
 print("ready", flush=True)
 while time.monotonic() < end:
     connection = lake.connected(":memory:", Path("/nowhere"))
@@ -149,7 +149,7 @@ def lake(server: Server, tmp_path: Path, request: pytest.FixtureRequest, monkeyp
 @contextmanager
 def reading(address: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """What any DuckDB client sees of a lake."""
-    connection = Lake(address).connected(":memory:", Path("/nowhere"))
+    connection = DuckLake(address).connected(":memory:", Path("/nowhere"))
     connection.execute(f"attach '{address}' as cascade (read_only)")
     connection.execute("use cascade")
     yield connection
@@ -272,7 +272,7 @@ def test_a_past_day_is_rebuilt_from_the_lake_and_changes_nothing(lake: str, tmp_
     with reading(lake) as reader:
         before = reader.execute("select max(snapshot_id) from cascade.snapshots()").fetchall()
 
-    Lake(lake).copy(home.path / "copy.duckdb")
+    DuckLake(lake).copy(home.path / "copy.duckdb")
 
     assert home.ask("select count(*) from raw.equity_bars", path=home.path / "copy.duckdb")[0][0] > 1000
     with reading(lake) as reader:
@@ -280,18 +280,18 @@ def test_a_past_day_is_rebuilt_from_the_lake_and_changes_nothing(lake: str, tmp_
 
 
 def test_what_is_wrong_with_an_address_is_said_in_a_line(server: Server, tmp_path: Path) -> None:
-    nobody = Lake(f"{ADDRESS}dbname=none host=127.0.0.1 port={server.port} user=cascade password=secret")
+    nobody = DuckLake(f"{ADDRESS}dbname=none host=127.0.0.1 port={server.port} user=cascade password=secret")
     with pytest.raises(WarehouseError, match='"none" does not exist') as told, nobody.opened(Home(tmp_path), 0, print):
         pass
     assert "secret" not in str(told.value) and "\n" not in str(told.value)
-    new = Lake(server.lake("new"))
+    new = DuckLake(server.lake("new"))
     with pytest.raises(WarehouseError, match="CASCADE_WAREHOUSE_DATA"), new.opened(Home(tmp_path), 0, print):
         pass
 
 
 def test_a_run_that_must_wait_too_long_says_for_whom(lake: str, tmp_path: Path) -> None:
     told: list[str] = []
-    where = Lake(lake, str(tmp_path / "lake"))
+    where = DuckLake(lake, str(tmp_path / "lake"))
     with (
         where.opened(Home(tmp_path / "one"), 0, print) as (_, one),
         where.opened(Home(tmp_path / "two"), 0.3, told.append) as (_, two),

@@ -12,7 +12,7 @@ from folders import LAST_DAY, SESSIONS, CascadeHome, MarketFolder, healthy_home,
 
 from assets.config.universe import Instrument, Targets, Universe
 from assets.ingest.store import _counted
-from assets.sources.base import Delivery, Question
+from assets.sources.base import FetchRequest, FetchResult
 from assets.sources.files import FilesSource
 
 
@@ -21,8 +21,8 @@ def folder(tmp_path: Path) -> MarketFolder:
     return market_folder(tmp_path / "market")
 
 
-def fetch(folder: MarketFolder, seen: dict[str, str] | None = None) -> dict[str, Delivery]:
-    return {d.origin: d for d in FilesSource(folder.path).fetch(Question("equity", seen=seen or {}))}
+def fetch(folder: MarketFolder, seen: dict[str, str] | None = None) -> dict[str, FetchResult]:
+    return {d.origin: d for d in FilesSource(folder.path).fetch(FetchRequest("equity", seen=seen or {}))}
 
 
 def states(folder: MarketFolder) -> dict[str, str]:
@@ -157,7 +157,7 @@ def test_how_long_the_rest_takes_is_said_while_it_is_read(
     files = sorted((folder.path / "equity").glob("*.csv"))
     assert {d.of for origin, d in fetch(folder).items() if origin.startswith("equity/")} == {len(files)}
     with caplog.at_level("INFO", "cascade"):
-        list(_counted((Delivery(path.stem, "", of=len(files)) for path in files), "equity"))
+        list(_counted((FetchResult(path.stem, "", of=len(files)) for path in files), "equity"))
     assert caplog.messages[0].startswith(f"equity: 1 of {len(files)}, about 0:00:")
     assert (
         caplog.messages[-1] == f"equity: {len(files)} of {len(files)}, about 0:00:00 left, delivered {files[-1].stem}"

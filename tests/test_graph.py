@@ -16,9 +16,9 @@ from bench import UNIVERSE, NoSource, usual_parameters
 
 from assets.graph import _models_asset
 from assets.models.build import _built_side_by_side
-from assets.models.fingerprints import Builds, content
+from assets.models.fingerprints import Fingerprints, content
 from assets.models.sql_files import Model, read_models
-from assets.steps import Doing
+from assets.steps import StepRunner
 from assets.warehouse.connection import prepare
 from assets.warehouse.home import Builders, Home
 from assets.warehouse.run import Run
@@ -70,7 +70,7 @@ def run() -> Run:
 def build(run: Run, built: Sequence[Model], selection: Sequence[str] | None = None) -> dg.ExecuteInProcessResult:
     return dg.materialize(
         [_models_asset(built)],
-        resources={"run": Doing(run, built)},
+        resources={"run": StepRunner(run, built)},
         selection=None if selection is None else [dg.AssetKey(["core", name]) for name in selection],
         raise_on_error=False,
     )
@@ -183,7 +183,7 @@ def test_a_table_that_cannot_be_started_stops_the_step(
 
     def wait() -> None:
         try:
-            list(_built_side_by_side(run, built, Builds(run.connection, built, run.parameters), builders))
+            list(_built_side_by_side(run, built, Fingerprints(run.connection, built, run.parameters), builders))
         except RuntimeError as error:
             found.append(error)
 
@@ -254,7 +254,7 @@ def test_other_code_makes_and_judges_tables_anew(run: Run, tmp_path: Path, monke
 
 def test_another_library_makes_statistics_anew(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     built = read_models()
-    builds = Builds(run.connection, (), run.parameters)
+    builds = Fingerprints(run.connection, (), run.parameters)
     monkeypatch.setattr(builds, "_content", dict.fromkeys(name for model in built for name in model.upstream))
     before = {model.full_name: builds.inputs(model) for model in built}
     monkeypatch.setattr("numpy.__version__", "another")

@@ -40,10 +40,10 @@ from standin import (
 from assets.config.universe import Instrument, Series, SymbolSpan, Universe, load_universe
 from assets.contracts.raw import RAW_TABLES
 from assets.sources import response_cache
-from assets.sources.base import AssetClass, Delivery, Question, SourceError
+from assets.sources.base import AssetClass, FetchRequest, FetchResult, SourceError
 from assets.sources.live import YAHOO_WORKERS, LiveSource
-from assets.sources.response_cache import KeptAnswers, Request
-from assets.sources.retry import Pace, Patience, VendorFault, seconds_to_wait
+from assets.sources.response_cache import ResponseCache, VendorRequest
+from assets.sources.retry import RateLimiter, Retrier, VendorFault, seconds_to_wait
 from assets.sources.vendors.fred import Fred
 from assets.sources.vendors.yahoo import Yahoo
 
@@ -82,11 +82,11 @@ class Time:
     def clock(self) -> float:
         return self.now
 
-    def pace(self, *limits: tuple[int, float]) -> Pace:
-        return Pace(*limits, sleep=self.sleep, clock=self.clock)
+    def limiter(self, *limits: tuple[int, float]) -> RateLimiter:
+        return RateLimiter(*limits, sleep=self.sleep, clock=self.clock)
 
-    def patience(self) -> Patience:
-        return Patience(self.pace(), jitter=lambda: 1.0)
+    def retrier(self) -> Retrier:
+        return Retrier(self.limiter(), jitter=lambda: 1.0)
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def yahoo(standin: VendorStandin, tmp_path: Path) -> Yahoo:
     return Yahoo(tmp_path / "yahoo", timeout=5.0)
 
 
-def bars_of(delivery: Delivery) -> pd.DataFrame:
+def bars_of(delivery: FetchResult) -> pd.DataFrame:
     (name,) = (name for name in delivery.tables if name.endswith("_bars"))
     return delivery.tables[name].set_index("session_date")
 
@@ -121,7 +121,7 @@ def days_of(frame: pd.DataFrame, column: str = "session_date") -> list[date]:
 
 
 def test_a_whole_history_arrives_in_the_contracts_columns(yahoo: Yahoo, standin: VendorStandin, time: Time) -> None:
-    delivery = yahoo.fetch(IWM, None, time.patience())
+    delivery = yahoo.fetch(IWM, None, time.retrier())
 
     assert (delivery.id, delivery.origin, delivery.failure, delivery.rejected) == ("IWM", "yahoo:IWM", None, ())
     contracts = {table.name: table for table in RAW_TABLES}
@@ -144,7 +144,7 @@ def test_a_whole_history_arrives_in_the_contracts_columns(yahoo: Yahoo, standin:
 
 
 def test_a_coin_has_a_bar_for_every_utc_day_and_no_actions(yahoo: Yahoo, time: Time) -> None:
-    delivery = yahoo.fetch(BTC, None, time.patience())
+    delivery = yahoo.fetch(BTC, None, time.retrier())
 
     assert set(delivery.tables) == {"crypto_bars"}
     assert days_of(bars_of(delivery)) == list(pd.date_range(SESSIONS[0], END).date)
@@ -153,7 +153,7 @@ def test_a_coin_has_a_bar_for_every_utc_day_and_no_actions(yahoo: Yahoo, time: T
 def test_since_limits_what_is_asked_and_what_is_delivered(yahoo: Yahoo, standin: VendorStandin, time: Time) -> None:
     since = DIVIDEND_DAY + timedelta(days=1)
 
-    delivery = yahoo.fetch(IWM, since, time.patience())
+    delivery = yahoo.fetch(IWM, since, time.retrier())
 
     assert delivery.since == since
     assert days_of(bars_of(delivery)) == [day for day in SESSIONS if day >= since]
@@ -163,14 +163,14 @@ def test_since_limits_what_is_asked_and_what_is_delivered(yahoo: Yahoo, standin:
 
 
 def test_days_on_which_nothing_could_trade_yet_are_no_failure(yahoo: Yahoo, time: Time) -> None:
-    delivery = yahoo.fetch(IWM, SESSIONS[-1] + timedelta(days=1), time.patience())
+    delivery = yahoo.fetch(IWM, SESSIONS[-1] + timedelta(days=1), time.retrier())
 
     assert delivery.failure is None
     assert bars_of(delivery).empty and delivery.tables["equity_actions"].empty
 
 
 def test_an_answer_without_any_session_for_over_a_week_is_a_failure(yahoo: Yahoo, time: Time) -> None:
-    delivery = yahoo.fetch(IWM, SESSIONS[-1] + timedelta(days=30), time.patience())
+    delivery = yahoo.fetch(IWM, SESSIONS[-1] + timedelta(days=30), time.retrier())
 
     assert delivery.failure == "no sessions: Yahoo knows IWM but sent none of the days asked for"
 
@@ -186,7 +186,7 @@ RENAMED = BTC.model_copy(
 
 
 def test_a_renamed_coin_is_put_together_from_its_names(yahoo: Yahoo, standin: VendorStandin, time: Time) -> None:
-    delivery = yahoo.fetch(RENAMED, None, time.patience())
+    delivery = yahoo.fetch(RENAMED, None, time.retrier())
 
     bars = bars_of(delivery)
     assert delivery.origin == "yahoo:OLD-USD,NEW-USD"
@@ -197,7 +197,7 @@ def test_a_renamed_coin_is_put_together_from_its_names(yahoo: Yahoo, standin: Ve
 
 
 def test_only_the_names_that_were_valid_then_are_asked_for(yahoo: Yahoo, standin: VendorStandin, time: Time) -> None:
-    assert days_of(bars_of(yahoo.fetch(RENAMED, date(2025, 12, 10), time.patience())))[0] == date(2025, 12, 10)
+    assert days_of(bars_of(yahoo.fetch(RENAMED, date(2025, 12, 10), time.retrier())))[0] == date(2025, 12, 10)
     assert not standin.asked("OLD-USD")
 
 
@@ -206,7 +206,7 @@ def test_what_came_under_one_name_is_kept_when_the_other_fails(
 ) -> None:
     standin.faults["OLD-USD"] = Fault("not_found_404")
 
-    delivery = yahoo.fetch(RENAMED, None, time.patience())
+    delivery = yahoo.fetch(RENAMED, None, time.retrier())
 
     assert delivery.failure == "404: Yahoo does not know OLD-USD"
     assert days_of(bars_of(delivery))[0] == date(2025, 11, 1)
@@ -215,18 +215,18 @@ def test_what_came_under_one_name_is_kept_when_the_other_fails(
 def test_nothing_is_wanted_of_the_dead_after_their_last_day(yahoo: Yahoo, standin: VendorStandin, time: Time) -> None:
     dead = BTC.model_copy(update={"valid_to": date(2025, 10, 1), "valid_to_reason": "wound up"})
 
-    assert days_of(bars_of(yahoo.fetch(dead, None, time.patience())))[-1] == date(2025, 10, 1)
+    assert days_of(bars_of(yahoo.fetch(dead, None, time.retrier())))[-1] == date(2025, 10, 1)
     asked = len(standin.requests)
-    delivery = yahoo.fetch(dead, date(2025, 10, 2), time.patience())
+    delivery = yahoo.fetch(dead, date(2025, 10, 2), time.retrier())
     assert (delivery.failure, dict(delivery.tables), len(standin.requests)) == (None, {}, asked)
 
 
 # Yahoo: answers with something wrong in them are delivered as sent, and judged elsewhere
 
 
-def fetch_with(kind: FaultKind, yahoo: Yahoo, standin: VendorStandin, time: Time, **details: Any) -> Delivery:
+def fetch_with(kind: FaultKind, yahoo: Yahoo, standin: VendorStandin, time: Time, **details: Any) -> FetchResult:
     standin.faults["IWM"] = Fault(kind, **details)
-    delivery = yahoo.fetch(IWM, None, time.patience())
+    delivery = yahoo.fetch(IWM, None, time.retrier())
     assert delivery.failure is None
     assert time.sleeps == []
     return delivery
@@ -302,7 +302,7 @@ def test_a_shorter_history_is_delivered_as_sent(yahoo: Yahoo, standin: VendorSta
     assert days_of(bars_of(delivery)) == SESSIONS[-10:]
 
     standin.faults["RATE"] = Fault("shorter", rows=10)
-    observations = Fred().fetch(RATE, None, time.patience()).tables["macro_observations"]
+    observations = Fred().fetch(RATE, None, time.retrier()).tables["macro_observations"]
     assert days_of(observations, "observation_date") == SESSIONS[-10:]
 
 
@@ -315,10 +315,10 @@ def test_the_bar_of_a_session_under_way_is_delivered_as_sent(yahoo: Yahoo, stand
 
 
 def test_after_a_split_all_before_it_is_in_new_shares(yahoo: Yahoo, standin: VendorStandin, time: Time) -> None:
-    before = yahoo.fetch(IWM, None, time.patience())
+    before = yahoo.fetch(IWM, None, time.retrier())
     standin.market.split("IWM", SESSIONS[-5], 4, 1)
 
-    after = yahoo.fetch(IWM, None, time.patience())
+    after = yahoo.fetch(IWM, None, time.retrier())
 
     ratio = bars_of(before)["close"] / bars_of(after)["close"]
     np.testing.assert_allclose(ratio, [4.0] * (len(SESSIONS) - 5) + [1.0] * 5, rtol=1e-6)
@@ -355,7 +355,7 @@ def test_a_fault_that_stays_is_named_and_retried_if_it_may_pass(
 ) -> None:
     standin.faults["IWM"] = Fault(kind)
 
-    delivery = yahoo.fetch(IWM, None, time.patience())
+    delivery = yahoo.fetch(IWM, None, time.retrier())
 
     assert (delivery.failure, dict(delivery.tables)) == (failure, {})
     assert time.sleeps == [2.0, 4.0, 8.0][: tries - 1]
@@ -366,7 +366,7 @@ def test_no_answer_is_not_waited_for_longer_than_allowed(standin: VendorStandin,
     standin.faults["IWM"] = Fault("timeout")
     started = perf_counter()
 
-    delivery = Yahoo(tmp_path, timeout=0.7).fetch(IWM, None, time.patience())
+    delivery = Yahoo(tmp_path, timeout=0.7).fetch(IWM, None, time.retrier())
 
     assert delivery.failure == "timeout: Yahoo did not answer for IWM"
     assert len(time.sleeps) == 3
@@ -391,7 +391,7 @@ def test_a_fault_that_passes_costs_one_more_try(
 ) -> None:
     standin.faults["IWM"] = Fault(kind, times=times)
 
-    delivery = yahoo.fetch(IWM, None, time.patience())
+    delivery = yahoo.fetch(IWM, None, time.retrier())
 
     assert delivery.failure is None
     assert days_of(bars_of(delivery)) == SESSIONS
@@ -400,18 +400,18 @@ def test_a_fault_that_passes_costs_one_more_try(
 
 def test_a_broken_answer_about_the_past_is_asked_for_again(yahoo: Yahoo, standin: VendorStandin, time: Time) -> None:
     dead = IWM.model_copy(update={"valid_to": SESSIONS[-1], "valid_to_reason": "closed"})
-    assert yahoo.fetch(dead, None, time.patience()).failure is None
+    assert yahoo.fetch(dead, None, time.retrier()).failure is None
 
     standin.faults["IWM"] = Fault("truncated_json", times=1)
 
-    assert yahoo.fetch(dead, None, time.patience()).failure is None
+    assert yahoo.fetch(dead, None, time.retrier()).failure is None
     assert time.sleeps == [2.0]
 
 
 def test_the_wait_that_yahoo_asks_for_is_honoured(yahoo: Yahoo, standin: VendorStandin, time: Time) -> None:
     standin.faults["IWM"] = Fault("too_many_429", times=1, retry_after=30)
 
-    assert yahoo.fetch(IWM, None, time.patience()).failure is None
+    assert yahoo.fetch(IWM, None, time.retrier()).failure is None
     assert time.sleeps == [30.0]
 
 
@@ -421,7 +421,7 @@ def test_a_wait_may_be_asked_for_as_a_date_and_nobody_asks_before(
 ) -> None:
     standin.faults["IWM"] = Fault(kind, times=1, retry_after=datetime.now(UTC) + timedelta(seconds=30))
 
-    assert yahoo.fetch(IWM, None, time.patience()).failure is None
+    assert yahoo.fetch(IWM, None, time.retrier()).failure is None
     assert 20 < sum(time.sleeps) <= 30
     # Refused once and answered once: yfinance itself would have asked again at once.
     assert len(standin.asked("IWM")) == 2
@@ -430,20 +430,20 @@ def test_a_wait_may_be_asked_for_as_a_date_and_nobody_asks_before(
 def test_a_wait_too_long_for_a_run_is_not_waited(yahoo: Yahoo, standin: VendorStandin, time: Time) -> None:
     standin.faults["IWM"] = Fault("too_many_429", retry_after=3600)
 
-    assert yahoo.fetch(IWM, None, time.patience()).failure == "429: Yahoo refuses because of too many requests"
+    assert yahoo.fetch(IWM, None, time.retrier()).failure == "429: Yahoo refuses because of too many requests"
     assert time.sleeps == []
 
 
 def test_a_symbol_that_yahoo_does_not_have_is_named(yahoo: Yahoo, time: Time) -> None:
     unknown = IWM.model_copy(update={"yahoo": "^XYZ"})
 
-    assert yahoo.fetch(unknown, None, time.patience()).failure == "404: Yahoo does not know ^XYZ"
+    assert yahoo.fetch(unknown, None, time.retrier()).failure == "404: Yahoo does not know ^XYZ"
 
 
 def test_days_before_the_first_trade_are_refused_with_yahoos_reason(yahoo: Yahoo, time: Time) -> None:
     early = IWM.model_copy(update={"valid_to": date(2020, 1, 3), "valid_to_reason": "test"})
 
-    failure = yahoo.fetch(early, date(2020, 1, 1), time.patience()).failure
+    failure = yahoo.fetch(early, date(2020, 1, 1), time.retrier()).failure
 
     assert failure is not None and failure.startswith("400: Yahoo refuses IWM (Data doesn't exist for startDate = ")
 
@@ -459,7 +459,7 @@ def test_days_before_the_first_trade_are_refused_with_yahoos_reason(yahoo: Yahoo
 def test_an_answer_about_something_else_is_a_failure(
     instrument: Instrument, failure: str, yahoo: Yahoo, time: Time
 ) -> None:
-    delivery = yahoo.fetch(instrument, None, time.patience())
+    delivery = yahoo.fetch(instrument, None, time.retrier())
 
     assert re.match(failure, str(delivery.failure))
     assert not delivery.tables
@@ -474,7 +474,7 @@ def fred(standin: VendorStandin) -> Fred:
 
 
 def test_a_series_arrives_without_the_days_that_have_no_value(fred: Fred, standin: VendorStandin, time: Time) -> None:
-    delivery = fred.fetch(RATE, None, time.patience())
+    delivery = fred.fetch(RATE, None, time.retrier())
 
     observations = delivery.tables["macro_observations"]
     contract = next(table for table in RAW_TABLES if table.name == "macro_observations")
@@ -487,7 +487,7 @@ def test_a_series_arrives_without_the_days_that_have_no_value(fred: Fred, standi
 
 
 def test_fred_is_asked_from_since_on(fred: Fred, standin: VendorStandin, time: Time) -> None:
-    delivery = fred.fetch(RATE, date(2025, 12, 1), time.patience())
+    delivery = fred.fetch(RATE, date(2025, 12, 1), time.retrier())
 
     assert delivery.since == date(2025, 12, 1)
     assert standin.asked("RATE")[-1].query["cosd"] == "2025-12-01"
@@ -495,28 +495,28 @@ def test_fred_is_asked_from_since_on(fred: Fred, standin: VendorStandin, time: T
 
 
 def test_no_new_observation_is_no_failure_but_none_at_all_is(fred: Fred, standin: VendorStandin, time: Time) -> None:
-    delivery = fred.fetch(RATE, date(2026, 1, 1), time.patience())
+    delivery = fred.fetch(RATE, date(2026, 1, 1), time.retrier())
     assert delivery.failure is None and delivery.tables["macro_observations"].empty
     assert delivery.tables["macro_observations"]["observation_date"].dtype == "datetime64[ns]"
 
     standin.market.series["RATE"] = []
-    assert fred.fetch(RATE, None, time.patience()).failure == "no observations: FRED knows RATE but sent none"
+    assert fred.fetch(RATE, None, time.retrier()).failure == "no observations: FRED knows RATE but sent none"
 
 
 def test_the_vendors_own_name_for_a_series_is_asked_for(fred: Fred, time: Time) -> None:
     renamed = RATE.model_copy(update={"id": "OURS", "fred": "RATE"})
 
-    delivery = fred.fetch(renamed, None, time.patience())
+    delivery = fred.fetch(renamed, None, time.retrier())
 
     assert (delivery.id, delivery.origin) == ("OURS", "fred:RATE")
     assert set(delivery.tables["macro_observations"]["series_id"]) == {"OURS"}
 
 
 def test_the_format_of_former_years_is_read_as_well(fred: Fred, standin: VendorStandin, time: Time) -> None:
-    today = fred.fetch(RATE, None, time.patience()).tables["macro_observations"]
+    today = fred.fetch(RATE, None, time.retrier()).tables["macro_observations"]
     standin.faults["RATE"] = Fault("old_format")
 
-    delivery = fred.fetch(RATE, None, time.patience())
+    delivery = fred.fetch(RATE, None, time.retrier())
 
     assert delivery.rejected == ()
     pd.testing.assert_frame_equal(delivery.tables["macro_observations"], today)
@@ -525,7 +525,7 @@ def test_the_format_of_former_years_is_read_as_well(fred: Fred, standin: VendorS
 def test_rows_that_cannot_be_read_are_rejected_word_for_word(fred: Fred, standin: VendorStandin, time: Time) -> None:
     standin.faults["RATE"] = Fault("garbled_rows")
 
-    delivery = fred.fetch(RATE, None, time.patience())
+    delivery = fred.fetch(RATE, None, time.retrier())
 
     assert len(delivery.tables["macro_observations"]) == len(SESSIONS) - 1
     assert [json.loads(r.payload)["row"] for r in delivery.rejected] == [
@@ -553,7 +553,7 @@ def test_a_fault_of_fred_that_stays_is_named_and_retried_if_it_may_pass(
 ) -> None:
     standin.faults["RATE"] = Fault(kind)
 
-    delivery = Fred(timeout=0.7 if kind == "timeout" else 5.0).fetch(RATE, None, time.patience())
+    delivery = Fred(timeout=0.7 if kind == "timeout" else 5.0).fetch(RATE, None, time.retrier())
 
     assert (delivery.failure, dict(delivery.tables)) == (failure, {})
     assert time.sleeps == [2.0, 4.0, 8.0][: tries - 1]
@@ -563,18 +563,18 @@ def test_a_fault_of_fred_that_stays_is_named_and_retried_if_it_may_pass(
 def test_a_fault_of_fred_that_passes_costs_one_more_try(fred: Fred, standin: VendorStandin, time: Time) -> None:
     standin.faults["RATE"] = Fault("server_error_500", times=1, retry_after=5)
 
-    assert fred.fetch(RATE, None, time.patience()).failure is None
+    assert fred.fetch(RATE, None, time.retrier()).failure is None
     assert time.sleeps == [5.0]
 
 
-# Patience
+# Retrier
 
 
 def test_requests_start_no_closer_than_the_spacing_and_no_more_in_a_window_than_may(time: Time) -> None:
-    pace = time.pace((1, 1.0), (3, 10.0))
+    limiter = time.limiter((1, 1.0), (3, 10.0))
     starts = []
     for _ in range(7):
-        pace.wait_for_turn()
+        limiter.wait_for_turn()
         starts.append(time.now)
 
     assert starts == [1000.0, 1001.0, 1002.0, 1010.0, 1011.0, 1012.0, 1020.0]
@@ -588,10 +588,10 @@ def test_the_limits_hold_over_all_threads() -> None:
         read.last = perf_counter()
         return float(read.last)
 
-    pace = Pace((1, 0.002), (10, 0.1), clock=clock)
+    limiter = RateLimiter((1, 0.002), (10, 0.1), clock=clock)
 
     def start(_: int) -> float:
-        pace.wait_for_turn()
+        limiter.wait_for_turn()
         return float(read.last)
 
     with ThreadPoolExecutor(8) as pool:
@@ -602,24 +602,24 @@ def test_the_limits_hold_over_all_threads() -> None:
 
 
 def test_a_refusal_of_everybody_stops_everybody(time: Time) -> None:
-    pace = time.pace()
+    limiter = time.limiter()
     busy = iter([VendorFault("busy", is_passing=True, retry_after=30)])
 
     def refuse_once() -> None:
-        pace.wait_for_turn()
+        limiter.wait_for_turn()
         for fault in busy:
             # Others who come while the refused one waits come after the wait.
             raise fault
 
-    Patience(pace).call(refuse_once)
+    Retrier(limiter).call(refuse_once)
     assert time.now == 1030.0
-    pace.pause(20, "busy")
-    Patience(pace).call(pace.wait_for_turn)
+    limiter.pause(20, "busy")
+    Retrier(limiter).call(limiter.wait_for_turn)
     assert time.now == 1050.0
 
 
 def test_a_fault_of_one_symbol_stops_nobody_else(time: Time) -> None:
-    pace = time.pace()
+    limiter = time.limiter()
     faults = iter([VendorFault("not JSON", is_passing=True)])
     others = []
 
@@ -629,27 +629,27 @@ def test_a_fault_of_one_symbol_stops_nobody_else(time: Time) -> None:
 
     def sleep(seconds: float) -> None:
         # While this one waits, another asks.
-        pace.sleep = time.sleep
-        pace.wait_for_turn()
+        limiter.sleep = time.sleep
+        limiter.wait_for_turn()
         others.append(time.now)
         time.sleep(seconds)
 
-    pace.sleep = sleep
-    Patience(pace, jitter=lambda: 1.0).call(fail_once)
+    limiter.sleep = sleep
+    Retrier(limiter, jitter=lambda: 1.0).call(fail_once)
 
     assert (others, time.now) == ([1000.0], 1002.0)
 
 
 def test_a_pause_too_long_for_a_run_is_told_and_not_waited(time: Time) -> None:
-    pace = time.pace()
-    pace.pause(3600, "429: busy")
+    limiter = time.limiter()
+    limiter.pause(3600, "429: busy")
 
     with pytest.raises(VendorFault, match="429: busy"):
-        Patience(pace).call(pace.wait_for_turn)
+        Retrier(limiter).call(limiter.wait_for_turn)
     assert time.sleeps == []
 
     time.now += 3590
-    Patience(pace).call(pace.wait_for_turn)
+    Retrier(limiter).call(limiter.wait_for_turn)
     assert time.sleeps == [10.0]
 
 
@@ -674,13 +674,13 @@ def test_chance_shortens_a_wait_by_up_to_half(time: Time) -> None:
         raise VendorFault("busy", is_passing=True)
 
     with pytest.raises(VendorFault, match="busy"):
-        Patience(time.pace(), jitter=lambda: 0.0).call(fail)
+        Retrier(time.limiter(), jitter=lambda: 0.0).call(fail)
 
     assert time.sleeps == [1.0, 2.0, 4.0]
 
 
 def test_only_general_faults_in_a_row_end_it_for_the_rest(time: Time) -> None:
-    patience = time.patience()
+    retrier = time.retrier()
     asked = 0
 
     def answer(fault: VendorFault | None) -> None:
@@ -692,11 +692,11 @@ def test_only_general_faults_in_a_row_end_it_for_the_rest(time: Time) -> None:
     down = VendorFault("down", is_general=True)
     for fault in (down, down, None, down, down, VendorFault("unknown"), down, down, down):
         try:
-            patience.call(partial(answer, fault))
+            retrier.call(partial(answer, fault))
         except VendorFault as raised:
             assert raised is fault
     with pytest.raises(VendorFault, match="down"):
-        patience.call(lambda: answer(None))
+        retrier.call(lambda: answer(None))
 
     assert asked == 9
 
@@ -732,12 +732,12 @@ def test_the_whole_universe_arrives_in_its_order(
     assert (source.name, source.is_synthetic, source.has_clock) == ("live", False, True)
     prices: tuple[AssetClass, ...] = ("equity", "crypto")
     for asset_class in prices:
-        deliveries = list(source.fetch(Question(asset_class)))
+        deliveries = list(source.fetch(FetchRequest(asset_class)))
         wanted = [i.id for i in universe.instruments if i.asset_class == asset_class and i.yahoo_spans]
         assert [d.id for d in deliveries] == wanted
         assert [d.failure for d in deliveries] == [None] * len(wanted)
         assert all(not bars_of(d).empty for d in deliveries)
-    series = list(source.fetch(Question("macro")))
+    series = list(source.fetch(FetchRequest("macro")))
     assert [d.id for d in series] == [s.id for s in universe.series if s.fred_id]
     assert [d.failure for d in series] == [None] * len(series)
     assert "TGA_DTS" not in {d.id for d in series}
@@ -747,10 +747,12 @@ def test_the_whole_universe_arrives_in_its_order(
 def test_since_is_per_instrument(whole: VendorStandin, universe: Universe, tmp_path: Path, time: Time) -> None:
     source = live(universe, tmp_path, time)
 
-    firsts = {d.id: days_of(bars_of(d))[0] for d in source.fetch(Question("equity", since={"SPY": date(2025, 12, 1)}))}
+    firsts = {
+        d.id: days_of(bars_of(d))[0] for d in source.fetch(FetchRequest("equity", since={"SPY": date(2025, 12, 1)}))
+    }
     observed = {
         d.id: days_of(d.tables["macro_observations"], "observation_date")[0]
-        for d in source.fetch(Question("macro", since={"DGS10": date(2025, 12, 1)}))
+        for d in source.fetch(FetchRequest("macro", since={"DGS10": date(2025, 12, 1)}))
     }
 
     assert (firsts["SPY"], firsts["IWM"]) == (date(2025, 12, 1), SESSIONS[0])
@@ -770,8 +772,8 @@ def test_one_that_fails_does_not_stop_the_others(
     }
     source = live(universe, tmp_path, time)
 
-    failed = [d.id for d in source.fetch(Question("equity")) if d.failure]
-    failed_series = [d.id for d in source.fetch(Question("macro")) if d.failure]
+    failed = [d.id for d in source.fetch(FetchRequest("equity")) if d.failure]
+    failed_series = [d.id for d in source.fetch(FetchRequest("macro")) if d.failure]
 
     assert failed == ["RUT", "SPY", "QQQ", "XBI"]
     assert failed_series == ["DFF"]
@@ -783,12 +785,12 @@ def test_the_first_that_is_asked_for_goes_alone_and_the_rest_go_together(
     kept: set[str], whole: VendorStandin, universe: Universe, tmp_path: Path, time: Time
 ) -> None:
     source = live(universe, tmp_path, time)
-    list(source.fetch(Question("crypto", only=frozenset(kept))))
+    list(source.fetch(FetchRequest("crypto", only=frozenset(kept))))
     whole.requests.clear()
     for host in CHART_HOSTS:
         whole.faults[host] = Fault("latency", seconds=0.3)
 
-    deliveries = list(source.fetch(Question("crypto")))
+    deliveries = list(source.fetch(FetchRequest("crypto")))
 
     first, *others = [r for r in whole.requests if "/chart/" in r.path]
     assert all(d.failure is None for d in deliveries)
@@ -803,9 +805,9 @@ def test_the_first_that_is_asked_for_goes_alone_and_the_rest_go_together(
 def test_only_what_is_wanted_is_asked_for(whole: VendorStandin, universe: Universe, tmp_path: Path, time: Time) -> None:
     source = live(universe, tmp_path, time)
 
-    funds = source.fetch(Question("equity", only=frozenset({"SPY", "IWM", "BTC"})))
+    funds = source.fetch(FetchRequest("equity", only=frozenset({"SPY", "IWM", "BTC"})))
     assert {d.id for d in funds} == {"SPY", "IWM"}
-    assert [d.id for d in source.fetch(Question("macro", only=frozenset({"DGS2"})))] == ["DGS2"]
+    assert [d.id for d in source.fetch(FetchRequest("macro", only=frozenset({"DGS2"})))] == ["DGS2"]
 
 
 @pytest.mark.slow
@@ -814,7 +816,7 @@ def test_a_refusal_stops_every_thread_until_yahoo_can_be_asked_again(
 ) -> None:
     whole.faults["SPY"] = Fault("too_many_429", times=1, retry_after=1)
 
-    deliveries = list(LiveSource(universe, tmp_path).fetch(Question("equity")))
+    deliveries = list(LiveSource(universe, tmp_path).fetch(FetchRequest("equity")))
 
     assert [d.failure for d in deliveries] == [None] * len(deliveries)
     refused = whole.asked("SPY")[0].at
@@ -830,15 +832,15 @@ def test_what_yahoo_refuses_for_shares_it_is_not_asked_for_coins(
     whole.faults["^RUT"] = Fault("too_many_429", retry_after=3600)
     source = live(universe, tmp_path, time)
 
-    shares = list(source.fetch(Question("equity")))
+    shares = list(source.fetch(FetchRequest("equity")))
     asked = len(whole.requests)
-    coins = list(source.fetch(Question("crypto")))
+    coins = list(source.fetch(FetchRequest("crypto")))
 
     assert {d.failure for d in shares[1:] + coins} == {"429: Yahoo refuses because of too many requests"}
     # Only the spacing between requests was waited for.
     assert len(whole.requests) == asked and max(time.sleeps) < 1
     time.now += 3600
-    assert {d.failure for d in source.fetch(Question("crypto"))} == {None}
+    assert {d.failure for d in source.fetch(FetchRequest("crypto"))} == {None}
 
 
 def test_three_symbols_without_a_connection_fail_the_rest_at_once(
@@ -849,7 +851,7 @@ def test_three_symbols_without_a_connection_fail_the_rest_at_once(
         for name in ("HTTPS_PROXY", "https_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{closed.getsockname()[1]}")
         source = live(universe, tmp_path, time)
-        prices, series = list(source.fetch(Question("equity"))), list(source.fetch(Question("macro")))
+        prices, series = list(source.fetch(FetchRequest("equity"))), list(source.fetch(FetchRequest("macro")))
 
     assert len(prices) > 30 and len(series) == 20
     assert all(str(d.failure).startswith("no connection: Yahoo cannot be reached (") for d in prices)
@@ -859,7 +861,7 @@ def test_three_symbols_without_a_connection_fail_the_rest_at_once(
 
     for name in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, whole.environment[name])
-    assert [d.failure for d in source.fetch(Question("macro"))] == [None] * 20
+    assert [d.failure for d in source.fetch(FetchRequest("macro"))] == [None] * 20
 
 
 def test_a_vendor_that_refuses_three_in_a_row_is_left_alone(
@@ -867,7 +869,7 @@ def test_a_vendor_that_refuses_three_in_a_row_is_left_alone(
 ) -> None:
     whole.faults[FRED_HOST] = Fault("too_many_429")
 
-    deliveries = list(live(universe, tmp_path, time).fetch(Question("macro")))
+    deliveries = list(live(universe, tmp_path, time).fetch(FetchRequest("macro")))
 
     assert {d.failure for d in deliveries} == {"429: FRED refuses because of too many requests"}
     assert len([r for r in whole.requests if r.host == FRED_HOST]) == 3 * 4
@@ -880,7 +882,7 @@ def test_a_certificate_that_nobody_vouches_for_is_no_connection(
         monkeypatch.delenv(name)
     source = live(universe, tmp_path, time)
 
-    price, series = next(source.fetch(Question("equity"))), next(source.fetch(Question("macro")))
+    price, series = next(source.fetch(FetchRequest("equity"))), next(source.fetch(FetchRequest("macro")))
 
     assert str(price.failure).startswith("no connection: Yahoo cannot be reached (")
     assert str(series.failure).startswith("no connection: FRED cannot be reached (")
@@ -890,12 +892,12 @@ def test_a_certificate_that_nobody_vouches_for_is_no_connection(
 def test_fred_is_asked_once_a_second_unless_the_environment_says_otherwise(
     whole: VendorStandin, universe: Universe, tmp_path: Path, time: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    list(live(universe, tmp_path, time).fetch(Question("macro")))
+    list(live(universe, tmp_path, time).fetch(FetchRequest("macro")))
     assert time.sleeps == [1.0] * 19
 
     time.sleeps.clear()
     monkeypatch.setenv("CASCADE_FRED_DELAY_SECONDS", "0")
-    list(live(universe, tmp_path / "another", time).fetch(Question("macro")))
+    list(live(universe, tmp_path / "another", time).fetch(FetchRequest("macro")))
     assert time.sleeps == [] and len(whole.requests) == 40
 
     monkeypatch.setenv("CASCADE_FRED_DELAY_SECONDS", "soon")
@@ -927,7 +929,7 @@ def asked_for(standin: VendorStandin, since: int = 0) -> list[str]:
     return list(dict.fromkeys(charts))
 
 
-def assert_same(delivery: Delivery, other: Delivery) -> None:
+def assert_same(delivery: FetchResult, other: FetchResult) -> None:
     assert vars(delivery) | {"tables": {}} == vars(other) | {"tables": {}}
     assert delivery.tables.keys() == other.tables.keys()
     for name, frame in delivery.tables.items():
@@ -939,10 +941,10 @@ FETCH_ALL = """
 import signal, sys
 from pathlib import Path
 from test_live_sources import many
-from assets.sources.base import Question
+from assets.sources.base import FetchRequest
 from assets.sources.live import LiveSource
 signal.signal(signal.SIGINT, signal.default_int_handler)
-for delivery in LiveSource(many(), Path(sys.argv[1])).fetch(Question("equity")):
+for delivery in LiveSource(many(), Path(sys.argv[1])).fetch(FetchRequest("equity")):
     assert delivery.failure is None, delivery
 """
 
@@ -969,7 +971,7 @@ def test_what_came_before_a_process_died_is_not_asked_for_again(
     hundred.faults = {}
 
     today = datetime.now(UTC)
-    deliveries = list(live(many(), tmp_path, time, today).fetch(Question("equity")))
+    deliveries = list(live(many(), tmp_path, time, today).fetch(FetchRequest("equity")))
 
     # Of the symbols that the process had asked for, only those that were under way are asked for once more.
     again = answered & set(asked_for(hundred, before))
@@ -985,7 +987,7 @@ def test_what_is_kept_is_what_came_until_it_is_stored(standin: VendorStandin, tm
     universe = load_universe().model_copy(update={"instruments": (IWM, BTC), "series": (RATE,)})
     standin.faults["IWM"] = Fault("null_rows")
     questions = [
-        Question("equity", since={"IWM": date(2025, 9, 20)}), Question("crypto"), Question("macro")
+        FetchRequest("equity", since={"IWM": date(2025, 9, 20)}), FetchRequest("crypto"), FetchRequest("macro")
     ]  # fmt: skip
     first = [d for question in questions for d in live(universe, tmp_path, time).fetch(question)]
     assert [(d.id, d.failure) for d in first] == [("IWM", None), ("BTC", None), ("RATE", None)]
@@ -1007,7 +1009,7 @@ def test_what_is_kept_is_what_came_until_it_is_stored(standin: VendorStandin, tm
 
 def test_what_failed_is_asked_for_again(hundred: VendorStandin, tmp_path: Path, time: Time) -> None:
     hundred.faults["F007"] = Fault("not_found_404")
-    wanted = Question("equity", only=frozenset({"F006", "F007", "F008"}))
+    wanted = FetchRequest("equity", only=frozenset({"F006", "F007", "F008"}))
     assert len([d for d in live(many(), tmp_path, time).fetch(wanted) if d.failure]) == 1
     hundred.faults, before = {}, len(hundred.requests)
 
@@ -1017,18 +1019,18 @@ def test_what_failed_is_asked_for_again(hundred: VendorStandin, tmp_path: Path, 
 
 def test_another_request_is_not_answered_with_what_was_kept(hundred: VendorStandin, tmp_path: Path, time: Time) -> None:
     first, second, third = many(3).instruments
-    list(live(many(3), tmp_path, time).fetch(Question("equity")))
+    list(live(many(3), tmp_path, time).fetch(FetchRequest("equity")))
     before = len(hundred.requests)
     # One has another symbol since, of one more is wanted.
     renamed = many(3).model_copy(update={"instruments": (first.model_copy(update={"yahoo": "F050"}), second, third)})
 
-    deliveries = list(live(renamed, tmp_path, time).fetch(Question("equity", since={third.id: SESSIONS[-5]})))
+    deliveries = list(live(renamed, tmp_path, time).fetch(FetchRequest("equity", since={third.id: SESSIONS[-5]})))
 
     assert asked_for(hundred, before) == ["F050", "F002"]
     assert [len(bars_of(d)) for d in deliveries] == [len(SESSIONS), len(SESSIONS), 5]
 
 
-ANSWER = Delivery("IWM", "yahoo:IWM", {"equity_bars": pd.DataFrame({"close": [1.0]})})
+ANSWER = FetchResult("IWM", "yahoo:IWM", {"equity_bars": pd.DataFrame({"close": [1.0]})})
 
 
 @pytest.mark.parametrize(
@@ -1058,7 +1060,7 @@ ANSWER = Delivery("IWM", "yahoo:IWM", {"equity_bars": pd.DataFrame({"close": [1.
 def test_an_answer_is_good_until_a_session_closes_or_it_is_old(
     about: Instrument | Series, asked_at: str, now: str, is_good: bool, tmp_path: Path
 ) -> None:
-    kept, request = KeptAnswers(tmp_path), Request(about, None)
+    kept, request = ResponseCache(tmp_path), VendorRequest(about, None)
     kept.keep(request, datetime.fromisoformat(f"{asked_at}+00:00"), ANSWER)
 
     answer = kept.get(request, datetime.fromisoformat(f"{now}+00:00"))
@@ -1068,7 +1070,7 @@ def test_an_answer_is_good_until_a_session_closes_or_it_is_old(
 
 
 def test_a_file_that_cannot_be_trusted_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept, request = KeptAnswers(tmp_path), Request(IWM, None)
+    kept, request = ResponseCache(tmp_path), VendorRequest(IWM, None)
     kept.keep(request, NOON, ANSWER)
     (path,) = (path for path in tmp_path.rglob("*") if path.is_file())
     whole = path.read_bytes()
@@ -1095,4 +1097,4 @@ def test_an_answer_that_cannot_be_kept_is_delivered_all_the_same(
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "answers").write_text("in the way")
 
-    assert [d.failure for d in live(many(3), tmp_path, time).fetch(Question("equity"))] == [None] * 3
+    assert [d.failure for d in live(many(3), tmp_path, time).fetch(FetchRequest("equity"))] == [None] * 3

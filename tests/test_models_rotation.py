@@ -17,7 +17,7 @@ from bench import UNIVERSE, Bench, Numbers, Row
 from folders import CascadeHome, market_folder
 
 from assets.config.universe import UNIVERSE_FILE, Instrument, Pair, PairOfEach, Universe, UniverseError, load_universe
-from assets.sources.base import Question
+from assets.sources.base import FetchRequest
 from assets.sources.demo import DemoSource
 
 # --- the pairs of the universe --------------------------------------------------------------------------------------
@@ -524,7 +524,7 @@ def test_what_moves_together_is_seen_together(bench: Bench, calendar_sessions: p
     exchange = calendar_sessions.loc[calendar_sessions["calendar"] == "XNYS", "session_date"]
     source = DemoSource(load_universe(), pd.DatetimeIndex(exchange))
     for id_, asset_class, table in (("SPX", "equity", "equity_bars"), ("BTC", "crypto", "crypto_bars")):
-        only = Question(asset_class, only=frozenset({id_}))  # type: ignore[arg-type]
+        only = FetchRequest(asset_class, only=frozenset({id_}))  # type: ignore[arg-type]
         [delivery] = source.fetch(only)
         frame = delivery.tables[table]
         bench.bars(id_, str(frame["session_date"].iloc[0].date()), frame["close"].tolist())

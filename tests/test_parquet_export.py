@@ -13,7 +13,7 @@ import pytest
 from shelf import Shelf
 
 from assets.publish import parquet_export
-from assets.publish.parquet_export import Mirrored, MirrorError, write_mirror
+from assets.publish.parquet_export import ParquetExport, ParquetExportError, export_parquet
 from assets.warehouse.connection import connect, resting
 
 
@@ -21,10 +21,10 @@ def published(shelf: Shelf) -> Path:
     return shelf.home.published(None)
 
 
-def write(shelf: Shelf) -> Mirrored:
+def write(shelf: Shelf) -> ParquetExport:
     """Publish what is there and mirror it."""
     shelf.publish()
-    return write_mirror(published(shelf), shelf.home.mirror)
+    return export_parquet(published(shelf), shelf.home.parquet)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def files(folder: Path) -> dict[str, int]:
 
 @pytest.mark.slow
 def test_every_table_is_mirrored_row_for_row(mirrored: Shelf) -> None:
-    folder = mirrored.home.mirror
+    folder = mirrored.home.parquet
     with duckdb.connect() as reader:
         reader.execute("set timezone = 'UTC'")
         reader.execute(f"attach '{published(mirrored)}' as published (read_only)")
@@ -69,7 +69,8 @@ def test_bars_lie_in_parts_by_class_and_year(mirrored: Shelf) -> None:
     with duckdb.connect() as reader:
         rows = reader.execute(
             "select asset_class, year, instrument_id, close "
-            f"from read_parquet('{mirrored.home.mirror}/core/bars/**/*.parquet', hive_partitioning = true) order by all"
+            f"from read_parquet('{mirrored.home.parquet}/core/bars/**/*.parquet', hive_partitioning = true) "
+            "order by all"
         ).fetchall()
     assert rows == [
         ("crypto", 2023, "BTC", 42000.5),
@@ -84,7 +85,7 @@ def test_counts_stay_integers(mirrored: Shelf) -> None:
     with duckdb.connect() as reader:
         types = dict(
             reader.execute(
-                f"select column_name, column_type from (describe from '{mirrored.home.mirror}/marts/claims.parquet')"
+                f"select column_name, column_type from (describe from '{mirrored.home.parquet}/marts/claims.parquet')"
             ).fetchall()
         )
     assert types["n"] == "BIGINT"
@@ -92,12 +93,12 @@ def test_counts_stay_integers(mirrored: Shelf) -> None:
 
 def test_only_what_changed_is_written_again(shelf: Shelf) -> None:
     write(shelf)
-    before = files(shelf.home.mirror)
+    before = files(shelf.home.parquet)
     shelf.change("update core.bars set close = 2012.9 where session_date = '2024-01-02'")
 
     result = write(shelf)
 
-    after = files(shelf.home.mirror)
+    after = files(shelf.home.parquet)
     changed = {path for path, number in after.items() if before.get(path) != number}
     # The books of the runs differ each time, and with them what is published of the snapshots.
     assert changed == {
@@ -115,32 +116,32 @@ def test_a_part_that_is_no_more_is_not_in_the_mirror(shelf: Shelf) -> None:
 
     write(shelf)
 
-    assert bars(shelf.home.mirror, "crypto", 2024).is_dir()
-    assert not bars(shelf.home.mirror, "crypto", 2023).exists()
+    assert bars(shelf.home.parquet, "crypto", 2024).is_dir()
+    assert not bars(shelf.home.parquet, "crypto", 2023).exists()
 
 
 @pytest.mark.slow
 def test_the_same_snapshot_is_mirrored_once(shelf: Shelf) -> None:
     first = write(shelf)
-    before = shelf.home.mirror.readlink()
+    before = shelf.home.parquet.readlink()
 
-    again = write_mirror(published(shelf), shelf.home.mirror)
+    again = export_parquet(published(shelf), shelf.home.parquet)
 
     assert (again.parts_written, again.parts_kept) == (0, first.parts_written)
-    assert shelf.home.mirror.readlink() == before
+    assert shelf.home.parquet.readlink() == before
 
 
 @pytest.mark.slow
 def test_a_reader_of_the_resolved_folder_keeps_its_state(shelf: Shelf) -> None:
     write(shelf)
-    held = shelf.home.mirror.resolve()
+    held = shelf.home.parquet.resolve()
     shelf.change("update marts.claims set verdict = 'supported'")
     write(shelf)
 
     with duckdb.connect() as reader:
         verdicts = [
             reader.execute(f"select verdict from '{folder}/marts/claims.parquet'").fetchall()
-            for folder in (held, shelf.home.mirror)
+            for folder in (held, shelf.home.parquet)
         ]
     assert verdicts == [[("contradicted",)], [("supported",)]]
     write(shelf)
@@ -151,7 +152,7 @@ def test_a_reader_of_the_resolved_folder_keeps_its_state(shelf: Shelf) -> None:
 @pytest.mark.parametrize("step", [pytest.param("_check", marks=pytest.mark.slow), "_point"])
 def test_a_mirror_that_fails_leaves_the_old_one(step: str, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     write(shelf)
-    before, link = files(shelf.home.mirror), shelf.home.mirror.readlink()
+    before, link = files(shelf.home.parquet), shelf.home.parquet.readlink()
     shelf.change("update marts.claims set verdict = 'supported'")
 
     def fail(*_: object) -> None:
@@ -161,87 +162,89 @@ def test_a_mirror_that_fails_leaves_the_old_one(step: str, shelf: Shelf, monkeyp
         patch.setattr(parquet_export, step, fail)
         write(shelf)
 
-    assert (files(shelf.home.mirror), shelf.home.mirror.readlink()) == (before, link)
+    assert (files(shelf.home.parquet), shelf.home.parquet.readlink()) == (before, link)
     assert [*shelf.home.folder.glob(".parquet-*.tmp")] == []
-    assert write_mirror(published(shelf), shelf.home.mirror).parts_written == 3
+    assert export_parquet(published(shelf), shelf.home.parquet).parts_written == 3
     assert len([*shelf.home.folder.glob(".parquet-*")]) == 2
 
 
 @pytest.mark.slow
 def test_files_with_other_rows_than_the_tables_are_not_published(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     write(shelf)
-    link = shelf.home.mirror.readlink()
+    link = shelf.home.parquet.readlink()
     shelf.change("insert into core.bars by name select 'RUT' as instrument_id, '2024-01-03'::date as session_date")
     monkeypatch.setattr(parquet_export, "_selected", lambda columns, source, *more: f"select *, from {source} limit 0")
 
-    with pytest.raises(MirrorError, match=r"core/bars/asset_class=equity/year=2024 has 0 rows in the mirror but 2"):
+    with pytest.raises(
+        ParquetExportError, match=r"core/bars/asset_class=equity/year=2024 has 0 rows in the mirror but 2"
+    ):
         write(shelf)
 
-    assert shelf.home.mirror.readlink() == link
+    assert shelf.home.parquet.readlink() == link
 
 
 @pytest.mark.slow
 def test_an_old_file_that_is_gone_is_written_again(shelf: Shelf) -> None:
     write(shelf)
-    (shelf.home.mirror / "core" / "macro.parquet").unlink()
-    shutil.rmtree(bars(shelf.home.mirror, "equity", 2023))
+    (shelf.home.parquet / "core" / "macro.parquet").unlink()
+    shutil.rmtree(bars(shelf.home.parquet, "equity", 2023))
 
     result = write(shelf)
 
-    assert (shelf.home.mirror / "core" / "macro.parquet").is_file()
-    assert [*bars(shelf.home.mirror, "equity", 2023).iterdir()]
+    assert (shelf.home.parquet / "core" / "macro.parquet").is_file()
+    assert [*bars(shelf.home.parquet, "equity", 2023).iterdir()]
     assert result.parts_written == 4  # and the two books of the runs
 
 
 @pytest.mark.slow
 def test_a_manifest_that_cannot_be_read_costs_a_whole_mirror(shelf: Shelf) -> None:
     write(shelf)
-    (shelf.home.mirror / "manifest.json").write_text("{", encoding="utf-8")
+    (shelf.home.parquet / "manifest.json").write_text("{", encoding="utf-8")
 
     assert write(shelf).parts_kept == 0
 
 
 def test_a_folder_that_cascade_did_not_make_is_left_alone(shelf: Shelf) -> None:
     shelf.publish()
-    shelf.home.mirror.mkdir()
-    (shelf.home.mirror / "thesis.docx").write_bytes(b"precious")
+    shelf.home.parquet.mkdir()
+    (shelf.home.parquet / "thesis.docx").write_bytes(b"precious")
 
-    with pytest.raises(MirrorError, match="is in the way: Cascade did not make it"):
-        write_mirror(published(shelf), shelf.home.mirror)
+    with pytest.raises(ParquetExportError, match="is in the way: Cascade did not make it"):
+        export_parquet(published(shelf), shelf.home.parquet)
 
-    assert (shelf.home.mirror / "thesis.docx").read_bytes() == b"precious"
+    assert (shelf.home.parquet / "thesis.docx").read_bytes() == b"precious"
 
 
 @pytest.mark.slow
 def test_a_copied_home_goes_on(shelf: Shelf) -> None:
     """Many ways to copy a folder turn the link into what it points to."""
     write(shelf)
-    target = shelf.home.mirror.resolve()
-    shelf.home.mirror.unlink()
-    shutil.copytree(target, shelf.home.mirror)
+    target = shelf.home.parquet.resolve()
+    shelf.home.parquet.unlink()
+    shutil.copytree(target, shelf.home.parquet)
     shutil.rmtree(target)
 
     result = write(shelf)
 
-    assert shelf.home.mirror.is_symlink()
+    assert shelf.home.parquet.is_symlink()
     assert result.parts_written == 2
-    assert [path.name for path in shelf.home.folder.glob(".parquet*")] == [str(shelf.home.mirror.readlink())]
+    assert [path.name for path in shelf.home.folder.glob(".parquet*")] == [str(shelf.home.parquet.readlink())]
 
 
 def test_the_mirror_says_what_it_is(mirrored: Shelf) -> None:
-    manifest = json.loads((mirrored.home.mirror / "manifest.json").read_text(encoding="utf-8"))
+    manifest = json.loads((mirrored.home.parquet / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["snapshot_id"] == mirrored.ask("select max_by(snapshot_id, published_at) from meta.snapshots")[0][0]
     assert manifest["is_synthetic"] is False
     assert manifest["parts"]["core/bars/asset_class=equity/year=2024"]["rows"] == 1
-    assert "SYNTHETIC" not in (mirrored.home.mirror / "README.md").read_text(encoding="utf-8")
+    assert "SYNTHETIC" not in (mirrored.home.parquet / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
 def test_a_synthetic_mirror_says_so_in_every_file(shelf: Shelf) -> None:
     shelf.publish(source="demo")
-    write_mirror(published(shelf), shelf.home.mirror)
+    export_parquet(published(shelf), shelf.home.parquet)
 
-    folder = shelf.home.mirror
+    folder = shelf.home.parquet
     assert json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["is_synthetic"] is True
     assert "SYNTHETIC DATA" in (folder / "README.md").read_text(encoding="utf-8")
     with duckdb.connect() as reader:

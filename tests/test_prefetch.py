@@ -17,8 +17,8 @@ from desk import Desk, Script
 from assets.contracts import expectations
 from assets.contracts.expectations import validate
 from assets.contracts.raw import RAW_TABLE
-from assets.ingest.prefetch import FetchingAhead
-from assets.sources.base import ASSET_CLASSES, AssetClass, Delivery, Question, SourceError
+from assets.ingest.prefetch import Prefetch
+from assets.sources.base import ASSET_CLASSES, AssetClass, FetchRequest, FetchResult, SourceError
 
 PATIENCE_SECONDS = 60.0
 
@@ -38,7 +38,7 @@ class Watched(Script):
     broken: AssetClass | None = None
     endless: AssetClass | None = None
 
-    def fetch(self, question: Question) -> Iterator[Delivery]:
+    def fetch(self, question: FetchRequest) -> Iterator[FetchResult]:
         is_first = all(self.ended[name].is_set() for name in ASSET_CLASSES if self.began[name].is_set())
         self.overlapped |= not is_first
         self.began[question.asset_class].set()
@@ -46,7 +46,7 @@ class Watched(Script):
             raise SourceError("nothing to read")
         yield from super().fetch(question)
         if question.asset_class == self.endless:
-            yield from (Delivery(f"C{number}", "endless") for number in itertools.count())
+            yield from (FetchResult(f"C{number}", "endless") for number in itertools.count())
         self.ended[question.asset_class].set()
 
     def stored(self, asset_class: AssetClass) -> None:
@@ -73,7 +73,7 @@ def stored(desk: Desk) -> list[Row]:
 
 
 def test_the_next_class_is_fetched_while_one_is_stored_and_never_two_at_once(desk: Desk, source: Watched) -> None:
-    ahead = FetchingAhead(desk.begin("2024-03-11 12:00"), ASSET_CLASSES)
+    ahead = Prefetch(desk.begin("2024-03-11 12:00"), ASSET_CLASSES)
     results = [ahead.ingest(asset_class) for asset_class in ASSET_CLASSES]
     ahead.close()
     assert [result.rows_delivered for result in results] == [{"SPY": 3}, {"BTC": 2}, {}]
@@ -85,7 +85,7 @@ def test_the_next_class_is_fetched_while_one_is_stored_and_never_two_at_once(des
 
 def test_a_class_that_cannot_be_had_keeps_no_other_away(desk: Desk, source: Watched) -> None:
     source.broken = "crypto"
-    ahead = FetchingAhead(desk.begin("2024-03-11 12:00"), ASSET_CLASSES)
+    ahead = Prefetch(desk.begin("2024-03-11 12:00"), ASSET_CLASSES)
     assert ahead.ingest("equity").rows_delivered == {"SPY": 3}
     with pytest.raises(SourceError, match="nothing to read"):
         ahead.ingest("crypto")
@@ -96,7 +96,7 @@ def test_a_class_that_cannot_be_had_keeps_no_other_away(desk: Desk, source: Watc
 
 def test_what_nobody_wants_any_more_is_not_fetched_to_its_end(desk: Desk, source: Watched) -> None:
     source.endless = "crypto"
-    ahead = FetchingAhead(desk.begin("2024-03-11 12:00"), ASSET_CLASSES)
+    ahead = Prefetch(desk.begin("2024-03-11 12:00"), ASSET_CLASSES)
     ahead.ingest("equity")
     ahead.close()
     assert not source.ended["crypto"].is_set()

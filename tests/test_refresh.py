@@ -17,7 +17,7 @@ from desk import Desk, Script
 from assets.config.calendars import EQUITY_CALENDAR
 from assets.config.universe import Instrument, Series, Targets, Universe
 from assets.contracts.raw import RAW_TABLE
-from assets.ingest.row_checks import stored_beside
+from assets.ingest.row_checks import read_stored
 from assets.warehouse.connection import connect, prepare
 
 MODELS = ("core.bars_as_of", "core.macro_as_of", "meta.restatements", "meta.gaps", "meta.freshness")
@@ -597,6 +597,6 @@ def test_a_whole_history_delivered_again_is_compared_within_bounded_memory(tmp_p
             set memory_limit = '80MiB'
             """
         )
-        stored_beside(connection, bars)
+        read_stored(connection, bars)
         counted = "select count(*), count_if(version = 2), count_if(is_covered) from temp.stored_equity_bars"
         assert connection.execute(counted).fetchall() == [(1_000_000, 200, 1_000_000)]

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from shelf import Shelf
 
 from assets.publish import published_file
-from assets.publish.snapshot_diff import Change, Told, differences
+from assets.publish.snapshot_diff import Change, StateChange, compare_snapshots
 from assets.publish.snapshots import (
     SnapshotError,
     find_snapshot,
@@ -294,13 +294,13 @@ def test_what_is_not_there_is_told(named: str, reason: str, compared: Shelf) -> 
 def test_what_changed_is_told_by_the_key_of_each_table(compared: Shelf) -> None:
     second, first = list_snapshots(compared.home)
 
-    found = differences(compared.home.folder / first.path, compared.home.published(None))
+    found = compare_snapshots(compared.home.folder / first.path, compared.home.published(None))
 
     assert (found.one, found.other) == (first, second)
-    assert found.verdicts == [Told("6. An altseason followed.", "contradicted", "supported")]
+    assert found.verdicts == [StateChange("6. An altseason followed.", "contradicted", "supported")]
     assert found.breakouts == [
-        Told("BTC:all_time_high:2024-01-01", None, "open"),
-        Told("RUT:year_high:2023-12-29", "open", "failed"),
+        StateChange("BTC:all_time_high:2024-01-01", None, "open"),
+        StateChange("RUT:year_high:2023-12-29", "open", "failed"),
     ]
     assert [(t.table_name, t.rows_added, t.rows_removed, t.rows_changed) for t in found.tables] == [
         ("marts.breakouts", 1, 0, 1),
@@ -321,7 +321,7 @@ def test_values_that_come_or_go_have_changed(shelf: Shelf) -> None:
     shelf.change("update core.bars set close = null where instrument_id = 'BTC'; update core.bars set volume = 1")
     shelf.publish()
 
-    (bars,) = differences(shelf.home.folder / first.path, shelf.home.published(None)).tables
+    (bars,) = compare_snapshots(shelf.home.folder / first.path, shelf.home.published(None)).tables
 
     assert bars.rows_changed == 4
     assert Change("BTC, 2024-01-01", "close", "44000.25", None) in bars.changed
@@ -336,8 +336,8 @@ def test_two_files_with_the_same_data_differ_in_nothing(shelf: Shelf) -> None:
     shelf.publish()
     latest = shelf.home.published(None)
 
-    assert differences(shelf.home.folder / first.path, latest).is_empty
-    assert differences(latest, latest).is_empty
+    assert compare_snapshots(shelf.home.folder / first.path, latest).is_empty
+    assert compare_snapshots(latest, latest).is_empty
 
 
 @pytest.mark.slow
@@ -350,7 +350,7 @@ def test_tables_and_columns_that_come_and_go_are_told(shelf: Shelf) -> None:
     )
     shelf.publish()
 
-    found = differences(shelf.home.folder / first.path, shelf.home.published(None))
+    found = compare_snapshots(shelf.home.folder / first.path, shelf.home.published(None))
 
     assert (found.tables_added, found.tables_removed) == (["marts.moods"], ["marts.altseason"])
     claims = next(table for table in found.tables if table.table_name == "marts.claims")
@@ -364,7 +364,7 @@ def test_what_is_no_published_file_cannot_be_compared(compared: Shelf, tmp_path:
     duckdb.connect(str(other)).close()
 
     with pytest.raises(SnapshotError, match=r"other\.duckdb is not a published file of Cascade"):
-        differences(compared.home.published(None), other)
+        compare_snapshots(compared.home.published(None), other)
 
 
 # --- the commands -------------------------------------------------------------------------------------------------

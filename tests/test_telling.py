@@ -19,21 +19,23 @@ from folders import CascadeHome
 from assets.contracts.table import Column
 from assets.steps import PUBLISHED, everything
 from assets.warehouse.home import Home
-from assets.warehouse.results import Check, Made, Report, Rules, StepFailed
+from assets.warehouse.results import Check, CheckGroup, StepEvent, StepFailed, TableBuilt
 from pipelines.recorder import main, retell
 from pipelines.resources import RUN_TAG
 from pipelines.settings import Settings
 from pipelines.telling import Noting, retelling, told, untold
 
 BROKEN = Check("class_delivered", "raw.crypto_bars", False, "ERROR", 3, 1, "nothing came")
-REPORTS: dict[str, list[Report]] = {
-    "universe": [Made("reference.universe", {"source": "test", "instruments": 4}, 4)],
+REPORTS: dict[str, list[StepEvent]] = {
+    "universe": [TableBuilt("reference.universe", {"source": "test", "instruments": 4}, 4)],
     "equity": [
-        Made("raw.equity_bars", {"source": "test", "rows_new": 2}, 2),
-        Rules("contract", "raw.equity_bars", (Check("close_is_positive", "raw.equity_bars", True, "ERROR", 2, 0),)),
+        TableBuilt("raw.equity_bars", {"source": "test", "rows_new": 2}, 2),
+        CheckGroup(
+            "contract", "raw.equity_bars", (Check("close_is_positive", "raw.equity_bars", True, "ERROR", 2, 0),)
+        ),
         Check("nothing_vanished", "raw.equity_bars", False, "WARN", 2, 1, "IWM 2024-01-02"),
     ],
-    "models": [Made("core.bars", {"seconds": 0.25}, 2, (Column("close", "double", "Last price."),))],
+    "models": [TableBuilt("core.bars", {"seconds": 0.25}, 2, (Column("close", "double", "Last price."),))],
 }
 
 
@@ -41,10 +43,10 @@ REPORTS: dict[str, list[Report]] = {
 class Scripted:
     """Work that reports what it is told to; the step `failing` raises."""
 
-    reported: dict[str, list[Report]]
+    reported: dict[str, list[StepEvent]]
     failing: str = ""
 
-    def reports(self, step: str, selected: Set[str] | None = None) -> Iterator[Report]:
+    def reports(self, step: str, selected: Set[str] | None = None) -> Iterator[StepEvent]:
         yield from self.reported.get(step, [])
         if step == self.failing:
             raise ZeroDivisionError("division by zero")
@@ -108,7 +110,7 @@ def test_every_class_that_fails_is_named(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_what_a_check_says_is_not_taken_for_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = replace(BROKEN, detail="BTC: HTTP 429: Quota exceeded")
-    monkeypatch.setattr("assets.steps.Doing", lambda *_, **__: Scripted({**REPORTS, "crypto": [broken]}))
+    monkeypatch.setattr("assets.steps.StepRunner", lambda *_, **__: Scripted({**REPORTS, "crypto": [broken]}))
     ended = CascadeHome(tmp_path / "home").invoke("run", "--source", "demo")
     reason = "cascade: not published: crypto_bars: BTC: HTTP 429: Quota exceeded\n"
     assert (ended.code, ended.out, ended.err) == (1, "", reason)
@@ -117,11 +119,11 @@ def test_what_a_check_says_is_not_taken_for_a_full_disk(tmp_path: Path, monkeypa
 WRITER = """
 import sys, time
 from pathlib import Path
-from assets.steps import Made
+from assets.steps import TableBuilt
 from pipelines.settings import Settings
 from pipelines.telling import _write, told
 with told(Path(sys.argv[1]), "22222222-2222-2222-2222-222222222222", Settings()) as lines:
-    _write(lines, step="universe", kind="Made", report={"table_name": "t", "facts": {}, "rows": 1, "columns": []})
+    _write(lines, step="universe", kind="TableBuilt", report={"table_name": "t", "facts": {}, "rows": 1, "columns": []})
     print("ready", flush=True)
     time.sleep(60)
 """
@@ -134,7 +136,7 @@ def test_the_end_of_a_killed_run_is_noticed(tmp_path: Path) -> None:
         writer.stdout.readline()
         with retelling(untold(tmp_path)[0]) as work:
             reports = work.reports("universe")
-            assert next(reports) == Made("t", {}, 1)
+            assert next(reports) == TableBuilt("t", {}, 1)
             writer.send_signal(signal.SIGKILL)
             with pytest.raises(StepFailed, match="its process ended before the run did"):
                 next(reports)

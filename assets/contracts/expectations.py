@@ -124,10 +124,10 @@ def _handing_over(worker: subprocess.Popen[bytes]) -> Queue[tuple[int, pd.DataFr
     def hand_over() -> None:
         questions = cast(IO[bytes], worker.stdin)
         while True:
-            question = waiting.get()
+            request = waiting.get()
             # That the worker has ended is found by whoever waits for its answer.
             with suppress(BrokenPipeError):
-                pickle.dump(question, questions)
+                pickle.dump(request, questions)
                 questions.flush()
 
     Thread(target=hand_over, daemon=True).start()
@@ -155,7 +155,7 @@ def _answers(worker: subprocess.Popen[bytes]) -> SimpleQueue[tuple[int, dict[str
 
 
 def _ask(frame: pd.DataFrame, table: Table) -> int:
-    """Put one question to the worker, and let its answers be read from then on. Returns the question's number."""
+    """Put one request to the worker, and let its answers be read from then on. Returns the request's number."""
     number, worker = next(_numbers), _worker()
     _answers(worker)
     _handing_over(worker).put((number, frame, table))
@@ -163,7 +163,7 @@ def _ask(frame: pd.DataFrame, table: Table) -> int:
 
 
 def _answer(number: int) -> dict[str, int]:
-    """The worker's answer to a question: rows that break each rule. Raises ValidationError when it has none.
+    """The worker's answer to a request: rows that break each rule. Raises ValidationError when it has none.
 
     Nobody waits any more for the answers before it.
     """

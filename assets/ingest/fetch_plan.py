@@ -14,15 +14,15 @@ from datetime import date
 from assets.config import calendars
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.contracts.table import Table
-from assets.sources.base import AssetClass, Question
+from assets.sources.base import AssetClass, FetchRequest
 from assets.warehouse.run import Run
 
 
-def question(run: Run, asset_class: AssetClass) -> Question:
+def request(run: Run, asset_class: AssetClass) -> FetchRequest:
     """The question of this run for a class. With --full, and for symbols that are named, everything is wanted."""
     only = frozenset(run.symbols) if run.symbols else None
     if run.is_full:
-        return Question(asset_class, only=only)
+        return FetchRequest(asset_class, only=only)
     since: dict[str, date] = {}
     # A folder is read as it is; only a market that goes on can be asked for less.
     if run.source.has_clock:
@@ -34,7 +34,7 @@ def question(run: Run, asset_class: AssetClass) -> Question:
             [asset_class, rules(run)],
         ).fetchall()
     )
-    return Question(asset_class, since, only, seen)
+    return FetchRequest(asset_class, since, only, seen)
 
 
 def rules(run: Run) -> str:

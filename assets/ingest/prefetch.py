@@ -17,7 +17,7 @@ from assets.sources.base import AssetClass
 from assets.warehouse.run import Run
 
 
-class FetchingAhead:
+class Prefetch:
     """The classes of a run, each on a connection of its own, to which the rows belong until they are stored."""
 
     def __init__(self, run: Run, asset_classes: Sequence[AssetClass]) -> None:

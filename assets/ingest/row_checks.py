@@ -26,7 +26,7 @@ def stored(table: Table) -> str:
     return f"temp.stored_{table.name}"
 
 
-def stored_beside(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+def read_stored(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     """Put the last stored version of everything that the delivery is about into temp.stored_*."""
     id_, day = table.key[0], table.date_column
     # A table without days is covered whole, and none of its rows is the neighbour of another.
@@ -87,7 +87,7 @@ def screen(run: Run, table: Table) -> None:
     """Write into each staged row of the table why it is refused, if so."""
     _refuse_by_contract(run.connection, run, table)
     _refuse_duplicates(run.connection, table)
-    stored_beside(run.connection, table)
+    read_stored(run.connection, table)
     if table.is_bars:
         _refuse_unit_errors(run.connection, table, run.parameters)
         _refuse_adjustment_breaks(run.connection, table, run.parameters)

@@ -26,7 +26,7 @@ from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.contracts.table import Table
 from assets.ingest import fetch_plan, history_checks
 from assets.ingest.row_checks import screen, staging, stored
-from assets.sources.base import AssetClass, Delivery, Question
+from assets.sources.base import AssetClass, FetchRequest, FetchResult
 from assets.warehouse.connection import transaction
 from assets.warehouse.run import Run, log
 
@@ -94,7 +94,7 @@ class Fetched:
     """What a source has delivered of a class, in the temporary tables of the run's connection."""
 
     run: Run
-    question: Question
+    request: FetchRequest
     result: Ingested
     staged: _Staged
 
@@ -112,10 +112,10 @@ def fetch(run: Run, asset_class: AssetClass, is_stopped: Callable[[], bool] = la
     for name in TABLES_OF_CLASS[asset_class]:
         run.connection.execute(_staging_ddl(RAW_TABLE[name]))
     run.connection.execute("create or replace temp table covered (table_name varchar, id varchar, first_day date)")
-    question, result, staged = fetch_plan.question(run, asset_class), Ingested(asset_class), _Staged()
-    deliveries = takewhile(lambda _: not is_stopped(), run.source.fetch(question))
-    _stage(run, question, deliveries, result, staged)
-    return Fetched(run, question, result, staged)
+    request, result, staged = fetch_plan.request(run, asset_class), Ingested(asset_class), _Staged()
+    deliveries = takewhile(lambda _: not is_stopped(), run.source.fetch(request))
+    _stage(run, request, deliveries, result, staged)
+    return Fetched(run, request, result, staged)
 
 
 def store(fetched: Fetched) -> Ingested:
@@ -123,14 +123,14 @@ def store(fetched: Fetched) -> Ingested:
 
     Raises ContractBroken when validation finds what the screen did not; the warehouse is as it was before then.
     """
-    run, question, result, staged = fetched.run, fetched.question, fetched.result, fetched.staged
+    run, request, result, staged = fetched.run, fetched.request, fetched.result, fetched.staged
     connection = run.connection
     tables = [RAW_TABLE[name] for name in TABLES_OF_CLASS[result.asset_class]]
-    with run.sharing.storing(), transaction(connection):
+    with run.locks.storing(), transaction(connection):
         captured_at = run.started_at if run.source.has_clock else _last_day(connection, run, tables)
         for table in tables:
             screen(run, table)
-        _compare(run, question, tables, captured_at, result, staged)
+        _compare(run, request, tables, captured_at, result, staged)
         verdicts = [validate(_changed_rows(connection, table, captured_at), table) for table in tables]
         for table in tables:
             _store(connection, table, captured_at, result)
@@ -138,7 +138,7 @@ def store(fetched: Fetched) -> Ingested:
         _quarantine_unreadable(connection, staged.unreadable, captured_at, result)
         result.usable = _usable_ids(connection, tables[0], result)
         _name_the_lost(connection, tables, staged.unreadable, result)
-        _name_the_missing(run, question, tables, result, staged)
+        _name_the_missing(run, request, tables, result, staged)
         _remember_deliveries(connection, result, staged.origins)
         _remember_states(run, result, staged.states)
         for table in tables:
@@ -178,7 +178,9 @@ def _staging_ddl(table: Table) -> str:
     return f"create or replace temp table staged_{table.name} ({columns}, source varchar, refused_for varchar)"
 
 
-def _stage(run: Run, question: Question, deliveries: Iterable[Delivery], result: Ingested, staged: _Staged) -> None:
+def _stage(
+    run: Run, request: FetchRequest, deliveries: Iterable[FetchResult], result: Ingested, staged: _Staged
+) -> None:
     """Put every delivery into the staging tables, with a row for each delivery in `result`.
 
     An id may be delivered more than once, say its prices and its market values.
@@ -201,7 +203,7 @@ def _stage(run: Run, question: Question, deliveries: Iterable[Delivery], result:
         staged.unreadable += [_Unreadable(table_name, id_, r.payload, r.reason) for r in delivery.rejected]
         rows = len(delivery.rejected)
         for name, frame in delivery.tables.items():
-            covered.append((name, id_, delivery.since or question.since.get(id_)))
+            covered.append((name, id_, delivery.since or request.since.get(id_)))
             waiting[name].append((delivery.origin, frame))
             rows_waiting[name] += len(frame)
             rows += len(frame)
@@ -224,7 +226,7 @@ def _joined(before: str | None, more: str) -> str:
     return f"{before}; {more}" if before else more
 
 
-def _counted(deliveries: Iterable[Delivery], asset_class: AssetClass) -> Iterator[Delivery]:
+def _counted(deliveries: Iterable[FetchResult], asset_class: AssetClass) -> Iterator[FetchResult]:
     """Says of each delivery which one it is and, where the source knows how many there are, how long the rest takes."""
     began = perf_counter()
     for number, delivery in enumerate(deliveries, start=1):
@@ -277,14 +279,14 @@ def _last_day(connection: duckdb.DuckDBPyConnection, run: Run, tables: list[Tabl
 
 
 def _compare(
-    run: Run, question: Question, tables: list[Table], captured_at: datetime, result: Ingested, staged: _Staged
+    run: Run, request: FetchRequest, tables: list[Table], captured_at: datetime, result: Ingested, staged: _Staged
 ) -> None:
     """Refuse the symbols whose delivery would spoil what is stored, and note what has vanished from the others."""
     connection, parameters = run.connection, run.parameters
     refused: dict[str, str] = {}
     known = [table for table in tables if connection.execute(f"select 1 from {stored(table)} limit 1").fetchall()]
     if tables[0].is_bars and tables[0] in known:
-        refused |= _compare_prices(run, question, tables, result, staged)
+        refused |= _compare_prices(run, request, tables, result, staged)
     for table in known:
         if table.has_one_row_a_day:
             refused |= history_checks.fragments(connection, table, parameters)
@@ -300,7 +302,7 @@ def _compare(
 
 
 def _compare_prices(
-    run: Run, question: Question, tables: list[Table], result: Ingested, staged: _Staged
+    run: Run, request: FetchRequest, tables: list[Table], result: Ingested, staged: _Staged
 ) -> dict[str, str]:
     """The instruments whose prices do not follow on those stored, each with the reason.
 
@@ -308,12 +310,12 @@ def _compare_prices(
     """
     connection, parameters, bars = run.connection, run.parameters, tables[0]
     overlaps = history_checks.overlaps(connection, bars, parameters)
-    parts = frozenset(id_ for id_, o in overlaps.items() if o.is_rescaled(parameters) and id_ in question.since)
+    parts = frozenset(id_ for id_, o in overlaps.items() if o.is_rescaled(parameters) and id_ in request.since)
     lost: dict[str, str] = {}
     if parts:
         log.info("%s: asking for the whole history, as the prices are on a new scale", ", ".join(sorted(parts)))
         _take_back(connection, tables, parts, result)
-        whole = replace(question, since={}, only=parts, seen={})
+        whole = replace(request, since={}, only=parts, seen={})
         _stage(run, whole, run.source.fetch(whole), result, staged)
         for table in tables:
             screen(run, table)
@@ -465,16 +467,16 @@ def _name_the_lost(
                 result.fail(id_, f"every row for {table.full_name} was refused: {reason}")
 
 
-def _name_the_missing(run: Run, question: Question, tables: list[Table], result: Ingested, staged: _Staged) -> None:
+def _name_the_missing(run: Run, request: FetchRequest, tables: list[Table], result: Ingested, staged: _Staged) -> None:
     """An id that used to be delivered and is not any more has failed, unless it ended or nobody wants it.
 
     Of ids that are named, each has that the universe lists in this class.
     """
-    if question.only is not None:
+    if request.only is not None:
         of_class = {i.id for i in run.universe.instruments if i.asset_class == result.asset_class}
         if result.asset_class == "macro":
             of_class |= {series.id for series in run.universe.series}
-        for id_ in sorted((question.only & of_class) - staged.origins.keys()):
+        for id_ in sorted((request.only & of_class) - staged.origins.keys()):
             result.fail(id_, "not delivered")
         return
     listed = {item.id for item in run.universe.instruments} | {s.id for s in run.universe.series}

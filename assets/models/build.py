@@ -19,11 +19,11 @@ from assets.contracts.stored import PUBLISHED_SCHEMAS, STORED_TABLES
 from assets.contracts.table import Column
 from assets.models.checks import check_model, data_checks
 from assets.models.create import describe, run_model
-from assets.models.fingerprints import Builds
+from assets.models.fingerprints import Fingerprints
 from assets.models.sql_files import Model
 from assets.warehouse import run_log
 from assets.warehouse.home import Builders
-from assets.warehouse.results import Check, Made, Report, Rules, StepFailed
+from assets.warehouse.results import Check, CheckGroup, StepEvent, StepFailed, TableBuilt
 from assets.warehouse.run import Run, log
 
 # The check that gathers the rules of a model's table.
@@ -44,7 +44,7 @@ def assets_read(model: Model, models: Mapping[str, Model]) -> set[str]:
     return read
 
 
-def build(run: Run, models: Sequence[Model], selected: Set[str] | None = None) -> Iterator[Report]:
+def build(run: Run, models: Sequence[Model], selected: Set[str] | None = None) -> Iterator[StepEvent]:
     """Build the selected tables with the steps on the way to them, each after those that it reads.
 
     A table that would be the same again is left as it is, unless everything is asked for anew. Raises StepFailed when
@@ -57,11 +57,11 @@ def build(run: Run, models: Sequence[Model], selected: Set[str] | None = None) -
     steps = _with_steps(wanted, by_name)
     checks: list[Check] = []
     try:
-        with run.sharing.building(run.connection) as builders:
+        with run.locks.building(run.connection) as builders:
             if run.is_full:
                 run.connection.execute("delete from reference.builds")
             _drop_what_no_file_defines(run, models)
-            builds = Builds(run.connection, steps, run.parameters)
+            builds = Fingerprints(run.connection, steps, run.parameters)
             for built in _built_side_by_side(run, steps, builds, builders):
                 checks += built.checks
                 yield from built.reports
@@ -103,7 +103,7 @@ def _with_steps(selected: Set[str], models: dict[str, Model]) -> list[Model]:
 class _Built(NamedTuple):
     """What became of a model: what to report, every verdict, and what is broken."""
 
-    reports: list[Report]
+    reports: list[StepEvent]
     checks: list[Check]
     broken: str | None
 
@@ -119,7 +119,9 @@ def _missing(run: Run, selected: Set[str], models: Mapping[str, Model]) -> list[
     return sorted({read for name in selected for read in assets_read(models[name], models)} - selected - there)
 
 
-def _built_side_by_side(run: Run, models: Sequence[Model], builds: Builds, builders: Builders) -> Iterator[_Built]:
+def _built_side_by_side(
+    run: Run, models: Sequence[Model], builds: Fingerprints, builders: Builders
+) -> Iterator[_Built]:
     """Build models two at a time, each after those that it reads, and tell of each when it is done.
 
     Much of a small query is planned on one core, so two are built in the time of one and a half. What reads a broken
@@ -162,7 +164,7 @@ def _built_side_by_side(run: Run, models: Sequence[Model], builds: Builds, build
         threads.shutdown(cancel_futures=True)
 
 
-def _built(run: Run, model: Model, builds: Builds) -> _Built:
+def _built(run: Run, model: Model, builds: Fingerprints) -> _Built:
     """Build and check one model, unless it is as it should be."""
     started = perf_counter()
     inputs = builds.inputs(model)
@@ -180,13 +182,13 @@ def _built(run: Run, model: Model, builds: Builds) -> _Built:
     if build is None and not broken:
         builds.note(run.connection, model, inputs, run.id)
     facts = list(data_checks(run, model.full_name))
-    reports: list[Report] = []
+    reports: list[StepEvent] = []
     if is_asset(model):
         told: dict[str, int | float | str] = {"source": run.source_name, "seconds": round(perf_counter() - started, 3)}
         if build is not None:
             told["unchanged_since_run"] = build.run_id
-        reports.append(Made(model.full_name, told, rows, tuple(columns)))
-        reports.append(Rules(SOUND, model.full_name, tuple(verdicts)))
+        reports.append(TableBuilt(model.full_name, told, rows, tuple(columns)))
+        reports.append(CheckGroup(SOUND, model.full_name, tuple(verdicts)))
     reports += facts
     reason = f"{model.full_name}: {'; '.join(map(str, broken))}" if broken else None
     return _Built(reports, [*verdicts, *facts], reason)

@@ -44,7 +44,7 @@ class Build:
     verdicts: tuple[Check, ...]
 
 
-class Builds:
+class Fingerprints:
     """The builds of a warehouse, and the content of every table as it is now."""
 
     def __init__(

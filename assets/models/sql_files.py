@@ -94,7 +94,7 @@ class Model:
 
     `grain` are the columns that tell rows apart; `known_at` is the column with the instant at which a row could first
     be known, or None where the whole table is true as of the run's clock. `form` is table, view (a query under a name,
-    for what several models need and nobody else) or macro (a question to the published file, asked with `as_of_at`).
+    for what several models need and nobody else) or macro (a request to the published file, asked with `as_of_at`).
     `statistic` is what Python works out for it first, `slices` are how a table that is large can be parted.
     """
 

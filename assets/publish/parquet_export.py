@@ -25,7 +25,7 @@ import duckdb
 
 from assets.contracts.table import literal
 from assets.publish.snapshots import Snapshot, combined, read_snapshot, table_columns, table_hash
-from assets.warehouse.connection import BESIDE_MEMORY_LIMIT, sync
+from assets.warehouse.connection import EXPORT_MEMORY_LIMIT, sync
 
 MANIFEST = "manifest.json"
 
@@ -65,12 +65,12 @@ until the run after. Resolve the link once and read through the resolved path to
 """
 
 
-class MirrorError(Exception):
+class ParquetExportError(Exception):
     """The mirror cannot be put in place, so the old one stays. The message is one line and names the cure."""
 
 
 @dataclass(frozen=True)
-class Mirrored:
+class ParquetExport:
     """What became of it: where, how many parts (tables, or partitions of one) were written and how many stayed."""
 
     path: Path
@@ -88,17 +88,17 @@ class _Part(NamedTuple):
     hash: str
 
 
-def write_mirror(published: Path, folder: Path) -> Mirrored:
+def export_parquet(published: Path, folder: Path) -> ParquetExport:
     """Write the tables of a published file as Parquet files, and point the link `folder` to them.
 
-    Raises MirrorError when `folder` is something that Cascade did not make, or when the files do not hold the rows of
-    the tables. Whatever is raised, the old mirror stays and nothing of the new one does.
+    Raises ParquetExportError when `folder` is something that Cascade did not make, or when the files do not hold the
+    rows of the tables. Whatever is raised, the old mirror stays and nothing of the new one does.
     """
     snapshot = read_snapshot(published)
     old = _Old.read(folder)
     new = folder.with_name(f".{folder.name}-{snapshot.snapshot_id}")
     if old.path is not None and old.path.resolve() == new.resolve():
-        return Mirrored(folder, 0, len(old.parts), _size(new))
+        return ParquetExport(folder, 0, len(old.parts), _size(new))
     building = new.with_name(f"{new.name}.tmp")
     for leftover in (building, new):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -106,7 +106,7 @@ def write_mirror(published: Path, folder: Path) -> Mirrored:
     try:
         with duckdb.connect(config={"threads": 1}) as connection:  # one thread keeps the order of the rows
             connection.execute(
-                f"set memory_limit = '{BESIDE_MEMORY_LIMIT}'; set temp_directory = {literal(f'{building}.spill')}"
+                f"set memory_limit = '{EXPORT_MEMORY_LIMIT}'; set temp_directory = {literal(f'{building}.spill')}"
             )
             connection.execute("set timezone = 'UTC'")
             connection.execute(f"attach {literal(str(published))} as published (read_only)")
@@ -124,7 +124,7 @@ def write_mirror(published: Path, folder: Path) -> Mirrored:
     for other in folder.parent.glob(f".{folder.name}-*"):
         if other not in (new, old.path):
             shutil.rmtree(other, ignore_errors=True)
-    return Mirrored(folder, len(parts) - kept, kept, _size(new))
+    return ParquetExport(folder, len(parts) - kept, kept, _size(new))
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class _Old:
         path = folder.parent / folder.readlink() if folder.is_symlink() else folder
         manifest = path / MANIFEST
         if not folder.is_symlink() and not manifest.is_file():
-            raise MirrorError(f"{folder} is in the way: Cascade did not make it; move it away and run again")
+            raise ParquetExportError(f"{folder} is in the way: Cascade did not make it; move it away and run again")
         try:
             written = json.loads(manifest.read_text(encoding="utf-8"))
             is_alike = (written["format"], written["duckdb_version"]) == (FORMAT, duckdb.__version__)
@@ -246,7 +246,7 @@ def _check(connection: duckdb.DuckDBPyConnection, building: Path, parts: Sequenc
     for part in parts:
         rows = found.get(str(building / part.path), 0)
         if rows != part.rows:
-            raise MirrorError(f"{part.path} has {rows} rows in the mirror but {part.rows} in the published file")
+            raise ParquetExportError(f"{part.path} has {rows} rows in the mirror but {part.rows} in the published file")
 
 
 def _describe(building: Path, snapshot: Snapshot, parts: Sequence[_Part]) -> None:

@@ -54,7 +54,7 @@ def publish(run: Run, status: str) -> Published:
         _check(new, counts)
         # The old file is one already, unless the run that published it was killed before it came to that.
         _keep(run)
-        run.sharing.serve(new)
+        run.locks.serve(new)
         _swap(new, run.published)
         _keep(run)
     except BaseException:
@@ -76,7 +76,7 @@ def settle(run: Run) -> None:
     What readers have tells of them.
     """
     running = run.connection.execute("select list(run_id) from meta.runs where status = 'running'").fetchall()[0][0]
-    for row in {*_ends(run.published, running), *run.sharing.ends(running)} if running else ():
+    for row in {*_ends(run.published, running), *run.locks.ends(running)} if running else ():
         run.connection.execute("update meta.runs set status = ?, finished_at = ? where run_id = ?", row)
 
 
@@ -139,7 +139,7 @@ def _copy(run: Run, names: list[str]) -> dict[str, int]:
 
     Most of the time goes into compressing the values, and a table that is not large is compressed on one core.
     """
-    with run.sharing.building(run.connection) as builders, ThreadPoolExecutor(builders.number) as threads:
+    with run.locks.building(run.connection) as builders, ThreadPoolExecutor(builders.number) as threads:
 
         def copy(name: str) -> int:
             with builders.connection() as connection:

@@ -39,7 +39,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Told:
+class StateChange:
     """A verdict or a state that changed: of what, from what, to what; None where it was or is not there."""
 
     subject: str
@@ -48,7 +48,7 @@ class Told:
 
 
 @dataclass(frozen=True)
-class TableDifference:
+class TableDiff:
     """What changed in one table: rows by its key, some of them, and its columns."""
 
     table_name: str
@@ -64,14 +64,14 @@ class TableDifference:
 
 
 @dataclass(frozen=True)
-class Difference:
+class SnapshotDiff:
     """What changed from one file to the other. Verdicts and breakouts are the newest ones; their tables count all."""
 
     one: Snapshot
     other: Snapshot
-    verdicts: Sequence[Told]
-    breakouts: Sequence[Told]
-    tables: Sequence[TableDifference]
+    verdicts: Sequence[StateChange]
+    breakouts: Sequence[StateChange]
+    tables: Sequence[TableDiff]
     tables_added: Sequence[str]
     tables_removed: Sequence[str]
 
@@ -90,11 +90,11 @@ class _Column(NamedTuple):
 _Tables = Mapping[str, Mapping[str, _Column]]
 
 
-def differences(one: Path, other: Path) -> Difference:
+def compare_snapshots(one: Path, other: Path) -> SnapshotDiff:
     """Compare two published files. Raises SnapshotError for a file that is none."""
     snapshots = read_snapshot(one), read_snapshot(other)
     if one.resolve() == other.resolve():
-        return Difference(*snapshots, [], [], [], [], [])
+        return SnapshotDiff(*snapshots, [], [], [], [], [])
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         try:
@@ -103,7 +103,7 @@ def differences(one: Path, other: Path) -> Difference:
         except duckdb.Error as error:
             raise SnapshotError(f"{one} and {other} cannot be compared: {str(error).splitlines()[0]}") from error
         tables = _tables(connection, "one"), _tables(connection, "other")
-        return Difference(
+        return SnapshotDiff(
             *snapshots,
             verdicts=list(_verdicts(connection, *tables)),
             breakouts=list(_breakouts(connection, *tables)),
@@ -138,7 +138,7 @@ def _tables(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, d
 
 def _changed_tables(
     connection: duckdb.DuckDBPyConnection, snapshots: tuple[Snapshot, Snapshot], one: _Tables, other: _Tables
-) -> Iterator[TableDifference]:
+) -> Iterator[TableDiff]:
     one_hashes, other_hashes = (snapshot.table_hashes for snapshot in snapshots)
     is_comparable = snapshots[0].duckdb_version == snapshots[1].duckdb_version
     for name in other:
@@ -153,7 +153,7 @@ def _changed_tables(
 
 def _table(
     connection: duckdb.DuckDBPyConnection, name: str, one: Mapping[str, _Column], other: Mapping[str, _Column]
-) -> TableDifference:
+) -> TableDiff:
     common = [column for column in other if column in one]
     retyped = [column for column in common if one[column].type != other[column].type]
     key = [column for column in common if other[column].is_key]
@@ -188,7 +188,7 @@ def _table(
     values = ", ".join(
         f"if({_differs(other[c])}, ['{c}', one.{c}::varchar, other.{c}::varchar], null)" for c in compared
     )
-    return TableDifference(
+    return TableDiff(
         name,
         rows_added=counts[0],
         rows_removed=counts[1],
@@ -215,7 +215,7 @@ def _differs(column: _Column) -> str:
     return f"coalesce({apart}, ({one} is null) <> ({other} is null))"
 
 
-def _verdicts(connection: duckdb.DuckDBPyConnection, one: _Tables, other: _Tables) -> Iterator[Told]:
+def _verdicts(connection: duckdb.DuckDBPyConnection, one: _Tables, other: _Tables) -> Iterator[StateChange]:
     """The claims whose verdict is another one."""
     if "marts.claims" not in one or "marts.claims" not in other:
         return
@@ -229,10 +229,10 @@ def _verdicts(connection: duckdb.DuckDBPyConnection, one: _Tables, other: _Table
         limit {LISTED}
         """
     ).fetchall():
-        yield Told(f"{claim_id}. {claim}", old, new)
+        yield StateChange(f"{claim_id}. {claim}", old, new)
 
 
-def _breakouts(connection: duckdb.DuckDBPyConnection, one: _Tables, other: _Tables) -> Iterator[Told]:
+def _breakouts(connection: duckdb.DuckDBPyConnection, one: _Tables, other: _Tables) -> Iterator[StateChange]:
     """The breakouts that are new, are no more, or are in another state."""
     if "marts.breakouts" not in one or "marts.breakouts" not in other:
         return
@@ -246,4 +246,4 @@ def _breakouts(connection: duckdb.DuckDBPyConnection, one: _Tables, other: _Tabl
         limit {LISTED}
         """
     ).fetchall():
-        yield Told(*row)
+        yield StateChange(*row)

@@ -19,7 +19,7 @@ from assets.report import queries, sections, vega
 from assets.report.chart import Chart
 from assets.report.queries import Row
 from assets.report.sections import Section, is_synthetic
-from assets.warehouse.connection import BESIDE_MEMORY_LIMIT
+from assets.warehouse.connection import EXPORT_MEMORY_LIMIT
 
 FOLDER = Path(__file__).parent
 
@@ -64,7 +64,7 @@ def previews(published: Path, *tables: str) -> dict[str, str]:
 
 def _reader(published: Path) -> duckdb.DuckDBPyConnection:
     reader = duckdb.connect(str(published), read_only=True)
-    reader.execute(f"set timezone = 'UTC'; set memory_limit = '{BESIDE_MEMORY_LIMIT}'")
+    reader.execute(f"set timezone = 'UTC'; set memory_limit = '{EXPORT_MEMORY_LIMIT}'")
     return reader
 
 

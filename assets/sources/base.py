@@ -1,6 +1,6 @@
 """The shape every source answers in.
 
-Here: the `Source` protocol, the `Delivery` it yields and nothing that knows a vendor. A source does its own parsing
+Here: the `Source` protocol, the `FetchResult` it yields and nothing that knows a vendor. A source does its own parsing
 and naming; it never judges whether a value is plausible (that is the contracts' and the screens' work) and never
 touches the warehouse.
 """
@@ -24,7 +24,7 @@ class SourceError(Exception):
 
 
 @dataclass(frozen=True)
-class Rejected:
+class UnparsedRow:
     """A row that cannot even be given a key (no readable date), kept word for word.
 
     `payload` is the row as JSON text, `reason` one sentence for the person who looks at meta.quarantine.
@@ -35,7 +35,7 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class Question:
+class FetchRequest:
     """What a run asks of a source.
 
     `since` gives, per id, the first day wanted; an id that is not in it is wanted whole. `only` names the ids wanted
@@ -53,7 +53,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Delivery:
+class FetchResult:
     """What a source has for one instrument or series, whole or from `since` on.
 
     `tables` maps the name of a raw contract ("equity_bars", "crypto_market_caps", ...) to a frame with the contract's
@@ -70,7 +70,7 @@ class Delivery:
     id: str
     origin: str
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    rejected: tuple[Rejected, ...] = ()
+    rejected: tuple[UnparsedRow, ...] = ()
     failure: str | None = None
     since: date | None = None
     state: str | None = None
@@ -89,7 +89,7 @@ class Source(Protocol):
     is_synthetic: bool
     has_clock: bool
 
-    def fetch(self, question: Question) -> Iterator[Delivery]:
+    def fetch(self, request: FetchRequest) -> Iterator[FetchResult]:
         """One delivery or more per instrument or series that is asked for, in a stable order.
 
         A source that cannot ask for less may deliver more. Raises SourceError when there is nothing to read at all.

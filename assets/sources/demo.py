@@ -25,7 +25,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from assets.config.universe import Universe
-from assets.sources.base import AssetClass, Delivery, Question, SourceError
+from assets.sources.base import AssetClass, FetchRequest, FetchResult, SourceError
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
@@ -928,13 +928,15 @@ class DemoSource:
     def last_day(self) -> date:
         return LAST_DAY_AFTER_SPLIT if self.is_after_split else LAST_DAY
 
-    def fetch(self, question: Question) -> Iterator[Delivery]:
+    def fetch(self, request: FetchRequest) -> Iterator[FetchResult]:
         """One delivery per instrument or series in the order of the universe, then the shares and their groups."""
         everything = {"equity": self._equities, "crypto": self._coins, "macro": self._macro}
-        for id_, tables in everything[question.asset_class].items():
-            if question.wants(id_):
-                since = question.since.get(id_)
-                yield Delivery(id_, ORIGIN, {name: _from(frame, since) for name, frame in tables.items()}, since=since)
+        for id_, tables in everything[request.asset_class].items():
+            if request.wants(id_):
+                since = request.since.get(id_)
+                yield FetchResult(
+                    id_, ORIGIN, {name: _from(frame, since) for name, frame in tables.items()}, since=since
+                )
 
     def stored(self, asset_class: AssetClass) -> None:
         """Nothing is kept: the market can always be made again."""

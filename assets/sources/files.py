@@ -32,7 +32,7 @@ import pandas as pd
 from assets.config.calendars import NEW_YORK
 from assets.contracts.raw import RAW_TABLE
 from assets.contracts.table import Table
-from assets.sources.base import AssetClass, Delivery, Question, Rejected, SourceError
+from assets.sources.base import AssetClass, FetchRequest, FetchResult, SourceError, UnparsedRow
 
 _SUFFIXES = (".csv", ".parquet")
 # What vendors call the date, and how they mark an unknown value.
@@ -109,22 +109,22 @@ class FilesSource:
         if not any((folder / name).is_dir() for name in folders):
             raise SourceError(f"{folder} has none of the folders {', '.join(folders)}; see the README for the layout")
 
-    def fetch(self, question: Question) -> Iterator[Delivery]:
+    def fetch(self, request: FetchRequest) -> Iterator[FetchResult]:
         """One delivery per file, in alphabetical order, with the file's state; `since` is not needed for files."""
         adjusted = self._adjusted_closes()
         # Every file is read once; to keep what was read of all of them would take the memory of a history.
         with duckdb.connect(config={"enable_external_file_cache": False}) as reader:
             reader.execute(f"set timezone = '{NEW_YORK}'")
             wanted = [
-                (layout, [path for path in self._files(layout.folder) if question.wants(path.stem)])
-                for layout in _LAYOUTS[question.asset_class]
+                (layout, [path for path in self._files(layout.folder) if request.wants(path.stem)])
+                for layout in _LAYOUTS[request.asset_class]
             ]
             number = sum(len(paths) for _, paths in wanted)
             for layout, paths in wanted:
                 for batch in _batches(paths):
-                    for delivery in _read_news(reader, batch, layout, adjusted, question.seen):
+                    for delivery in _read_news(reader, batch, layout, adjusted, request.seen):
                         yield replace(delivery, of=number)
-            if question.asset_class == "equity" and question.wants("groups"):
+            if request.asset_class == "equity" and request.wants("groups"):
                 yield from self._groups(reader)
 
     def stored(self, asset_class: AssetClass) -> None:
@@ -148,7 +148,7 @@ class FilesSource:
         except (OSError, ValueError) as error:
             raise SourceError(f"{path} is no manifest ({_first_line(error)}); correct it or remove it") from error
 
-    def _groups(self, reader: duckdb.DuckDBPyConnection) -> Iterator[Delivery]:
+    def _groups(self, reader: duckdb.DuckDBPyConnection) -> Iterator[FetchResult]:
         path = self._folder / "groups.csv"
         if not path.is_file():
             return
@@ -176,10 +176,10 @@ class FilesSource:
                 """
             ).df()
         except (_Unreadable, duckdb.ConversionException) as error:
-            yield Delivery("groups", path.name, failure=f"{path.name}: {_first_line(error)}")
+            yield FetchResult("groups", path.name, failure=f"{path.name}: {_first_line(error)}")
         else:
             unfit = tuple(_unfit(reader).get(str(path), ()))
-            yield Delivery("groups", path.name, {"group_members": frame}, unfit)
+            yield FetchResult("groups", path.name, {"group_members": frame}, unfit)
 
 
 def _batches(paths: list[Path]) -> Iterator[list[Path]]:
@@ -199,10 +199,10 @@ def _batches(paths: list[Path]) -> Iterator[list[Path]]:
 
 def _read_news(
     reader: duckdb.DuckDBPyConnection, paths: list[Path], layout: _Layout, adjusted: set[str], seen: Mapping[str, str]
-) -> Iterator[Delivery]:
+) -> Iterator[FetchResult]:
     """One delivery per file of what is new in it: nothing, the lines at its end, or the whole file."""
     nothing = {layout.table.name: pd.DataFrame()}
-    unchanged: dict[Path, Delivery] = {}
+    unchanged: dict[Path, FetchResult] = {}
     states: dict[Path, str] = {}
     ends: dict[Path, Path] = {}
     with TemporaryDirectory() as folder:
@@ -215,7 +215,7 @@ def _read_news(
             now = _State("adjusted" if path.stem in adjusted else "plain", len(content), _digest(content))
             states[path] = str(now)
             if now == before:
-                unchanged[path] = Delivery(path.stem, _origin(path), nothing, is_continuation=True)
+                unchanged[path] = FetchResult(path.stem, _origin(path), nothing, is_continuation=True)
             elif before is not None and before.has_grown_to(now, content) and path.suffix.lower() == ".csv":
                 # A file of the same name with the header and the new lines is read in its place.
                 end = Path(folder, path.parent.name, path.name)
@@ -263,7 +263,7 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _as_end(delivery: Delivery, table: Table, state: str) -> Delivery:
+def _as_end(delivery: FetchResult, table: Table, state: str) -> FetchResult:
     """The delivery of the new lines of a file, which are about the days from the first of them on."""
     frame = delivery.tables.get(table.name)
     is_empty = frame is None or frame.empty
@@ -279,16 +279,16 @@ def _as_end(delivery: Delivery, table: Table, state: str) -> Delivery:
 
 def _read_batch(
     reader: duckdb.DuckDBPyConnection, paths: list[Path], layout: _Layout, adjusted: set[str]
-) -> Iterator[Delivery]:
+) -> Iterator[FetchResult]:
     """One delivery per file. Files that look alike are read in one go, which is several times faster."""
-    deliveries: dict[Path, Delivery] = {}
+    deliveries: dict[Path, FetchResult] = {}
     alike: dict[_Look, list[Path]] = {}
     for path in paths:
         try:
             header = _header(reader, path)
             resolved = _resolve_names(header, layout, path.stem)
         except _Unreadable as error:
-            deliveries[path] = Delivery(path.stem, _origin(path), failure=f"{_origin(path)}: {error}")
+            deliveries[path] = FetchResult(path.stem, _origin(path), failure=f"{_origin(path)}: {error}")
             continue
         if path.stem in adjusted:
             resolved = {name: column for name, column in resolved.items() if name in ("date", "adj_close", "volume")}
@@ -307,15 +307,15 @@ def _read_alike(
     layout: _Layout,
     adjusted: set[str],
     ids: pd.CategoricalDtype,
-) -> dict[Path, Delivery]:
+) -> dict[Path, FetchResult]:
     names = dict(look.names)
-    deliveries: dict[Path, Delivery] = {}
+    deliveries: dict[Path, FetchResult] = {}
     try:
         with _reading(reader, paths[0]):
             rows = _typed(reader, paths, look, layout)
     except _Unreadable as error:
         if len(paths) == 1:
-            return {paths[0]: Delivery(paths[0].stem, _origin(paths[0]), failure=f"{_origin(paths[0])}: {error}")}
+            return {paths[0]: FetchResult(paths[0].stem, _origin(paths[0]), failure=f"{_origin(paths[0])}: {error}")}
         # One of them is broken: read one by one, so that only that one fails.
         for path in paths:
             deliveries.update(_read_alike(reader, [path], look, layout, adjusted, ids))
@@ -327,7 +327,7 @@ def _read_alike(
             index=False
         ):
             reason = "the date cannot be read" if pd.isna(day) else "a value is not a number"
-            rejected.setdefault(str(paths[place]), []).append(Rejected(payload, reason))
+            rejected.setdefault(str(paths[place]), []).append(UnparsedRow(payload, reason))
         rows = rows[~is_bad]
     id_of_place = ids.categories.get_indexer([path.stem for path in paths])
     rows.insert(0, layout.table.key[0], pd.Categorical.from_codes(id_of_place[rows["place"]], dtype=ids))
@@ -339,7 +339,7 @@ def _read_alike(
         notes = [f"no column {', '.join(missing)}, so it stays unknown"] if missing else []
         if frame.empty and str(path) not in rejected:
             notes.append("no row in it has a value")
-        deliveries[path] = Delivery(
+        deliveries[path] = FetchResult(
             path.stem,
             _origin(path),
             {layout.table.name: frame},
@@ -495,9 +495,9 @@ def _named(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _unfit(reader: duckdb.DuckDBPyConnection) -> dict[str, list[Rejected]]:
+def _unfit(reader: duckdb.DuckDBPyConnection) -> dict[str, list[UnparsedRow]]:
     """Per file, the lines that the last _load could not bring under the header."""
-    rejected: dict[str, list[Rejected]] = {}
+    rejected: dict[str, list[UnparsedRow]] = {}
     if reader.execute("select 1 from duckdb_tables() where table_name = 'reject_errors'").fetchall():
         lines = reader.execute(
             """
@@ -510,7 +510,7 @@ def _unfit(reader: duckdb.DuckDBPyConnection) -> dict[str, list[Rejected]]:
             """
         ).fetchall()
         for file, line in lines:
-            rejected.setdefault(file, []).append(Rejected(line, "the line does not fit the header"))
+            rejected.setdefault(file, []).append(UnparsedRow(line, "the line does not fit the header"))
     return rejected
 
 

@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from assets.config.universe import Instrument, Series, Universe
-from assets.sources.base import AssetClass, Delivery, Question, SourceError
-from assets.sources.response_cache import KeptAnswers, Request
-from assets.sources.retry import Pace, Patience
+from assets.sources.base import AssetClass, FetchRequest, FetchResult, SourceError
+from assets.sources.response_cache import ResponseCache, VendorRequest
+from assets.sources.retry import RateLimiter, Retrier
 from assets.sources.vendors import fred, yahoo
 
 # An answer takes Yahoo a fifth of a second to a whole one, nearly all of it waiting. More at once gain little, as what
@@ -60,42 +60,42 @@ class LiveSource:
     ) -> None:
         self._universe = universe
         self._now = now
-        # One pace per host, whatever is fetched of it: shares and coins are both Yahoo's.
-        self._yahoo_pace = Pace(*YAHOO_LIMITS, sleep=sleep, clock=clock)
-        self._fred_pace = Pace((1, _fred_delay()), sleep=sleep, clock=clock)
+        # One limiter per host, whatever is fetched of it: shares and coins are both Yahoo's.
+        self._yahoo_limiter = RateLimiter(*YAHOO_LIMITS, sleep=sleep, clock=clock)
+        self._fred_limiter = RateLimiter((1, _fred_delay()), sleep=sleep, clock=clock)
         self._yahoo = yahoo.Yahoo(cache, timeout or yahoo.TIMEOUT_SECONDS)
         self._fred = fred.Fred(timeout or fred.TIMEOUT_SECONDS)
-        self._kept = KeptAnswers(cache / "answers")
+        self._kept = ResponseCache(cache / "answers")
 
-    def fetch(self, question: Question) -> Iterator[Delivery]:
+    def fetch(self, request: FetchRequest) -> Iterator[FetchResult]:
         """One delivery per instrument or series that has a vendor and is asked for, in the universe's order.
 
         An instrument that fails does not stop the others; a vendor that cannot be reached fails the rest at once. What
         an earlier fetch brought and nobody stored is not asked for again while it is good.
         """
-        if question.asset_class == "macro":
-            yield from self._observations(question)
+        if request.asset_class == "macro":
+            yield from self._observations(request)
         else:
-            yield from self._bars(question)
+            yield from self._bars(request)
 
     def stored(self, asset_class: AssetClass) -> None:
         """What was fetched of the class is in the warehouse now: it need not be kept here any longer."""
         self._kept.forget(asset_class)
 
-    def _bars(self, question: Question) -> Iterator[Delivery]:
-        patience = Patience(self._yahoo_pace)
+    def _bars(self, request: FetchRequest) -> Iterator[FetchResult]:
+        retrier = Retrier(self._yahoo_limiter)
 
-        def kept(instrument: Instrument) -> Delivery | None:
-            return self._kept.get(Request(instrument, question.since.get(instrument.id)), self._now())
+        def kept(instrument: Instrument) -> FetchResult | None:
+            return self._kept.get(VendorRequest(instrument, request.since.get(instrument.id)), self._now())
 
-        def asked(instrument: Instrument) -> Delivery:
-            request = Request(instrument, question.since.get(instrument.id))
-            return self._keeping(request, lambda: self._yahoo.fetch(instrument, request.since, patience))
+        def asked(instrument: Instrument) -> FetchResult:
+            vendor_request = VendorRequest(instrument, request.since.get(instrument.id))
+            return self._keeping(vendor_request, lambda: self._yahoo.fetch(instrument, vendor_request.since, retrier))
 
         waiting = (
             i
             for i in self._universe.instruments
-            if i.asset_class == question.asset_class and i.yahoo_spans and question.wants(i.id)
+            if i.asset_class == request.asset_class and i.yahoo_spans and request.wants(i.id)
         )
         # The first that is asked for goes alone: several threads that create yfinance's cache at once lock each other
         # out of it.
@@ -107,23 +107,23 @@ class LiveSource:
         with ThreadPoolExecutor(YAHOO_WORKERS) as pool:
             yield from pool.map(lambda instrument: kept(instrument) or asked(instrument), waiting)
 
-    def _observations(self, question: Question) -> Iterator[Delivery]:
-        patience = Patience(self._fred_pace)
+    def _observations(self, request: FetchRequest) -> Iterator[FetchResult]:
+        retrier = Retrier(self._fred_limiter)
 
-        def asked(series: Series, request: Request) -> Delivery:
-            return self._keeping(request, lambda: self._fred.fetch(series, request.since, patience))
+        def asked(series: Series, vendor_request: VendorRequest) -> FetchResult:
+            return self._keeping(vendor_request, lambda: self._fred.fetch(series, vendor_request.since, retrier))
 
         for series in self._universe.series:
-            if series.fred_id is not None and question.wants(series.id):
-                request = Request(series, question.since.get(series.id))
-                yield self._kept.get(request, self._now()) or asked(series, request)
+            if series.fred_id is not None and request.wants(series.id):
+                vendor_request = VendorRequest(series, request.since.get(series.id))
+                yield self._kept.get(vendor_request, self._now()) or asked(series, vendor_request)
 
-    def _keeping(self, request: Request, ask: Callable[[], Delivery]) -> Delivery:
+    def _keeping(self, vendor_request: VendorRequest, ask: Callable[[], FetchResult]) -> FetchResult:
         """The vendor's answer to the request, kept if it is whole."""
         asked_at = self._now()
         delivery = ask()
         if delivery.failure is None:
-            self._kept.keep(request, asked_at, delivery)
+            self._kept.keep(vendor_request, asked_at, delivery)
         return delivery
 
 

@@ -21,7 +21,7 @@ import pandas as pd
 
 from assets.config.calendars import NEW_YORK
 from assets.config.universe import Instrument, Series
-from assets.sources.base import AssetClass, Delivery
+from assets.sources.base import AssetClass, FetchResult
 
 # Whoever starts a run again that was cut short does so the same morning or evening; what is older is worth a new look,
 # as vendors correct their bars. Releases come at odd minutes, and none shall be missed for longer than an hour.
@@ -35,11 +35,11 @@ GOOD_FOR: Mapping[AssetClass, timedelta] = {
 _CLOSES = (time(13), time(16))
 
 # What decides whether a file can be read here: another pandas packs frames in another way.
-_MADE_WITH = repr((pd.__version__, [field.name for field in fields(Delivery)])).encode()
+_MADE_WITH = repr((pd.__version__, [field.name for field in fields(FetchResult)])).encode()
 
 
 @dataclass(frozen=True)
-class Request:
+class VendorRequest:
     """What a vendor is asked for: an instrument or series, as the universe has it, from `since` on (None: whole).
 
     All of the entry counts, because a new symbol, currency or last day makes it another request.
@@ -55,11 +55,11 @@ class Request:
 
 @dataclass(frozen=True)
 class _Kept:
-    request: Request
+    request: VendorRequest
     asked_at: datetime
-    delivery: Delivery
+    delivery: FetchResult
 
-    def is_good(self, request: Request, now: datetime) -> bool:
+    def is_good(self, request: VendorRequest, now: datetime) -> bool:
         """Whether it is the answer to the request, and a new answer would say the same as far as one can tell.
 
         No session may have closed since: what was the bar of an unfinished day would be taken for a final one.
@@ -72,13 +72,13 @@ class _Kept:
         )
 
 
-class KeptAnswers:
+class ResponseCache:
     """The kept answers of one source, one file per instrument or series, in `folder`; safe to share between threads."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def get(self, request: Request, now: datetime) -> Delivery | None:
+    def get(self, request: VendorRequest, now: datetime) -> FetchResult | None:
         """The answer to the request, if there is one that is still good; one that is not is removed."""
         path = self._path(request)
         kept = _read(path)
@@ -88,7 +88,7 @@ class KeptAnswers:
             path.unlink()
         return None
 
-    def keep(self, request: Request, asked_at: datetime, delivery: Delivery) -> None:
+    def keep(self, request: VendorRequest, asked_at: datetime, delivery: FetchResult) -> None:
         """Keep a whole answer, at once: the next moment may be the process' last."""
         content = pickle.dumps(_Kept(request, asked_at, delivery))
         path = self._path(request)
@@ -103,7 +103,7 @@ class KeptAnswers:
         """Remove all that is kept of the class."""
         shutil.rmtree(self._folder / asset_class, ignore_errors=True)
 
-    def _path(self, request: Request) -> Path:
+    def _path(self, request: VendorRequest) -> Path:
         return self._folder / request.asset_class / f"{quote(request.about.id, safe='')}.pickle"
 
 

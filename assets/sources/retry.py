@@ -1,8 +1,8 @@
-"""How a vendor on the network is approached: at a measured pace, with patience, and not at all once that is pointless.
+"""Rate limits and retries for vendors on the network.
 
-Here: what a failed contact is (`VendorFault`), how fast a host is asked (`Pace`) and who decides whether it is asked
-again (`Patience`). What a vendor's errors mean stands in the vendor's module; the numbers of each host's pace, and how
-many requests run at once, stand in `live`.
+Here: what a failed request is (`VendorFault`), how fast a host is asked (`RateLimiter`), and whether it is asked again
+(`Retrier`). What a vendor's errors mean is in the vendor's module. Each host's limits, and how many requests run at
+once, are in `live`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def seconds_to_wait(retry_after: str, now: datetime) -> float | None:
     return max(0.0, (moment - now).total_seconds())
 
 
-class Pace:
+class RateLimiter:
     """How fast one host is asked, by all threads and all fetches that share this object.
 
     Each of `limits` is (most, seconds): no more than `most` requests start in any window of so many seconds. `sleep`
@@ -122,15 +122,15 @@ class Pace:
             return 0.0
 
 
-class Patience:
+class Retrier:
     """How long one fetch bears with one vendor; safe to share between threads.
 
-    Who asks the vendor waits for its turn at `pace` before every single request, of which a try may need several.
+    A caller waits for its turn at `limiter` before every single request, of which a try may need several.
     `jitter` (0 to 1) stands in for chance in tests.
     """
 
-    def __init__(self, pace: Pace, *, jitter: Callable[[], float] = random.random) -> None:
-        self.pace = pace
+    def __init__(self, limiter: RateLimiter, *, jitter: Callable[[], float] = random.random) -> None:
+        self.limiter = limiter
         self._jitter = jitter
         self._lock = threading.Lock()
         self._general_faults = 0
@@ -154,12 +154,12 @@ class Patience:
                 # A host that refuses requests, or says when it can be asked again, means everybody.
                 is_for_all = fault.is_passing and (fault.is_general or fault.retry_after is not None)
                 if is_for_all:
-                    self.pace.pause(wait, str(fault))
+                    self.limiter.pause(wait, str(fault))
                 if not fault.is_passing or delay is None or wait > LONGEST_DELAY_SECONDS:
                     self._remember(fault)
                     raise
                 if not is_for_all:
-                    self.pace.sleep(wait)
+                    self.limiter.sleep(wait)
             else:
                 self._remember(None)
                 return answer

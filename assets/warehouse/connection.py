@@ -19,7 +19,7 @@ import duckdb
 
 from assets.contracts.stored import SCHEMAS, STORED_TABLE, STORED_TABLES
 from assets.warehouse.home import Home, Opened, WarehouseError, first_line, unwritable
-from assets.warehouse.lock import NotShared, locked
+from assets.warehouse.lock import SingleProcessLocks, locked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # symbols (docs/performance.md).
 MEMORY_LIMIT = "320MiB"
 # What each of those may take who work beside the warehouse while it rests, and what it keeps then.
-BESIDE_MEMORY_LIMIT, RESTING_MEMORY_LIMIT = "200MiB", "100MiB"
+EXPORT_MEMORY_LIMIT, RESTING_MEMORY_LIMIT = "200MiB", "100MiB"
 # The connections that are in a transaction; to begin another one would abort the first.
 _WITHIN: set[int] = set()
 
@@ -45,24 +45,24 @@ def writing(home: Home, as_of: date | None, wait_seconds: float, tell: Callable[
         home.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WarehouseError(f"{home.folder} cannot be created: {error.strerror}; choose another --home") from error
-    if home.elsewhere is not None and as_of is None:
-        with home.elsewhere.opened(home, wait_seconds, tell) as opened:
+    if home.shared is not None and as_of is None:
+        with home.shared.opened(home, wait_seconds, tell) as opened:
             yield opened
         return
     with locked(home.lock, wait_seconds, tell):
         clear(home)
         if as_of is None:
             with _opened(home.warehouse) as connection:
-                yield Opened(connection, NotShared())
+                yield Opened(connection, SingleProcessLocks())
             return
         scratch = home.scratch(as_of)
         try:
-            if home.elsewhere is not None:
-                home.elsewhere.copy(scratch)
+            if home.shared is not None:
+                home.shared.copy(scratch)
             elif home.warehouse.exists():
                 _copy_closed(home.warehouse, scratch)
             with _opened(scratch) as connection:
-                yield Opened(connection, NotShared())
+                yield Opened(connection, SingleProcessLocks())
         finally:
             _remove(scratch)
 

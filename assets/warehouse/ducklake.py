@@ -1,8 +1,8 @@
 """A warehouse that several machines share: a DuckLake, whose rows are Parquet files in a folder that all of them see
 and whose catalog is a PostgreSQL database.
 
-Here: everything that is about DuckLake and PostgreSQL, behind `warehouse.Elsewhere` and `warehouse.Sharing`. Nothing
-else in the project knows of them, and without CASCADE_WAREHOUSE this module is never imported.
+Here: everything about DuckLake and PostgreSQL, behind `home.SharedWarehouse` and `home.WarehouseLocks`. Nothing else in
+the project knows of them, and without CASCADE_WAREHOUSE this module is never imported.
 
 The database holds two lakes. The one that CASCADE_WAREHOUSE names is what readers attach: each run adds its published
 tables in one commit, so a reader sees all of a run or nothing of it, and every earlier run with `at (version => ...)`.
@@ -62,7 +62,7 @@ _KEPT = "interval 1 day"
 
 
 @dataclass(frozen=True)
-class Lake:
+class DuckLake:
     """Where the lake is: `address` as `ducklake:postgres:` and libpq's words (dbname=... host=...), `data` its folder.
 
     The folder is needed the first time only; the catalog remembers it.
@@ -78,7 +78,7 @@ class Lake:
 
     @contextmanager
     def opened(self, home: Home, wait_seconds: float, tell: Callable[[str], None]) -> Iterator[Opened]:
-        """See `warehouse.Elsewhere`."""
+        """See `home.SharedWarehouse`."""
         with ExitStack() as stack:
             spill = stack.enter_context(tempfile.TemporaryDirectory(prefix="cascade-"))
             connection = self.connected(":memory:", Path(spill))
@@ -86,15 +86,15 @@ class Lake:
             self._attach(connection, SERVED)
             self._attach(connection, WORK, f"metadata_schema '{WORK_SCHEMA}'")
             connection.execute(f"use {WORK}")
-            locks = stack.enter_context(self._locks())
-            sharing = LakeSharing(self, connection, locks, home, wait_seconds, tell)
-            stack.callback(sharing.release)
-            with sharing.storing(), transaction(connection):
+            session = stack.enter_context(self._session())
+            locks = DuckLakeLocks(self, connection, session, home, wait_seconds, tell)
+            stack.callback(locks.release)
+            with locks.storing(), transaction(connection):
                 prepare(connection)
-            yield Opened(connection, sharing)
+            yield Opened(connection, locks)
 
     def copy(self, path: Path) -> None:
-        """See `warehouse.Elsewhere`."""
+        """See `home.SharedWarehouse`."""
         connection = self.connected(str(path), path.with_name(path.name + ".tmp"))
         try:
             prepare(connection)
@@ -128,7 +128,7 @@ class Lake:
             raise WarehouseError(f"the warehouse cannot be attached: {said}") from error
 
     @contextmanager
-    def _locks(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _session(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A session of PostgreSQL that lasts as long as the run and holds its locks."""
         connection = self.connected(":memory:", Path(tempfile.gettempdir()))
         try:
@@ -142,23 +142,23 @@ class Lake:
             connection.close()
 
 
-class LakeSharing:
-    """The turns that a run takes. See `warehouse.Sharing`, and the module for what they guarantee."""
+class DuckLakeLocks:
+    """The turns that a run takes. See `home.WarehouseLocks`, and the module for what they guarantee."""
 
     is_exclusive = False
 
     def __init__(
         self,
-        lake: Lake,
+        lake: DuckLake,
         connection: duckdb.DuckDBPyConnection,
-        locks: duckdb.DuckDBPyConnection,
+        session: duckdb.DuckDBPyConnection,
         home: Home,
         wait_seconds: float,
         tell: Callable[[str], None],
     ) -> None:
         self._lake = lake
         self._connection = connection
-        self._locks = locks
+        self._session = session
         self._home = home
         self._wait_seconds = wait_seconds
         self._tell = tell
@@ -285,7 +285,7 @@ class LakeSharing:
 
     def _ask(self, question: str) -> Any:
         try:
-            return self._locks.execute(f"from postgres_query('locks', {literal(question)})").fetchall()[0][0]
+            return self._session.execute(f"from postgres_query('locks', {literal(question)})").fetchall()[0][0]
         except duckdb.Error as error:
             raise WarehouseError(f"the warehouse's catalog does not answer any more: {first_line(error)}") from error
 

@@ -34,7 +34,7 @@ class Builders(NamedTuple):
     connection: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 
 
-class Sharing(Protocol):
+class WarehouseLocks(Protocol):
     """How a run shares its warehouse with others.
 
     `is_exclusive` says that nobody else can write until the run ends: what it has read of the stored tables holds.
@@ -76,10 +76,10 @@ class Opened(NamedTuple):
     """An open warehouse, and how it is shared."""
 
     connection: duckdb.DuckDBPyConnection
-    sharing: Sharing
+    locks: WarehouseLocks
 
 
-class Elsewhere(Protocol):
+class SharedWarehouse(Protocol):
     """A warehouse that is no file of the home."""
 
     def opened(self, home: Home, wait_seconds: float, tell: Callable[[str], None]) -> AbstractContextManager[Opened]:
@@ -95,7 +95,7 @@ class Home:
     """The folder of one source: data/<source> unless told otherwise. Its warehouse may lie elsewhere."""
 
     folder: Path
-    elsewhere: Elsewhere | None = None
+    shared: SharedWarehouse | None = None
 
     @property
     def warehouse(self) -> Path:
@@ -105,7 +105,7 @@ class Home:
     @property
     def has_warehouse(self) -> bool:
         """Whether something may be stored already."""
-        return self.elsewhere is not None or self.warehouse.exists()
+        return self.shared is not None or self.warehouse.exists()
 
     @property
     def lock(self) -> Path:
@@ -121,7 +121,7 @@ class Home:
         return self.folder / ("report.html" if as_of is None else f"report-asof-{as_of}.html")
 
     @property
-    def mirror(self) -> Path:
+    def parquet(self) -> Path:
         """The published tables as Parquet files."""
         return self.folder / "parquet"
 

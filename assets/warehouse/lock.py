@@ -1,6 +1,6 @@
 """The locks that let one run write at a time.
 
-Here: the file lock of a home, and what a run asks of whoever shares its warehouse (`Sharing`). `ducklake` has the locks
+Here: the file lock of a home, and the locks of a warehouse that is a file (`SingleProcessLocks`). `ducklake` has those
 of a warehouse that several machines share.
 """
 
@@ -25,13 +25,13 @@ BUILDERS = 2
 LOCK_POLL_SECONDS = 0.2
 
 
-class NotShared:
+class SingleProcessLocks:
     """The warehouse is a file and its lock is held: nobody else is there, and DuckDB keeps threads apart."""
 
     is_exclusive = True
 
     def begin(self, run_id: str) -> None:
-        """See `Sharing`, like the others."""
+        """See `WarehouseLocks`, like the others."""
 
     def is_over(self, run_id: str) -> bool:
         return True

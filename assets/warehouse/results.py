@@ -33,7 +33,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Made:
+class TableBuilt:
     """A table (or the published file) is as it should be now: its rows, and further facts by name."""
 
     table_name: str
@@ -43,7 +43,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Rules:
+class CheckGroup:
     """The verdicts on the rules of one table as one check: what people look at stays readable."""
 
     name: str
@@ -56,4 +56,4 @@ class Rules:
         return "; ".join(check.detail or check.name for check in self.checks if not check.passed) or None
 
 
-Report = Made | Check | Rules
+StepEvent = TableBuilt | Check | CheckGroup

@@ -17,8 +17,8 @@ import duckdb
 from assets.config.parameters import Parameter
 from assets.config.universe import Universe
 from assets.sources.base import Source
-from assets.warehouse.home import Home, Sharing
-from assets.warehouse.lock import NotShared
+from assets.warehouse.home import Home, WarehouseLocks
+from assets.warehouse.lock import SingleProcessLocks
 
 # Steps say here what they are doing; the command line shows it, Dagster keeps it with the run.
 log = logging.getLogger("cascade")
@@ -44,7 +44,7 @@ class Run:
     is_full: bool = False
     is_accepting: bool = False
     symbols: tuple[str, ...] = ()
-    sharing: Sharing = field(default_factory=NotShared)
+    locks: WarehouseLocks = field(default_factory=SingleProcessLocks)
 
     @property
     def source_name(self) -> str:

@@ -31,7 +31,7 @@ def open_run(run: Run) -> None:
     running = run.connection.execute("select run_id from meta.runs where status = 'running'").fetchall()
     run.connection.execute(
         "update meta.runs set status = 'not_published' where list_contains(?, run_id)",
-        [[run_id for (run_id,) in running if run.sharing.is_over(run_id)]],
+        [[run_id for (run_id,) in running if run.locks.is_over(run_id)]],
     )
     run.connection.execute(
         "insert into meta.runs by name select ? as run_id, ? as source, ?::timestamptz as started_at, "
@@ -50,7 +50,7 @@ def close_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
 
 def note_rows(run: Run, rows_new: int, rows_restated: int) -> None:
     """Add what a step stored to the run's totals."""
-    with run.sharing.storing():
+    with run.locks.storing():
         run.connection.execute(
             "update meta.runs set rows_new = rows_new + ?, rows_restated = rows_restated + ? where run_id = ?",
             [rows_new, rows_restated, run.id],
@@ -71,7 +71,7 @@ def note_checks(run: Run, checks: Sequence[Check]) -> None:
     ]
     if not rows:
         return
-    with run.sharing.storing(), transaction(run.connection):
+    with run.locks.storing(), transaction(run.connection):
         run.connection.execute(
             "delete from meta.checks where run_id = ? and list_contains(?, check_name || ' of ' || table_name)",
             [run.id, [f"{c.name} of {c.table_name}" for c in checks]],

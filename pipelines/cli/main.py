@@ -168,7 +168,7 @@ def _run(plan: Plan, console: Console, run_id: str) -> str | None:
     import duckdb
 
     from assets.models.sql_files import ModelError
-    from assets.steps import Doing, everything
+    from assets.steps import StepRunner, everything
     from assets.warehouse.results import StepFailed
     from pipelines.telling import Noting, dagster_home, in_a_line, start_recorder, told
     from pipelines.work import opened
@@ -182,7 +182,7 @@ def _run(plan: Plan, console: Console, run_id: str) -> str | None:
             # A run that waits for vendors is told as it goes; any other is over in seconds and needs the cores itself.
             if plan.source.has_clock:
                 start_recorder(plan.home)
-            with opened(plan, run_id) as run, closing(Doing(run, is_whole=True)) as doing:
+            with opened(plan, run_id) as run, closing(StepRunner(run, is_whole=True)) as doing:
                 for _ in everything(Noting(doing, lines)):
                     pass
     except (WarehouseError, ModelError) as error:

@@ -20,7 +20,7 @@ from pipelines.cli.options import NOT_PUBLISHED, fail, home_option, source_optio
 from pipelines.settings import home_folder
 
 if TYPE_CHECKING:
-    from assets.publish.snapshot_diff import Difference, TableDifference
+    from assets.publish.snapshot_diff import SnapshotDiff, TableDiff
     from assets.publish.snapshots import Snapshot
 
 
@@ -80,19 +80,19 @@ def diff(a: str, b: str, source: str, home: str, as_json: bool) -> None:
     cascade diff 2026-08-20 latest
     cascade diff 20260820T2215 data/files/cascade-asof-2020-12-31.duckdb
     """
-    from assets.publish.snapshot_diff import differences
+    from assets.publish.snapshot_diff import compare_snapshots
     from assets.publish.snapshots import find_snapshot
 
     where = Home(home_folder(source, home))
     with _told():
-        difference = differences(find_snapshot(where, a), find_snapshot(where, b))
+        difference = compare_snapshots(find_snapshot(where, a), find_snapshot(where, b))
     if as_json:
         click.echo(json.dumps(asdict(difference), default=_as_text))
     else:
         _show(Console(), difference)
 
 
-def _show(console: Console, difference: Difference) -> None:
+def _show(console: Console, difference: SnapshotDiff) -> None:
     _banner(console, difference.one, difference.other)
     for label, snapshot in (("from", difference.one), ("to", difference.other)):
         console.line(
@@ -129,7 +129,7 @@ def _show(console: Console, difference: Difference) -> None:
         console.table(["table", "row", "column", "was", "is"], examples, title="Some of the values that changed")
 
 
-def _columns(table: TableDifference) -> str | None:
+def _columns(table: TableDiff) -> str | None:
     changes = [
         *(f"+{column}" for column in table.columns_added),
         *(f"-{column}" for column in table.columns_removed),

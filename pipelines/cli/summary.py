@@ -169,7 +169,7 @@ def show_run(
     )
     console.line(f"  duckdb -readonly {path}")
     if as_of is None and has_all:
-        console.line(f"Parquet files for other readers: {home.mirror}")
+        console.line(f"Parquet files for other readers: {home.parquet}")
     return has_troubles
 
 

@@ -17,8 +17,8 @@ import requests
 from urllib3.exceptions import ProtocolError
 
 from assets.config.universe import Series
-from assets.sources.base import Delivery, Rejected
-from assets.sources.retry import Pace, Patience, VendorFault, status_fault
+from assets.sources.base import FetchResult, UnparsedRow
+from assets.sources.retry import RateLimiter, Retrier, VendorFault, status_fault
 
 URL = "https://fred.stlouisfed.org/graph/fredgraph.csv"
 # The crawl delay that the site's robots.txt asks for.
@@ -38,7 +38,7 @@ class Fred:
         self._timeout = (min(CONNECT_TIMEOUT_SECONDS, timeout), timeout)
         self._session = requests.Session()
 
-    def fetch(self, series: Series, since: date | None, patience: Patience) -> Delivery:
+    def fetch(self, series: Series, since: date | None, retrier: Retrier) -> FetchResult:
         """The observations of the series from `since` on; all there are without it.
 
         A day without a value is no observation and left out; a row that cannot be read is rejected. Never raises for
@@ -49,19 +49,19 @@ class Fred:
             raise ValueError(f"{series.id} is not at FRED")
         origin = f"fred:{fred_id}"
         try:
-            rows = patience.call(lambda: self._ask(fred_id, since, patience.pace))
+            rows = retrier.call(lambda: self._ask(fred_id, since, retrier.limiter))
         except VendorFault as fault:
-            return Delivery(id=series.id, origin=origin, failure=str(fault), since=since)
+            return FetchResult(id=series.id, origin=origin, failure=str(fault), since=since)
         observations, rejected = _observations(rows, series)
         if since is None and observations.empty:
             failure = f"no observations: FRED knows {fred_id} but sent none"
-            return Delivery(id=series.id, origin=origin, rejected=rejected, failure=failure)
+            return FetchResult(id=series.id, origin=origin, rejected=rejected, failure=failure)
         tables = {"macro_observations": observations}
-        return Delivery(id=series.id, origin=origin, tables=tables, rejected=rejected, since=since)
+        return FetchResult(id=series.id, origin=origin, tables=tables, rejected=rejected, since=since)
 
-    def _ask(self, fred_id: str, since: date | None, pace: Pace) -> list[list[str]]:
+    def _ask(self, fred_id: str, since: date | None, limiter: RateLimiter) -> list[list[str]]:
         """The rows under the heading, as text. Raises VendorFault."""
-        pace.wait_for_turn()
+        limiter.wait_for_turn()
         query = {"id": fred_id} if since is None else {"id": fred_id, "cosd": since.isoformat()}
         try:
             answer = self._session.get(URL, params=query, timeout=self._timeout)
@@ -97,7 +97,7 @@ def _connection_fault(fred_id: str, error: requests.RequestException) -> VendorF
     return VendorFault(f"no connection: FRED cannot be reached ({problem})", is_general=True)
 
 
-def _observations(rows: list[list[str]], series: Series) -> tuple[pd.DataFrame, tuple[Rejected, ...]]:
+def _observations(rows: list[list[str]], series: Series) -> tuple[pd.DataFrame, tuple[UnparsedRow, ...]]:
     """The rows in the observations contract's columns, and those that cannot be read for the quarantine."""
     days, values, rejected = [], [], []
     for row in rows:
@@ -110,7 +110,7 @@ def _observations(rows: list[list[str]], series: Series) -> tuple[pd.DataFrame, 
                 raise ValueError("not a number")
         except ValueError:
             payload = json.dumps({"series_id": series.id, "row": ",".join(row)})
-            rejected.append(Rejected(payload=payload, reason="the date or the value cannot be read"))
+            rejected.append(UnparsedRow(payload=payload, reason="the date or the value cannot be read"))
         else:
             days.append(day)
             values.append(value)

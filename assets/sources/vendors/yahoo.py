@@ -3,7 +3,7 @@
 Here: asking for one instrument, telling what went wrong, and turning the answer into the raw contracts' columns.
 Whether a price is plausible, and which of two rows for one session counts, is not decided here.
 
-yfinance carries the question (cookies, crumbs, consent, browser fingerprint) and says whether it was answered. The
+yfinance carries the request (cookies, crumbs, consent, browser fingerprint) and says whether it was answered. The
 answer itself is read as Yahoo sent it, because yfinance's frame has 0 where the volume is unknown, one row where Yahoo
 sent two, and moves a dividend whose session is missing to the session before.
 """
@@ -22,13 +22,13 @@ from typing import Any
 import pandas as pd
 
 from assets.config.universe import Instrument
-from assets.sources.base import Delivery, Rejected
-from assets.sources.retry import Pace, Patience, VendorFault, status_fault
+from assets.sources.base import FetchResult, UnparsedRow
+from assets.sources.retry import RateLimiter, Retrier, VendorFault, status_fault
 
 # A century of daily bars is 2 MB and takes a few seconds.
 TIMEOUT_SECONDS = 20.0
 CONNECT_TIMEOUT_SECONDS = 5.0
-# The question starts this much before the first day wanted: no calendar rests for a week, so that an answer without
+# The request starts this much before the first day wanted: no calendar rests for a week, so that an answer without
 # any session is always a fault and never just a quiet weekend.
 LEAD = timedelta(days=7)
 
@@ -69,7 +69,7 @@ class Yahoo:
         self._cache = cache
         self._timeout = timeout
 
-    def fetch(self, instrument: Instrument, since: date | None, patience: Patience) -> Delivery:
+    def fetch(self, instrument: Instrument, since: date | None, retrier: Retrier) -> FetchResult:
         """The instrument's bars, and for equity its dividends and splits, from `since` on; all there is without it.
 
         A renamed instrument is asked for under each of its names that the days wanted fall into. Never raises for a
@@ -85,7 +85,7 @@ class Yahoo:
                 continue
             try:
                 zone = _ZONES[instrument.calendar][0]
-                chart = patience.call(partial(self._ask, span.symbol, window, zone, patience.pace))
+                chart = retrier.call(partial(self._ask, span.symbol, window, zone, retrier.limiter))
                 _verify(chart["meta"], instrument, span.symbol)
             except VendorFault as fault:
                 failures.append(str(fault))
@@ -97,7 +97,7 @@ class Yahoo:
         tables = {f"{instrument.asset_class}_bars": bars}
         if instrument.asset_class == "equity":
             tables["equity_actions"] = actions
-        return Delivery(
+        return FetchResult(
             id=instrument.id,
             origin="yahoo:" + ",".join(span.symbol for span in instrument.yahoo_spans),
             tables={name: pd.concat(parts, ignore_index=True) for name, parts in tables.items() if parts},
@@ -106,7 +106,7 @@ class Yahoo:
             since=since,
         )
 
-    def _ask(self, symbol: str, window: _Window, zone: str, pace: Pace) -> dict[str, Any]:
+    def _ask(self, symbol: str, window: _Window, zone: str, limiter: RateLimiter) -> dict[str, Any]:
         """Yahoo's chart of the symbol, as it came; `zone` turns the window into instants. Raises VendorFault."""
         session = self._session
         import yfinance
@@ -121,7 +121,7 @@ class Yahoo:
             days["end"] = window.last + timedelta(days=1)
         # yfinance also keeps answers that were errors, and would repeat them to every further try.
         YfData.cache_get.cache_clear()
-        session.start(symbol, pace)
+        session.start(symbol, limiter)
         ticker = yfinance.Ticker(symbol, session=session)
         # Otherwise yfinance asks for the zone first, which takes a second request for each new symbol, and writes it to
         # a file that its threads lock each other out of. An hour more or less is nothing to LEAD.
@@ -153,26 +153,26 @@ def _open_session(timeout: float) -> Any:
     class Session(requests.Session[requests.Response]):  # type: ignore[misc]  # the type checker leaves curl_cffi out
         """Holds every request to the pace and to one timeout, and remembers, per thread, the last answer for a chart.
 
-        An answer that asks everybody to wait ends the question there, as yfinance would ask again at once.
+        An answer that asks everybody to wait ends the request there, as yfinance would ask again at once.
         """
 
         def __init__(self) -> None:
             super().__init__(impersonate="chrome")
             self._by_thread = threading.local()
 
-        def start(self, symbol: str, pace: Pace) -> None:
+        def start(self, symbol: str, limiter: RateLimiter) -> None:
             """The thread's next requests are about the symbol, and none of them has been answered."""
-            self._by_thread.symbol, self._by_thread.pace, self._by_thread.answer = symbol, pace, None
+            self._by_thread.symbol, self._by_thread.limiter, self._by_thread.answer = symbol, limiter, None
 
         @property
         def answer(self) -> requests.Response | None:
-            """None when the last question was not answered at all."""
+            """None when the last request was not answered at all."""
             answer: requests.Response | None = self._by_thread.answer
             return answer
 
         def request(self, *args: Any, **kwargs: Any) -> requests.Response:
             kwargs["timeout"] = (min(CONNECT_TIMEOUT_SECONDS, timeout), timeout)
-            self._by_thread.pace.wait_for_turn()
+            self._by_thread.limiter.wait_for_turn()
             if "/v8/finance/chart/" not in kwargs["url"]:
                 return super().request(*args, **kwargs)
             self._by_thread.answer = None
@@ -245,7 +245,7 @@ def _verify(meta: dict[str, Any], instrument: Instrument, symbol: str) -> None:
             )
 
 
-def _bars(chart: dict[str, Any], instrument: Instrument, window: _Window) -> tuple[pd.DataFrame, list[Rejected]]:
+def _bars(chart: dict[str, Any], instrument: Instrument, window: _Window) -> tuple[pd.DataFrame, list[UnparsedRow]]:
     """The sessions in the window in the bars contract's columns, and those without any price for the quarantine."""
     quote = chart["indicators"]["quote"][0]
     bars = pd.DataFrame(
@@ -261,7 +261,7 @@ def _bars(chart: dict[str, Any], instrument: Instrument, window: _Window) -> tup
     bars = bars[window.contains(bars["session_date"])]
     is_blank = bars[_PRICES].isna().all(axis=1)
     rejected = [
-        Rejected(
+        UnparsedRow(
             payload=row.drop(labels="adj_close").to_json(date_format="iso"),
             reason="vendor sent the session without prices",
         )
