@@ -91,7 +91,7 @@ def ours(folder: Path, _: Path) -> None:
             symbol as instrument_id, 'XNYS' as calendar, null::varchar as tracks, false as has_total_return,
             null::date as reconstructed_before, 'other' as role
         from fed.bars group by symbol order by symbol;
-        create view intermediate.listings as from core.instruments;
+        create view intermediate.instrument_bases as from core.instruments;
         create view intermediate.prices as
         select
             symbol as instrument_id, session_date, bar_number, close, close as adj_close, close as signal_price,
@@ -104,7 +104,7 @@ def ours(folder: Path, _: Path) -> None:
     )
     # Without a pair first: paths are those of the symbols alone.
     build("marts.relative_strength", "intermediate.price_paths", "intermediate.breakout_events")
-    build("intermediate.breakout_aftermath", "marts.breakout_states")
+    build("intermediate.breakout_followup", "marts.breakout_states")
     connection.execute(
         "insert into core.pairs select instrument_id || '/SPX', instrument_id, 'SPX', 'XNYS', 'price' "
         "from core.instruments where instrument_id <> 'SPX'"
@@ -144,7 +144,7 @@ def hand_over(folder: Path, out: Path) -> None:
                     count_if(is_below and sessions_after between 1 and {LIFE_CYCLE}), null)::bigint as closes_below,
                 if(max(sessions_after) = {OUTCOME}, min(aftermath.price / high_so_far - 1), null) as max_drawdown
             from intermediate.breakout_events as events
-            inner join intermediate.breakout_aftermath as aftermath on aftermath.event_id = events.event_id
+            inner join intermediate.breakout_followup as aftermath on aftermath.event_id = events.event_id
             group by all
         ) to '{out}/breakouts.parquet';
         copy (

@@ -46,10 +46,10 @@ insert into marts.breakouts by name
 KEPT = (
     "core.instruments",
     "core.bars",
-    "core.earlier_bars",
+    "core.superseded_bars",
     "core.rescalings",
     "core.macro",
-    "core.earlier_macro",
+    "core.superseded_macro",
     "marts.claims",
     "marts.breakouts",
     "marts.altseason",

@@ -169,8 +169,27 @@ def test_every_parameter_is_used_and_every_name_known() -> None:
     assert in_models | in_code == known
 
 
-def test_sql_lies_one_folder_deep() -> None:
-    assert {path.parent.parent for path in SQL_FOLDER.rglob("*.sql")} == {SQL_FOLDER}
+def test_a_group_of_models_is_one_folder_deep() -> None:
+    assert {len(path.relative_to(SQL_FOLDER).parts) for path in SQL_FOLDER.rglob("*.sql")} == {2, 3}
+
+
+def test_two_files_that_define_one_table_are_refused(tmp_path: Path) -> None:
+    text = (
+        "-- description: x\n-- grain: a\n-- known_at: the run's clock\n"
+        "with final as (\n    select\n        a, -- it\n    from t\n)\n\nselect * from final\n"
+    )
+    for group in ("one", "two"):
+        (tmp_path / "intermediate" / group).mkdir(parents=True)
+        (tmp_path / "intermediate" / group / "same.sql").write_text(text)
+    with pytest.raises(ModelError, match=r"one/same\.sql and sql/intermediate/two/same\.sql both define"):
+        read_models(tmp_path)
+
+
+def test_a_query_for_a_check_or_the_report_is_no_model(tmp_path: Path) -> None:
+    for name in ("checks", "report"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "query.sql").write_text("select 1\n")
+    assert read_models(tmp_path) == ()
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.full_name)

@@ -20,7 +20,12 @@ from assets.publish.frozen_forecasts import freeze
 from assets.statistics.forecasts import past_tests, without_one
 
 SIGNAL = "RUT:all_time_high:decided"
-MODELS = ("intermediate.entries", "intermediate.forecast_bases", "intermediate.forecast_tests", "marts.forecasts")
+MODELS = (
+    "intermediate.response_entries",
+    "intermediate.forecast_bases",
+    "intermediate.forecast_tests",
+    "marts.forecasts",
+)
 WINDOWS = (
     "target_id varchar, entry_date date, horizon_days integer, forward_return double, log_return double, "
     "is_reconstructed boolean, known_at timestamptz"

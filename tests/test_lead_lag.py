@@ -267,7 +267,7 @@ def test_the_tables_pair_by_session_and_correct_for_all_that_was_looked_at(bench
         ],
     )
     small = {"lag_reach": 10, "lag_guard": 4, "lead_reach": 6, "lag_week": 2, "lag_month": 5}
-    for name in ("intermediate.lags", "marts.lead_lag", "marts.lead_lag_best"):
+    for name in ("intermediate.lead_lag_nulls", "marts.lead_lag", "marts.lead_lag_best"):
         bench.build_only(name, as_of="2024-12-31", **small)
     y = made["BTC"][10:].copy()
     y[40] = np.nan
@@ -312,8 +312,10 @@ def test_what_is_shorter_than_a_block_has_no_row(bench: Bench) -> None:
         [(id_, session, float(session)) for id_ in ("IWM", "BTC") for session in range(1, 7)],
     )
     bench.universe(WATCHED)
-    bench.build_only("intermediate.lags", as_of="2024-12-31", lag_reach=10, lag_guard=4, lag_week=5, lag_month=21)
-    assert bench.rows("select distinct aggregation from intermediate.lags order by all") == [(1,), (5,)]
+    bench.build_only(
+        "intermediate.lead_lag_nulls", as_of="2024-12-31", lag_reach=10, lag_guard=4, lag_week=5, lag_month=21
+    )
+    assert bench.rows("select distinct aggregation from intermediate.lead_lag_nulls order by all") == [(1,), (5,)]
 
 
 def test_nothing_to_compare_gives_empty_tables(bench: Bench) -> None:
@@ -322,7 +324,7 @@ def test_nothing_to_compare_gives_empty_tables(bench: Bench) -> None:
         "series_id varchar, session_number bigint, scaled_change double",
         [("IWM", 1, None)],
     )
-    for name in ("intermediate.lags", "marts.lead_lag", "marts.lead_lag_best"):
+    for name in ("intermediate.lead_lag_nulls", "marts.lead_lag", "marts.lead_lag_best"):
         bench.build_only(name, as_of="2024-12-31")
         assert bench.rows(f"select count(*) from {name}") == [(0,)]
 

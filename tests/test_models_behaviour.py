@@ -447,7 +447,7 @@ def test_an_unfinished_volume_is_none(bench: Bench) -> None:
     assert _relative_volume(bench) == 1.5
 
 
-# --- intermediate.breakout_surroundings -----------------------------------------------------------------------------
+# --- intermediate.breakout_context -----------------------------------------------------------------------------
 
 
 def _surroundings(bench: Bench, *, breadth: list[Row], liquidity: list[Row], events: list[Row] | None = None) -> Row:
@@ -479,8 +479,8 @@ def _surroundings(bench: Bench, *, breadth: list[Row], liquidity: list[Row], eve
         "session_date date, change_91d_musd double, known_at timestamptz",
         liquidity or [nothing[1:]],
     )
-    bench.build_only("intermediate.breakout_surroundings", as_of="2024-12-31")
-    rows = bench.rows("select breadth_sma200, liquidity_change_91d from intermediate.breakout_surroundings")
+    bench.build_only("intermediate.breakout_context", as_of="2024-12-31")
+    rows = bench.rows("select breadth_sma200, liquidity_change_91d from intermediate.breakout_context")
     assert len(rows) == 1
     return rows[0]
 

@@ -76,7 +76,7 @@ def _given(
         [("none", "1999-01-01", "1999-01-01 00:00")],
     )
     bench.given(
-        "intermediate.entries",
+        "intermediate.response_entries",
         "trigger_at timestamptz, target_id varchar, entry_date date",
         [(f"{day} 12:00", target_id, day) for day in sorted({*events, *kept, *dropped})]
         or [("1999-01-01 00:00", "none", "1999-01-01")],
@@ -436,7 +436,7 @@ def test_filters_by_hand(bench: Bench) -> None:
         ],
     )  # fmt: skip
     bench.given(
-        "intermediate.breakout_aftermath",
+        "intermediate.breakout_followup",
         "event_id varchar, sessions_after integer, known_at timestamptz",
         [
             (f"{high}:a", 10, "2024-01-17 21:00"),

@@ -757,7 +757,7 @@ def test_the_aftermath_of_a_breakout_session_by_session(bench: Bench) -> None:
     _after(bench, [103.0, 97.0, 100.0, 102.0], lows=[101.5, 96.0, 99.0, 101.0])
     assert bench.rows(
         "select sessions_after, price, is_above, is_below, is_failing, is_touching, closes_above, high_so_far, "
-        f"was_touched from intermediate.breakout_aftermath where event_id = '{EVENT}' order by sessions_after"
+        f"was_touched from intermediate.breakout_followup where event_id = '{EVENT}' order by sessions_after"
     ) == [
         (0, 101.0, True, False, False, True, 0, 101.0, False),
         (1, 103.0, True, False, False, False, 1, 103.0, False),

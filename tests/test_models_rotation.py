@@ -461,7 +461,7 @@ def test_a_breakout_is_answered_by_the_basket(basket: Bench) -> None:
     basket.build("intermediate.forward_windows", as_of="2024-02-05")
     basket.given("intermediate.filtered_events", "trigger_at timestamptz", [("2024-02-01 21:00",)])
     basket.given("intermediate.specification_events", "decided_at timestamptz", [("2024-02-01 21:00",)])
-    for model in ("intermediate.entries", "intermediate.extremes", "marts.rotation_responses"):
+    for model in ("intermediate.response_entries", "intermediate.window_extremes", "marts.rotation_responses"):
         basket.build_only(model, as_of="2024-02-05")
     assert basket.rows(
         "select target_id, entry_date, exit_date, forward_return from marts.rotation_responses where horizon_days = 3"

@@ -1,6 +1,7 @@
 """The SQL models: found because of where they lie, read, put in order by what they read, and run.
 
-    sql/<schema>/<table>.sql     one select; the header says what the table is, comments say what the columns are
+    sql/<schema>/<table>.sql          one select; the header says what the table is, comments say what the columns are
+    sql/<schema>/<group>/<table>.sql  the same, where a schema has many tables
 
 Here: everything about the files as files. What a table means stands in its file and nowhere else. A header line is
 `-- key: value` with the keys of `Model` (`form` where it is not a table); a column is described by the comment behind
@@ -29,6 +30,8 @@ from assets.contracts.stored import SCHEMAS
 from assets.contracts.table import literal
 
 SQL_FOLDER = Path(__file__).parents[2] / "sql"
+# The folders of models. The others below sql/ (checks, report) hold queries that make no table.
+MODEL_SCHEMAS = ("core", "intermediate", "marts", "meta")
 
 # The name under which a query reads what a statistic worked out.
 COMPUTED = "computed"
@@ -92,14 +95,25 @@ class Slices:
 class Model:
     """One SQL file.
 
-    `grain` are the columns that tell rows apart; `known_at` is the column with the instant at which a row could first
-    be known, or None where the whole table is true as of the run's clock. `form` is table, view (a query under a name,
-    for what several models need and nobody else) or macro (a request to the published file, asked with `as_of_at`).
-    `statistic` is what Python works out for it first, `slices` are how a table that is large can be parted.
+    Attributes:
+        schema: The folder below sql/ that the file lies in; also the schema of the table.
+        name: The name of the file, and of the table.
+        sql_path: The path of the file within the project.
+        text: The file, word for word.
+        description: What the table holds, in a sentence.
+        grain: The columns that are unique together.
+        known_at: The column with the instant at which a row could first be known; None where the whole table is true as
+            of the run's clock.
+        form: table, view (a query that several models share) or macro (a query on the published file, called with
+            `as_of_at`).
+        column_descriptions: The comment of each column.
+        statistic: What Python computes for it first.
+        slices: How a large table is built in parts.
     """
 
     schema: str
     name: str
+    sql_path: str
     text: str
     description: str
     grain: tuple[str, ...]
@@ -112,11 +126,6 @@ class Model:
     @property
     def full_name(self) -> str:
         return f"{self.schema}.{self.name}"
-
-    @property
-    def sql_path(self) -> str:
-        """Path of the file within the project."""
-        return f"sql/{self.schema}/{self.name}.sql"
 
     @cached_property
     def upstream(self) -> tuple[str, ...]:
@@ -161,34 +170,38 @@ def read_model(path: Path) -> Model:
             header[last] += " " + match[1].strip()
         else:
             break
-    name = f"{path.parent.name}/{path.name}"
+    schema = next((folder for folder in path.parents if folder.name in MODEL_SCHEMAS), None)
+    if schema is None:
+        raise ModelError(f"{path}: a model lies in one of the folders {', '.join(MODEL_SCHEMAS)}")
+    sql_path = f"sql/{path.relative_to(schema.parent).as_posix()}"
     for key in ("description", "grain", "known_at"):
         if not header.get(key):
-            raise ModelError(f"sql/{name}: the header has no line '-- {key}: ...'")
+            raise ModelError(f"{sql_path}: the header has no line '-- {key}: ...'")
     form = next((form for form in FORMS if form == header.get("form", "table")), None)
     if form is None:
-        raise ModelError(f"sql/{name}: the form is none of {', '.join(FORMS)}")
+        raise ModelError(f"{sql_path}: the form is none of {', '.join(FORMS)}")
     statistic = None
     if "statistic" in header:
         called = _STATISTIC.match(header["statistic"])
         if called is None:
-            raise ModelError(f"sql/{name}: the statistic is not written as module.function(schema.table, ...)")
+            raise ModelError(f"{sql_path}: the statistic is not written as module.function(schema.table, ...)")
         statistic = Statistic(called[1], called[2], tuple(called[3].split(", ")))
     slices = None
     if "slices" in header:
         parted = _SLICES.match(header["slices"])
         if parted is None or form != "table":
-            raise ModelError(f"sql/{name}: the slices of a table are not written as column by schema.table.column")
+            raise ModelError(f"{sql_path}: the slices of a table are not written as column by schema.table.column")
         slices = Slices(*parted.groups())
     final = _FINAL.search(text)
     if final is None:
-        raise ModelError(f"sql/{name}: there is no CTE named final")
+        raise ModelError(f"{sql_path}: there is no CTE named final")
     columns = {
         match[1]: match[2].strip() for line in final[1].splitlines() if (match := _DESCRIBED_COLUMN.search(line))
     }
     return Model(
-        schema=path.parent.name,
+        schema=schema.name,
         name=path.stem,
+        sql_path=sql_path,
         text=text,
         description=header["description"],
         grain=tuple(part.strip() for part in header["grain"].split(",")),
@@ -205,9 +218,13 @@ def read_model(path: Path) -> Model:
 def read_models(folder: Path = SQL_FOLDER) -> tuple[Model, ...]:
     """Every model, each after those that it reads.
 
-    Raises ModelError when a file does not fit or two models read each other.
+    Raises ModelError when a file does not fit, two files define one table, or two models read each other.
     """
-    models = {model.full_name: model for model in map(read_model, sorted(folder.glob("*/*.sql")))}
+    paths = sorted(path for schema in MODEL_SCHEMAS for path in (folder / schema).rglob("*.sql"))
+    models: dict[str, Model] = {}
+    for model in map(read_model, paths):
+        if (other := models.setdefault(model.full_name, model)) is not model:
+            raise ModelError(f"{other.sql_path} and {model.sql_path} both define {model.full_name}")
     graph = {name: [up for up in model.upstream if up in models] for name, model in models.items()}
     try:
         return tuple(models[name] for name in TopologicalSorter(graph).static_order())

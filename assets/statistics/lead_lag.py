@@ -262,7 +262,7 @@ def every_lag(
 def best_leads(_: Mapping[str, Parameter], lags: duckdb.DuckDBPyRelation) -> pd.DataFrame:
     """The best lag of each direction of every pair and aggregation, the leading series as signal_id.
 
-    lags: intermediate.lags, the answer of `every_lag`. Columns: signal_id, target_id, aggregation, best_lag,
+    lags: intermediate.lead_lag_nulls, the answer of `every_lag`. Columns: signal_id, target_id, aggregation, best_lag,
     correlation, n, n_eff, p_value, share_by_chance, q_value. All rows are one family: every pair, both directions and
     all aggregations were looked at.
     """

@@ -37,7 +37,7 @@ def run_ups_and_drawdowns(
     return risen, np.fmin.accumulate(fallen, axis=1)
 
 
-def extremes(
+def window_extremes(
     _: Parameters,
     entries: duckdb.DuckDBPyRelation,
     windows: duckdb.DuckDBPyRelation,
@@ -45,9 +45,9 @@ def extremes(
 ) -> pd.DataFrame:
     """The highest rise and the deepest fall of every complete window that opens at an entry.
 
-    `entries` are intermediate.entries, `windows` intermediate.forward_windows, `prices` intermediate.target_prices, in
-    which a target's sessions are numbered from 1 without a gap. The answer has one row per target_id, entry_date and
-    horizon_days.
+    `entries` are intermediate.response_entries, `windows` intermediate.forward_windows, `prices`
+    intermediate.target_prices, in which a target's sessions are numbered from 1 without a gap. The answer has one row
+    per target_id, entry_date and horizon_days.
     """
     asked = (
         windows.set_alias("windows")

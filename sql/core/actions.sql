@@ -35,18 +35,18 @@ splits as (
     where kind = 'split'
 ),
 
-scales as (
+price_scale_factors as (
     select
         instrument_id,
         captured_at,
         factor,
-    from intermediate.scales
+    from intermediate.price_scale_factors
 ),
 
 dated as (
     select
         actions.* replace (
-            if(actions.kind = 'dividend', actions.value * coalesce(scales.factor, 1), actions.value) as value
+            if(actions.kind = 'dividend', actions.value * coalesce(price_scale_factors.factor, 1), actions.value) as value
         ),
         greatest(
             coalesce(sessions.closes_at, (actions.ex_date + 1)::timestamptz),
@@ -57,9 +57,9 @@ dated as (
         on splits.instrument_id = actions.instrument_id
         and splits.captured_at = actions.captured_at
     left join sessions on sessions.session_date = actions.ex_date
-    left join scales
-        on scales.instrument_id = actions.instrument_id
-        and scales.captured_at = actions.captured_at
+    left join price_scale_factors
+        on price_scale_factors.instrument_id = actions.instrument_id
+        and price_scale_factors.captured_at = actions.captured_at
 ),
 
 visible_versions as (

@@ -3,18 +3,18 @@
 -- grain: instrument_id, session_date
 -- known_at: known_at, the close of the session, or when a later correction of the price, or a bar that came after newer
 --   ones, was captured
--- slices: instrument_id by intermediate.listings.instrument_id
+-- slices: instrument_id by intermediate.instrument_bases.instrument_id
 with clock as (
     select as_of_at from reference.clock
 ),
 
-listings as (
+instrument_bases as (
     select
         instrument_id,
         price_basis,
         has_vendor_adj_close,
         has_total_return,
-    from intermediate.listings
+    from intermediate.instrument_bases
 ),
 
 versions as (
@@ -33,7 +33,7 @@ versions as (
         closes_at,
         is_final,
         known_at,
-    from intermediate.seen_bars
+    from intermediate.visible_bars
 ),
 
 growth as (
@@ -75,7 +75,7 @@ adjusted as (
         visible_versions.low,
         visible_versions.close,
         if(
-            listings.has_vendor_adj_close,
+            instrument_bases.has_vendor_adj_close,
             visible_versions.adj_close,
             visible_versions.close * exp(sum(coalesce(ln(growth.growth), 0)) over history)
         ) as adj_close,
@@ -87,10 +87,10 @@ adjusted as (
         visible_versions.captured_at,
         visible_versions.version,
         row_number() over history as bar_number,
-        listings.price_basis,
-        listings.has_total_return,
+        instrument_bases.price_basis,
+        instrument_bases.has_total_return,
     from visible_versions
-    inner join listings on listings.instrument_id = visible_versions.instrument_id
+    inner join instrument_bases on instrument_bases.instrument_id = visible_versions.instrument_id
     left join growth
         on growth.instrument_id = visible_versions.instrument_id
         and growth.session_date = visible_versions.session_date

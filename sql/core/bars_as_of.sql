@@ -20,7 +20,7 @@ with current_bars as (
     from core.bars
 ),
 
-earlier_bars as (
+superseded_bars as (
     select
         instrument_id,
         session_date,
@@ -35,7 +35,7 @@ earlier_bars as (
         known_at,
         captured_at,
         version,
-    from core.earlier_bars
+    from core.superseded_bars
 ),
 
 rescalings as (
@@ -50,7 +50,7 @@ rescalings as (
 versions as (
     select * from current_bars
     union all
-    select * from earlier_bars
+    select * from superseded_bars
 ),
 
 captures as (

@@ -5,7 +5,7 @@ with clock as (
     select as_of from reference.clock
 ),
 
-listings as (
+instrument_bases as (
     select
         instrument_id,
         name,
@@ -21,7 +21,7 @@ listings as (
         is_required,
         reconstructed_before,
         valid_to,
-    from intermediate.listings
+    from intermediate.instrument_bases
 ),
 
 baskets as (
@@ -52,7 +52,7 @@ prices as (
 ),
 
 instruments as (
-    select * from listings
+    select * from instrument_bases
     union all
     select * from baskets
 ),

@@ -16,7 +16,7 @@ with current_macro as (
     from core.macro
 ),
 
-earlier_macro as (
+superseded_macro as (
     select
         series_id,
         observation_date,
@@ -26,13 +26,13 @@ earlier_macro as (
         known_at,
         captured_at,
         version,
-    from core.earlier_macro
+    from core.superseded_macro
 ),
 
 versions as (
     select * from current_macro
     union all
-    select * from earlier_macro
+    select * from superseded_macro
 ),
 
 final as (

@@ -12,7 +12,7 @@ with aftermath as (
         closes_above,
         was_touched,
         known_at,
-    from intermediate.breakout_aftermath
+    from intermediate.breakout_followup
     where sessions_after between 1 and $life_cycle
 ),
 

@@ -36,7 +36,7 @@ aftermath as (
         is_below,
         high_so_far,
         known_at,
-    from intermediate.breakout_aftermath
+    from intermediate.breakout_followup
 ),
 
 volumes as (
@@ -51,7 +51,7 @@ surroundings as (
         event_id,
         breadth_sma200,
         liquidity_change_91d,
-    from intermediate.breakout_surroundings
+    from intermediate.breakout_context
 ),
 
 lives as (

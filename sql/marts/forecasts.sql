@@ -64,13 +64,13 @@ frozen as (
     inner join clock on frozen_forecasts.frozen_at <= clock.as_of_at
 ),
 
-entries as (
+response_entries as (
     select
         trigger_at,
         target_id,
         entry_date,
         entry_at,
-    from intermediate.entries
+    from intermediate.response_entries
 ),
 
 windows as (
@@ -120,17 +120,17 @@ forecasts as (
 scored as (
     select
         forecasts.*,
-        entries.entry_date,
-        entries.entry_at,
+        response_entries.entry_date,
+        response_entries.entry_at,
         windows.forward_return as realised,
         windows.known_at as realised_at,
     from forecasts
-    left join entries
-        on entries.trigger_at = forecasts.trigger_at
-        and entries.target_id = forecasts.target_id
+    left join response_entries
+        on response_entries.trigger_at = forecasts.trigger_at
+        and response_entries.target_id = forecasts.target_id
     left join windows
-        on windows.target_id = entries.target_id
-        and windows.entry_date = entries.entry_date
+        on windows.target_id = response_entries.target_id
+        and windows.entry_date = response_entries.entry_date
         and windows.horizon_days = forecasts.horizon_days
 ),
 

@@ -5,7 +5,7 @@ with clock as (
     select as_of from reference.clock
 ),
 
-lags as (
+lead_lag_nulls as (
     select
         signal_id,
         target_id,
@@ -15,21 +15,21 @@ lags as (
         n,
         n_eff,
         p_value,
-    from intermediate.lags
+    from intermediate.lead_lag_nulls
 ),
 
 final as (
     select
-        lags.signal_id, -- What may lead: instrument, pair, macro series or net_liquidity.
-        lags.target_id, -- What may follow: instrument, basket or ALTSEASON, the altseason index.
-        lags.aggregation, -- Sessions of the exchange in one block: 1, 5 or 21.
-        lags.lag, -- Blocks from the signal's move to the target's; above 0 the signal leads, below 0 the target does, at 0 both are of the same date.
-        lags.correlation, -- Pearson's correlation of the volatility-scaled moves, -1 to 1; null under 30 pairs or where one side never moved.
-        lags.n, -- Pairs of blocks of which both are known; what gaps and the lag take away is missing.
-        lags.n_eff, -- Independent pairs that would swing as much, by the autocorrelation of both; above n where neighbours repel each other.
-        lags.p_value, -- Share of far-away displacements of one series against the other with as high a score, two-sided, for this lag alone; marts.lead_lag_best corrects for having looked at many.
+        lead_lag_nulls.signal_id, -- What may lead: instrument, pair, macro series or net_liquidity.
+        lead_lag_nulls.target_id, -- What may follow: instrument, basket or ALTSEASON, the altseason index.
+        lead_lag_nulls.aggregation, -- Sessions of the exchange in one block: 1, 5 or 21.
+        lead_lag_nulls.lag, -- Blocks from the signal's move to the target's; above 0 the signal leads, below 0 the target does, at 0 both are of the same date.
+        lead_lag_nulls.correlation, -- Pearson's correlation of the volatility-scaled moves, -1 to 1; null under 30 pairs or where one side never moved.
+        lead_lag_nulls.n, -- Pairs of blocks of which both are known; what gaps and the lag take away is missing.
+        lead_lag_nulls.n_eff, -- Independent pairs that would swing as much, by the autocorrelation of both; above n where neighbours repel each other.
+        lead_lag_nulls.p_value, -- Share of far-away displacements of one series against the other with as high a score, two-sided, for this lag alone; marts.lead_lag_best corrects for having looked at many.
         clock.as_of, -- The day as of which the row is true.
-    from lags
+    from lead_lag_nulls
     cross join clock
 )
 

@@ -2,7 +2,7 @@
 --   lags would be as good by chance.
 -- grain: signal_id, target_id, aggregation
 -- known_at: the run's clock
--- statistic: lead_lag.best_leads(intermediate.lags)
+-- statistic: lead_lag.best_leads(intermediate.lead_lag_nulls)
 with clock as (
     select as_of from reference.clock
 ),

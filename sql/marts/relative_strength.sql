@@ -1,7 +1,7 @@
 -- description: How each ratio moves: its level, its distance from its own trend, and whether it is at a year high.
 -- grain: pair_id, session_date
 -- known_at: known_at, when the later of the two legs was known
--- slices: pair_id by intermediate.listings.instrument_id
+-- slices: pair_id by intermediate.instrument_bases.instrument_id
 with pairs as (
     select
         pair_id,

@@ -17,17 +17,17 @@ bought as (
         target_id,
         entry_date,
         entry_at,
-    from intermediate.entries
+    from intermediate.response_entries
 ),
 
-extremes as (
+window_extremes as (
     select
         target_id,
         entry_date,
         horizon_days,
         max_run_up,
         max_drawdown,
-    from intermediate.extremes
+    from intermediate.window_extremes
 ),
 
 horizons as (
@@ -45,7 +45,7 @@ windows as (
     from intermediate.forward_windows
 ),
 
-entries as (
+response_entries as (
     select
         triggers.event_id,
         triggers.trigger,
@@ -56,16 +56,16 @@ entries as (
 
 outcomes as (
     select
-        entries.*,
+        response_entries.*,
         horizons.horizon_days,
         windows.exit_date,
         windows.forward_return,
         windows.known_at,
-    from entries
+    from response_entries
     cross join horizons
     left join windows
-        on windows.target_id = entries.target_id
-        and windows.entry_date = entries.entry_date
+        on windows.target_id = response_entries.target_id
+        and windows.entry_date = response_entries.entry_date
         and windows.horizon_days = horizons.horizon_days
 ),
 
@@ -79,15 +79,15 @@ final as (
         outcomes.entry_at, -- Instant of that close, UTC.
         outcomes.exit_date, -- Last session at or before entry_date + horizon_days; null while the window is open.
         outcomes.forward_return, -- Return from entry to exit, total return where it is known, before costs [fraction]; of the altseason index the difference of its levels [0.1 is ten points]; null while the window is open.
-        extremes.max_run_up, -- Highest close of the window against the entry [fraction, or difference]; null while the window is open.
-        extremes.max_drawdown, -- Largest fall of the closes from their highest so far, the entry included [fraction or difference, negative]; null while the window is open.
+        window_extremes.max_run_up, -- Highest close of the window against the entry [fraction, or difference]; null while the window is open.
+        window_extremes.max_drawdown, -- Largest fall of the closes from their highest so far, the entry included [fraction or difference, negative]; null while the window is open.
         outcomes.known_at is not null as is_complete, -- Whether the horizon was reached and the target still traded.
         outcomes.known_at, -- End of the UTC day on which the horizon was reached; null while the window is open.
     from outcomes
-    left join extremes
-        on extremes.target_id = outcomes.target_id
-        and extremes.entry_date = outcomes.entry_date
-        and extremes.horizon_days = outcomes.horizon_days
+    left join window_extremes
+        on window_extremes.target_id = outcomes.target_id
+        and window_extremes.entry_date = outcomes.entry_date
+        and window_extremes.horizon_days = outcomes.horizon_days
 )
 
 select * from final

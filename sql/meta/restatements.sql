@@ -5,11 +5,11 @@ with clock as (
     select as_of_at from reference.clock
 ),
 
-listings as (
+instrument_bases as (
     select
         instrument_id,
         asset_class,
-    from intermediate.listings
+    from intermediate.instrument_bases
 ),
 
 bar_changes as (
@@ -43,11 +43,11 @@ bar_revisions as (
     from intermediate.bar_revisions
 ),
 
-late_bars as (
+late_fills as (
     select
         instrument_id,
         session_date,
-    from intermediate.late_bars
+    from intermediate.late_fills
 ),
 
 bar_versions as (
@@ -123,7 +123,7 @@ bar_fields as (
 
 changed_bars as (
     select
-        'raw.' || listings.asset_class || '_bars' as table_name,
+        'raw.' || instrument_bases.asset_class || '_bars' as table_name,
         bar_fields.instrument_id as id,
         bar_fields.session_date,
         bar_fields.captured_at,
@@ -132,7 +132,7 @@ changed_bars as (
         bar_fields.change.new_value,
         if(bar_revisions.kind = 'dividend' and bar_fields.change.field <> 'adj_close', 'correction', bar_revisions.kind) as kind,
     from bar_fields
-    inner join listings on listings.instrument_id = bar_fields.instrument_id
+    inner join instrument_bases on instrument_bases.instrument_id = bar_fields.instrument_id
     inner join bar_revisions
         on bar_revisions.instrument_id = bar_fields.instrument_id
         and bar_revisions.session_date = bar_fields.session_date
@@ -142,7 +142,7 @@ changed_bars as (
 
 filled_bars as (
     select
-        'raw.' || listings.asset_class || '_bars' as table_name,
+        'raw.' || instrument_bases.asset_class || '_bars' as table_name,
         bar_versions.instrument_id as id,
         bar_versions.session_date,
         bar_versions.captured_at,
@@ -150,12 +150,12 @@ filled_bars as (
         null::double as old_value,
         coalesce(bar_versions.close, bar_versions.adj_close) as new_value,
         'late_fill' as kind,
-    from late_bars
+    from late_fills
     inner join bar_versions
-        on bar_versions.instrument_id = late_bars.instrument_id
-        and bar_versions.session_date = late_bars.session_date
+        on bar_versions.instrument_id = late_fills.instrument_id
+        and bar_versions.session_date = late_fills.session_date
         and bar_versions.version = 1
-    inner join listings on listings.instrument_id = bar_versions.instrument_id
+    inner join instrument_bases on instrument_bases.instrument_id = bar_versions.instrument_id
 ),
 
 split_captures as (

@@ -11,7 +11,7 @@ coins as (
     select
         instrument_id,
         valid_to,
-    from intermediate.listings
+    from intermediate.instrument_bases
     where role = 'altcoin'
 ),
 

@@ -16,11 +16,11 @@ bars as (
     where version > 1
 ),
 
-listings as (
+instrument_bases as (
     select
         instrument_id,
         has_vendor_adj_close,
-    from intermediate.listings
+    from intermediate.instrument_bases
 ),
 
 versions as (
@@ -38,7 +38,7 @@ versions as (
         version,
         is_final,
         known_at,
-    from intermediate.dated_bars
+    from intermediate.bars_with_known_at
 ),
 
 adjusted as (
@@ -46,13 +46,13 @@ adjusted as (
         versions.* replace (
             -- What dividends add to a price does not depend on the scale that a split puts it on.
             if(
-                listings.has_vendor_adj_close,
+                instrument_bases.has_vendor_adj_close,
                 versions.adj_close,
                 versions.close * bars.adj_close / nullif(bars.close, 0)
             ) as adj_close
         ),
     from versions
-    inner join listings on listings.instrument_id = versions.instrument_id
+    inner join instrument_bases on instrument_bases.instrument_id = versions.instrument_id
     inner join bars
         on bars.instrument_id = versions.instrument_id
         and bars.session_date = versions.session_date

@@ -32,12 +32,12 @@ coins as (
     where role = 'altcoin'
 ),
 
-entries as (
+response_entries as (
     select
         trigger_at,
         target_id,
         entry_date,
-    from intermediate.entries
+    from intermediate.response_entries
 ),
 
 windows as (
@@ -90,10 +90,10 @@ followed as (
         events.has_reconstructed,
         windows.*,
     from events
-    inner join entries on entries.trigger_at = events.trigger_at
+    inner join response_entries on response_entries.trigger_at = events.trigger_at
     inner join windows
-        on windows.target_id = entries.target_id
-        and windows.entry_date = entries.entry_date
+        on windows.target_id = response_entries.target_id
+        and windows.entry_date = response_entries.entry_date
     where (events.has_reconstructed or not windows.is_reconstructed)
         and (events.has_coins or windows.target_id not in (select instrument_id from coins))
 ),

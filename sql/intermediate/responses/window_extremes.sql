@@ -1,7 +1,7 @@
 -- description: How far each target rose and fell on the way from an entry to each horizon.
 -- grain: target_id, entry_date, horizon_days
 -- known_at: known_at, when the window was complete
--- statistic: window_extremes.extremes(intermediate.entries, intermediate.forward_windows, intermediate.target_prices)
+-- statistic: window_extremes.window_extremes(intermediate.response_entries, intermediate.forward_windows, intermediate.target_prices)
 with windows as (
     select
         target_id,

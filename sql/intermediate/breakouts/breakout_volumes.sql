@@ -38,7 +38,7 @@ versions as (
         nullif(volume, 0) as volume,
         captured_at,
         version,
-    from intermediate.seen_bars
+    from intermediate.visible_bars
     where is_final
 ),
 

@@ -17,12 +17,12 @@ with changes as (
     from intermediate.bar_changes
 ),
 
-late_bars as (
+late_fills as (
     select
         instrument_id,
         session_date,
         captured_at,
-    from intermediate.late_bars
+    from intermediate.late_fills
 ),
 
 -- A split moves a whole history by one factor and tells nothing new about any session.
@@ -83,7 +83,7 @@ revisions as (
         captured_at,
         true as is_moved,
         'late_fill' as kind,
-    from late_bars
+    from late_fills
 ),
 
 final as (

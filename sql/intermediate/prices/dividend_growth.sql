@@ -16,7 +16,7 @@ bars as (
         session_date,
         close,
         version,
-    from intermediate.seen_bars
+    from intermediate.visible_bars
     where close is not null
 ),
 

@@ -1,7 +1,7 @@
 -- description: The one price per session that breakouts are looked for on: an instrument's signal price, a pair's ratio.
 -- grain: subject_id, session_date
 -- known_at: known_at
--- slices: subject_id by intermediate.listings.instrument_id
+-- slices: subject_id by intermediate.instrument_bases.instrument_id
 with bars as (
     select
         instrument_id,

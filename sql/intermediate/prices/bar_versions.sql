@@ -2,12 +2,12 @@
 -- grain: instrument_id, session_date, version
 -- known_at: the run's clock
 -- form: view
-with listings as (
+with instrument_bases as (
     select
         instrument_id,
         asset_class,
         calendar,
-    from intermediate.listings
+    from intermediate.instrument_bases
 ),
 
 sessions as (
@@ -75,11 +75,11 @@ final as (
         bars.captured_at >= sessions.closes_at as is_final, -- Whether the session was over when the version was captured.
     from bars
     -- Should one id ever have bars in two classes, those of its listing count.
-    inner join listings
-        on listings.instrument_id = bars.instrument_id
-        and listings.asset_class = bars.asset_class
+    inner join instrument_bases
+        on instrument_bases.instrument_id = bars.instrument_id
+        and instrument_bases.asset_class = bars.asset_class
     inner join sessions
-        on sessions.calendar = listings.calendar
+        on sessions.calendar = instrument_bases.calendar
         and sessions.session_date = bars.session_date
 )
 

@@ -22,27 +22,27 @@ versions as (
         closes_at,
         is_final,
         known_at,
-    from intermediate.dated_bars
+    from intermediate.bars_with_known_at
 ),
 
-scales as (
+price_scale_factors as (
     select
         instrument_id,
         captured_at,
         factor,
-    from intermediate.scales
+    from intermediate.price_scale_factors
 ),
 
 final as (
     select
         versions.instrument_id, -- The instrument.
         versions.session_date, -- The session.
-        versions.open * coalesce(scales.factor, 1) as open, -- First price.
-        versions.high * coalesce(scales.factor, 1) as high, -- Highest price.
-        versions.low * coalesce(scales.factor, 1) as low, -- Lowest price.
-        versions.close * coalesce(scales.factor, 1) as close, -- Last price.
-        versions.adj_close * coalesce(scales.factor, 1) as adj_close, -- The vendor's total-return close.
-        versions.volume / nullif(coalesce(scales.factor, 1), 0) as volume, -- Shares or US dollars traded.
+        versions.open * coalesce(price_scale_factors.factor, 1) as open, -- First price.
+        versions.high * coalesce(price_scale_factors.factor, 1) as high, -- Highest price.
+        versions.low * coalesce(price_scale_factors.factor, 1) as low, -- Lowest price.
+        versions.close * coalesce(price_scale_factors.factor, 1) as close, -- Last price.
+        versions.adj_close * coalesce(price_scale_factors.factor, 1) as adj_close, -- The vendor's total-return close.
+        versions.volume / nullif(coalesce(price_scale_factors.factor, 1), 0) as volume, -- Shares or US dollars traded.
         versions.source, -- Where the row came from.
         versions.captured_at, -- When this version was first seen.
         versions.version, -- 1 for the first value seen, one more for each change.
@@ -51,9 +51,9 @@ final as (
         versions.known_at, -- When the version could first be known.
     from versions
     cross join clock
-    left join scales
-        on scales.instrument_id = versions.instrument_id
-        and scales.captured_at = versions.captured_at
+    left join price_scale_factors
+        on price_scale_factors.instrument_id = versions.instrument_id
+        and price_scale_factors.captured_at = versions.captured_at
     -- History that was captured later than the clock is taken in its first version: nothing tells what came before it.
     where versions.version = 1 or versions.captured_at <= clock.as_of_at
 )

@@ -23,7 +23,7 @@ deadlines as (
     select
         event_id,
         known_at,
-    from intermediate.breakout_aftermath
+    from intermediate.breakout_followup
     where sessions_after = $confirmation_window
 ),
 
