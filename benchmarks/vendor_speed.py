@@ -27,7 +27,7 @@ from unittest.mock import patch
 import pandas as pd
 
 ROOT = Path(__file__).parent.parent
-sys.path.append(str(ROOT / "tests"))
+sys.path.append(str(ROOT / "tests" / "support"))
 
 from standin import CHART_HOSTS, COOKIE_HOST, Fault, StandinMarket, VendorStandin, forget_vendors, weekdays  # noqa: E402
 

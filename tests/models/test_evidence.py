@@ -12,7 +12,7 @@ from math import exp, log
 
 import pytest
 from bench import UNIVERSE, Bench, Row
-from test_models_marts import BASE, EVENT, FIRST, SMALL
+from test_marts import BASE, EVENT, FIRST, SMALL
 
 from assets.config.universe import Ingredient, PrimaryFamily, Signal, Stage, Targets
 

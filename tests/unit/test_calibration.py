@@ -89,7 +89,7 @@ def share(p_values: pd.Series, level: float = 0.05) -> float:
 
 def documented() -> dict[str, list[str]]:
     """The rows of docs/evidence.md's table: number of p-values, share up to 0.05, share up to 0.01."""
-    text = (Path(__file__).parent.parent / "docs" / "evidence.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (.*?) \| ([\d,]+) \| ([\d.]+ %) \| ([\d.]+ %) \|$", text, re.MULTILINE)
     return {name: list(numbers) for name, *numbers in rows}
 

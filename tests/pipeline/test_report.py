@@ -27,7 +27,7 @@ from assets.contracts.stored import PUBLISHED_SCHEMAS
 from assets.report import chart, market_charts, queries, vega
 from assets.report.page import Report, previews, write_report
 
-DICTIONARY = Path(__file__).parent.parent / "docs" / "data-dictionary.md"
+DICTIONARY = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
 
 SECTIONS = [
     *("now", "history", "claims", "breakouts", "rotation-graph", "responses"),

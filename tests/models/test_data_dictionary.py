@@ -30,7 +30,7 @@ from assets.models.lineage import (
 )
 from assets.models.sql_files import read_models
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 # Numbers that name or count off and have no unit.
 WITHOUT_UNIT = {"version", "bar_number", "position", "stage", "from_stage", "to_stage", "claim_id"}

@@ -20,7 +20,7 @@ from typing import Any
 import duckdb
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "cookbook.md").read_text(encoding="utf-8")
 NOTEBOOK = json.loads((ROOT / "docs" / "example.ipynb").read_text(encoding="utf-8"))
 # Of a market without faults these say that there is nothing to tell.

@@ -956,7 +956,8 @@ def test_what_came_before_a_process_died_is_not_asked_for_again(
 ) -> None:
     for host in CHART_HOSTS:
         hundred.faults[host] = Fault("latency", seconds=0.05)
-    paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])
+    tests = Path(__file__).parents[1]
+    paths = os.pathsep.join(map(str, (tests / "unit", tests / "support", tests.parent)))
     process = subprocess.Popen(
         [sys.executable, "-c", FETCH_ALL, str(tmp_path / "cache")],
         env={**os.environ, "PYTHONPATH": paths},

@@ -6,8 +6,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from plain_lead_lag import null_of, pairs_at, score
 from real import MARKS, closes
-from test_lead_lag import null_of, pairs_at, score
 
 from assets.statistics.lead_lag import Floats
 

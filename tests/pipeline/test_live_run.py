@@ -117,7 +117,7 @@ def test_a_good_day_from_the_shell(
 def test_the_commands_of_the_readme_that_ask_vendors(
     standin: VendorStandin, home: CascadeHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     commands = re.findall(r"`\.venv/bin/cascade (run --source live[^`]*)`", text)
     assert len(commands) >= 2
     ended = run_here(home, standin, monkeypatch)

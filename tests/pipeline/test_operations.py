@@ -30,7 +30,7 @@ from pipelines.cli.main import main
 from pipelines.resources import RUN_TAG
 from pipelines.telling import untold
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "docs" / "systemd").glob("*.service"))
 BACKUP = ROOT / "docs" / "backup.sh"
 TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")

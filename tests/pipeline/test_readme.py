@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from folders import CascadeHome, market_folder
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"`\.venv/bin/cascade ([^`]+)`", TEXT)
 
