@@ -12,8 +12,9 @@ import sqlglot
 from sqlglot import exp
 
 from assets.config.parameters import load_parameters
+from assets.contracts.queries import SQL_FOLDER
 from assets.models.checks import check_model
-from assets.models.sql_files import SQL_FOLDER, Model, ModelError, read_model, read_models
+from assets.models.sql_files import Model, ModelError, read_model, read_models
 
 ROOT = Path(__file__).parent.parent
 

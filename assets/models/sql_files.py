@@ -26,10 +26,10 @@ import duckdb
 import pandas as pd
 
 from assets.config.parameters import Parameter
+from assets.contracts.queries import SQL_FOLDER
 from assets.contracts.stored import SCHEMAS
 from assets.contracts.table import literal
 
-SQL_FOLDER = Path(__file__).parents[2] / "sql"
 # The folders of models. The others below sql/ (checks, report) hold queries that make no table.
 MODEL_SCHEMAS = ("core", "intermediate", "marts", "meta")
 

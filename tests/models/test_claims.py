@@ -16,7 +16,7 @@ from bench import UNIVERSE, Bench, Row
 
 from assets.config.claims import CLAIMS_FILE, ClaimsError, load_claims
 from assets.config.universe import Breadth
-from assets.models.sql_files import SQL_FOLDER
+from assets.contracts.queries import SQL_FOLDER
 
 AFTER = "2026-03-31"
 VERDICTS = ("supported", "contradicted", "insufficient_evidence", "not_testable")
