@@ -10,6 +10,7 @@ from functools import cache
 
 import dagster as dg
 
+from assets.config.parameters import load_parameters
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.contracts.reference import CLAIMS_TABLES, UNIVERSE_TABLES
 from assets.contracts.stored import PUBLISHED_SCHEMAS, STORED_TABLES
@@ -352,7 +353,8 @@ def exports(run: dg.ResourceParam[Work]) -> Iterator[DagsterEvent]:
 
 def build_assets() -> list[dg.AssetsDefinition]:
     """Every asset, in the order of the data: reference, raw, models, publish."""
-    models = read_models()
+    parameters = load_parameters()
+    models = [model.worded(parameters) for model in read_models()]
     return [
         universe,
         sessions,

@@ -227,7 +227,7 @@ def _in_file(reader: duckdb.DuckDBPyConnection) -> Iterator[News]:
         """
         select session_date, stage, stage_name, is_on, score
         from marts.cascade
-        qualify is_on <> lag(is_on) over (partition by stage order by session_date)
+        where is_turn_on or is_turn_off
         """
     ).fetchall():
         turned = "on" if is_on else "off"

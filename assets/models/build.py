@@ -172,7 +172,7 @@ def _built(run: Run, model: Model, builds: Fingerprints) -> _Built:
     columns: Sequence[Column]
     if build is not None:
         rows, verdicts = build.rows, list(build.verdicts)
-        columns = describe(run.connection, model) if is_asset(model) else ()
+        columns = describe(run.connection, model.worded(run.parameters)) if is_asset(model) else ()
     else:
         builds.forget(run.connection, model)
         rows, columns = run_model(run.connection, model, run.parameters)

@@ -25,6 +25,7 @@ def run_model(
 
     Raises ModelError when the columns and the comments that describe them are not the same.
     """
+    model = model.worded(parameters)
     with transaction(connection):
         columns = create_model(connection, model, parameters)
         _comment(connection, model, columns)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import duckdb
 import pandas as pd
 
-from assets.config.parameters import load_parameters
+from assets.config.parameters import Parameters, load_parameters
 from assets.contracts.stored import PUBLISHED_SCHEMAS, STORED_TABLES
 from assets.models.create import describe, run_model
 from assets.models.lineage import published_lineage
@@ -101,9 +101,9 @@ def published_columns(
                 )
 
 
-def write_catalog(connection: duckdb.DuckDBPyConnection, schemas: Sequence[str]) -> None:
+def write_catalog(connection: duckdb.DuckDBPyConnection, schemas: Sequence[str], parameters: Parameters) -> None:
     """Bring the three tables up to what the schemas hold and to what their SQL says."""
-    models = read_models()
+    models = [model.worded(parameters) for model in read_models()]
     lineage = published_lineage(models, schemas)
     read = [
         (
@@ -156,7 +156,8 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
     meanings = dict(
         connection.execute("select schema_name || '.' || table_name, comment from duckdb_tables()").fetchall()
     )
-    models = read_models()
+    parameters = load_parameters()
+    models = [model.worded(parameters) for model in read_models()]
     macros = {model.full_name: model.description for model in models if model.form == "macro"}
     columns = published_columns(connection, PUBLISHED_SCHEMAS, models)
     for name, described in groupby(columns, key=lambda column: column.table_name):

@@ -3,19 +3,21 @@
     sql/<schema>/<table>.sql          one select; the header says what the table is, comments say what the columns are
     sql/<schema>/<group>/<table>.sql  the same, where a schema has many tables
 
-Here: everything about the files as files. What a table means stands in its file and nowhere else. A header line is
-`-- key: value` with the keys of `Model` (`form` where it is not a table); a column is described by the comment behind
-it in the CTE named final; `$name` is a number from parameters.yaml. What SQL says badly, like a null distribution of
-thousands of shifts, is a function of the package `statistics`: the header's line
-`-- statistic: module.function(table, ...)` has it called with those tables, and the query reads its answer under the
-name computed. With `-- slices: column by schema.table.column` a large table is built a few hundred ids at a time.
+Here: reading the files. What a table means is written in its own file.
+
+- A header line is `-- key: value`, with the keys of `Model` (`form` where it is not a table).
+- A column is described by the comment behind it in the CTE named final.
+- `$name` is a number from parameters.yaml, in queries and in descriptions.
+- `-- statistic: module.function(table, ...)` calls a function of the package `statistics` with those tables; the query
+  reads its answer under the name computed.
+- `-- slices: column by schema.table.column` builds a large table a few hundred ids at a time.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
@@ -148,13 +150,25 @@ class Model:
 
         Raises ModelError for a name that parameters.yaml does not have.
         """
+        return self._with_numbers(self.text, parameters)
 
+    def worded(self, parameters: Mapping[str, Parameter]) -> Model:
+        """The model with the numbers in its descriptions, too. Raises ModelError like `sql`."""
+        return replace(
+            self,
+            description=self._with_numbers(self.description, parameters),
+            column_descriptions={
+                name: self._with_numbers(text, parameters) for name, text in self.column_descriptions.items()
+            },
+        )
+
+    def _with_numbers(self, text: str, parameters: Mapping[str, Parameter]) -> str:
         def number(match: re.Match[str]) -> str:
             if match[1] not in parameters:
                 raise ModelError(f"{self.sql_path}: there is no parameter {match[1]} in parameters.yaml")
             return str(parameters[match[1]].value)
 
-        return PARAMETER.sub(number, self.text)
+        return PARAMETER.sub(number, text)
 
 
 def read_model(path: Path) -> Model:

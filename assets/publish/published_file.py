@@ -47,7 +47,7 @@ def publish(run: Run, status: str) -> Published:
     """
     new = run.published.with_name(run.published.name + ".tmp")
     _remove(new)
-    write_catalog(run.connection, PUBLISHED_SCHEMAS)
+    write_catalog(run.connection, PUBLISHED_SCHEMAS, run.parameters)
     note_snapshot(run)
     try:
         counts = _build(run, new, status)

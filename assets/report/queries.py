@@ -60,36 +60,28 @@ def cascade_now(reader: duckdb.DuckDBPyConnection) -> list[Row]:
     return ask(
         reader,
         """
-        with latest as (
-            from marts.cascade
-            where session_date = (select max(session_date) from marts.cascade)
-        ),
-        changes as (
+        with last_scores as (
             select
-                past.stage,
-                max(past.session_date) filter (where past.is_on is distinct from latest.is_on) as before,
-                max(past.session_date) filter (where past.score is not null) as score_date,
-                max_by(past.score, past.session_date) filter (where past.score is not null) as last_score,
-            from marts.cascade as past
-            inner join latest on latest.stage = past.stage
-            group by past.stage
+                stage,
+                max(session_date) as score_date,
+                max_by(score, session_date) as last_score,
+            from marts.cascade
+            where score is not null
+            group by stage
         )
         select
-            latest.session_date,
-            latest.stage,
-            latest.stage_name,
-            latest.score,
-            latest.is_on,
-            coalesce(latest.on_since, (
-                select min(past.session_date)
-                from marts.cascade as past
-                where past.stage = latest.stage and past.session_date > changes.before
-            )) as since,
-            changes.score_date,
-            changes.last_score,
-        from latest
-        inner join changes on changes.stage = latest.stage
-        order by latest.stage
+            cascade.session_date,
+            cascade.stage,
+            cascade.stage_name,
+            cascade.score,
+            cascade.is_on,
+            cascade.state_since as since,
+            last_scores.score_date,
+            last_scores.last_score,
+        from marts.cascade as cascade
+        left join last_scores on last_scores.stage = cascade.stage
+        where cascade.session_date = (select max(session_date) from marts.cascade)
+        order by cascade.stage
         """,
     )
 

@@ -45,21 +45,15 @@ order by asset_class
 
 # The last score that is known may be older than the session: what it is made of may be stale.
 _STAGES = """
-with turns as (
-    select
-        *,
-        is_on is distinct from lag(is_on) over (partition by stage order by session_date) as is_turn,
-    from marts.cascade
-)
 select
     stage,
     any_value(stage_name) as stage_name,
     max_by(is_on, session_date) as is_on,
-    max(session_date) filter (is_turn) as since,
+    max_by(state_since, session_date) as since,
     max_by(score, session_date) as score,
     max(session_date) filter (score is not null) as scored_on,
     max(session_date) as session_date,
-from turns
+from marts.cascade
 group by stage
 order by stage
 """

@@ -44,8 +44,8 @@ states as (
 changes as (
     select
         *,
-        is_on and not coalesce(lag(is_on) over ordered, false) as is_start,
-        coalesce(is_on and not lag(is_on) over ordered, false) as is_turn_on,
+        is_on is distinct from lag(is_on) over ordered as is_change,
+        coalesce(is_on <> lag(is_on) over ordered, false) as is_turn,
     from states
     window ordered as (
         partition by stage
@@ -54,10 +54,10 @@ changes as (
     )
 ),
 
-started as (
+dated as (
     select
         *,
-        max(if(is_start, session_date, null)) over history as last_start,
+        max(if(is_change, session_date, null)) over history as state_since,
     from changes
     window history as (
         partition by stage
@@ -71,13 +71,15 @@ final as (
         session_date, -- Session of the exchange, from the first on at which an ingredient of the stage was known.
         stage, -- Place in the order, from 1 for the safest.
         stage_name, -- funding, equities, small_caps, crypto_majors or altcoins.
-        score, -- Mean of the ingredients that are known [fraction]; null where none is.
+        score, -- Mean of the known ingredients [fraction]; null where none is known.
         known as known_ingredients, -- How many are known [ingredients]; marts.cascade_ingredients has each.
-        is_on, -- On from a score of 0.6, off from 0.4 down, unchanged in between and while the score is unknown; null before the first of either.
-        if(is_on, last_start, null) as on_since, -- Session since which it is on; where it was on at its first score, that session.
-        is_turn_on, -- Whether it turned on at this session, having been off.
+        is_on, -- On from a score of $stage_on, off from $stage_off down, unchanged in between and while the score is unknown; null before the first of either.
+        state_since, -- Session since which it is on, or off; null before the first of either.
+        if(is_on, state_since, null) as on_since, -- Session since which it is on; null while it is not.
+        is_turn and is_on as is_turn_on, -- Whether it turned on at this session, having been off.
+        is_turn and not is_on as is_turn_off, -- Whether it turned off at this session, having been on.
         known_at, -- The close, UTC.
-    from started
+    from dated
 )
 
 select * from final

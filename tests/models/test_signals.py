@@ -566,18 +566,21 @@ def _states(bench: Bench, *values: tuple[int | None, ...]) -> list[Row]:
         rows,
     )
     bench.build_only("marts.cascade", as_of="2024-12-31")
-    return bench.rows("select score, is_on, day(on_since), is_turn_on from marts.cascade order by session_date")
+    return bench.rows(
+        "select score, is_on, day(state_since), day(on_since), is_turn_on, is_turn_off "
+        "from marts.cascade order by session_date"
+    )
 
 
 def test_a_stage_turns_on_high_and_off_low(bench: Bench) -> None:
     assert _states(bench, (0, 1), (0, 0), (0, 1), (1, 1), (1, 0), (0, 0), (1, 1)) == [
-        (0.5, None, None, False),  # before the first crossing
-        (0.0, False, None, False),
-        (0.5, False, None, False),
-        (1.0, True, 4, True),
-        (0.5, True, 4, False),
-        (0.0, False, None, False),
-        (1.0, True, 7, True),
+        (0.5, None, None, None, False, False),  # before the first crossing
+        (0.0, False, 2, None, False, False),
+        (0.5, False, 2, None, False, False),
+        (1.0, True, 4, 4, True, False),
+        (0.5, True, 4, 4, False, False),
+        (0.0, False, 6, None, False, True),
+        (1.0, True, 7, 7, True, False),
     ]
 
 
@@ -588,19 +591,19 @@ def test_the_bounds_themselves_turn_a_stage(bench: Bench) -> None:
 
 def test_a_missing_score_changes_nothing_and_unknown_ingredients_do_not_count(bench: Bench) -> None:
     assert _states(bench, (0, None), (1, None), (None, None), (None, 0), (None, None)) == [
-        (0.0, False, None, False),
-        (1.0, True, 2, True),
-        (None, True, 2, False),
-        (0.0, False, None, False),
-        (None, False, None, False),
+        (0.0, False, 1, None, False, False),
+        (1.0, True, 2, 2, True, False),
+        (None, True, 2, 2, False, False),
+        (0.0, False, 4, None, False, True),
+        (None, False, 4, None, False, False),
     ]
 
 
 def test_a_stage_that_was_on_from_the_start_did_not_turn_on(bench: Bench) -> None:
     assert _states(bench, (None, None), (1, 1), (0, 1)) == [
-        (None, None, None, False),
-        (1.0, True, 2, False),
-        (0.5, True, 2, False),
+        (None, None, None, None, False, False),
+        (1.0, True, 2, 2, False, False),
+        (0.5, True, 2, 2, False, False),
     ]
 
 

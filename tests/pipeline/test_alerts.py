@@ -37,7 +37,8 @@ TABLES = [
     "marts.breakouts (event_id varchar, subject_id varchar, kind varchar, session_date date, margin double, "
     "level_date date)",
     "marts.breakout_states (event_id varchar, state varchar, session_date date)",
-    "marts.cascade (session_date date, stage int, stage_name varchar, is_on boolean, score double)",
+    "marts.cascade (session_date date, stage int, stage_name varchar, is_on boolean, score double, is_turn_on boolean, "
+    "is_turn_off boolean)",
 ]
 
 
@@ -180,7 +181,10 @@ def test_each_fact_is_told_once_and_what_was_there_before_never(
 ) -> None:
     assert tick(history).endswith("cascade.duckdb is not there yet")
     market.breakouts = [("IWM:year_high:2025-09-01", "IWM", "year_high", "2025-09-01", 0.01, "2025-06-02")]
-    market.stages = [(DAY - timedelta(days=1), 3, "small_caps", False, 0.2), (DAY, 3, "small_caps", True, 0.7)]
+    market.stages = [
+        (DAY - timedelta(days=1), 3, "small_caps", False, 0.2, False, False),
+        (DAY, 3, "small_caps", True, 0.7, True, False),
+    ]
     market.publish(0, failed={"nothing_quarantined": 3})
     assert tick(history) == "told 1"
     assert webhook.texts == ["Alerts are on: told is what is decided from 2025-09-18 on"]
@@ -191,8 +195,8 @@ def test_each_fact_is_told_once_and_what_was_there_before_never(
     market.breakouts.append(ATH)
     market.states = [("IWM:year_high:2025-09-01", "holding", "2025-09-19"), (ATH[0], "confirmed", "2025-09-23")]
     market.stages += [
-        (DAY + timedelta(days=1), 3, "small_caps", True, None),
-        (DAY + timedelta(days=4), 3, "small_caps", False, 0.4),
+        (DAY + timedelta(days=1), 3, "small_caps", True, None, False, False),
+        (DAY + timedelta(days=4), 3, "small_caps", False, 0.4, False, True),
     ]
     run = market.publish(5, failed={"nothing_quarantined": 3, "crypto_is_fresh": 1})
     assert tick(history) == "told 5"

@@ -194,7 +194,7 @@ def fill(book: Book) -> None:
                     "stage_name": name,
                     "score": 0.5 if day < AS_OF and score is None and is_on else score,
                     "is_on": is_on if n > 3 else (None if is_on is None else not is_on),
-                    "on_since": _days(9)[4] if is_on and n > 3 else None,
+                    "state_since": None if is_on is None else _days(9)[4 if n > 3 else 0],
                 }
                 for n, day in enumerate(_days(9))
             ),

@@ -15,6 +15,7 @@ from unittest import mock
 import duckdb
 from bench import UNIVERSE, NoSource, usual_parameters
 
+from assets.config.parameters import load_parameters
 from assets.contracts.stored import PUBLISHED_SCHEMAS
 from assets.models.data_dictionary import write_catalog
 from assets.publish.published_file import publish
@@ -60,7 +61,7 @@ def stock(empty: Path, path: Path) -> None:
     """Make the warehouse that shelves begin with: few derived tables, a few rows, and what the catalog says of all."""
     shutil.copy(empty, path)
     with duckdb.connect(str(path)) as connection:
-        write_catalog(connection, PUBLISHED_SCHEMAS)
+        write_catalog(connection, PUBLISHED_SCHEMAS, load_parameters())
         derived = connection.execute(
             "select 'table', schema_name || '.' || table_name from duckdb_tables() "
             "where schema_name in ('core', 'intermediate', 'marts') union all "
