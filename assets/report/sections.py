@@ -270,7 +270,7 @@ def _breakouts(reader: duckdb.DuckDBPyConnection) -> Section:
                             "" if event["breadth_sma200"] is None else percent(event["breadth_sma200"], sign=False),
                             _count(event["closes_below_20"]),
                             "" if event["max_drawdown_63"] is None else percent(event["max_drawdown_63"], 1),
-                            _parts(event["life"], ", "),
+                            _parts(event["history"], ", "),
                         )
                         for event in newest[:LAST_EVENTS]
                     ],
@@ -288,7 +288,7 @@ def _breakouts(reader: duckdb.DuckDBPyConnection) -> Section:
 
 
 def _responses(reader: duckdb.DuckDBPyConnection) -> Section:
-    usual = {target: queries.usual_returns(reader, target) for target in TARGETS}
+    usual = {target: queries.baseline_returns(reader, target) for target in TARGETS}
     return Section(
         "responses",
         "What coins did afterwards",
@@ -376,7 +376,7 @@ def _quality(reader: duckdb.DuckDBPyConnection, run: Row) -> Section:
         "quality",
         "Can the data be trusted?",
         f"{len(checks) - len(failed)} of {len(checks)} checks passed. {len(late)} of {len(fresh)} instruments and "
-        f"series are not fresh. {sum(row['refused'] for row in refused):,} rows were refused, and "
+        f"series are not fresh. {sum(row['rejected'] for row in refused):,} rows were refused, and "
         f"{sum(row['sessions'] for row in gaps):,} sessions are missing inside histories.",
         [market_charts.freshness(fresh)],
         [
@@ -389,7 +389,7 @@ def _quality(reader: duckdb.DuckDBPyConnection, run: Row) -> Section:
                             row["asset_class"],
                             _count(row["symbols"]),
                             _count(row["delivered"]),
-                            _count(row["refused"]),
+                            _count(row["rejected"]),
                             _count(row["failed"]),
                             row["failures"] or "",
                         )
@@ -461,14 +461,14 @@ def _quality(reader: duckdb.DuckDBPyConnection, run: Row) -> Section:
                 ),
             ),
             (
-                f"Rows that were refused: {sum(row['refused'] for row in refused):,}",
+                f"Rows that were refused: {sum(row['rejected'] for row in refused):,}",
                 Table(
                     ("id", "table", "rows", "first", "last", "reason"),
                     [
                         (
                             row["id"] or "",
                             row["table_name"],
-                            _count(row["refused"]),
+                            _count(row["rejected"]),
                             row["first_day"] or "",
                             row["last_day"] or "",
                             row["reason"],

@@ -721,7 +721,7 @@ def demo_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_band_of_the_fan_charts_is_what_the_rotation_table_calls_usual(demo_file: Path) -> None:
     with duckdb.connect(str(demo_file), read_only=True) as reader:
         for target in ("BTC", "ETH", "ALTS"):
-            usual = {row["horizon_days"]: row["middle"] for row in queries.usual_returns(reader, target)}
+            usual = {row["horizon_days"]: row["middle"] for row in queries.baseline_returns(reader, target)}
             table = dict(
                 reader.execute(
                     "select horizon_days, any_value(baseline_median) from marts.rotation_summary where target_id = ? "
