@@ -190,12 +190,7 @@ def _fan_spec(events: Sequence[Sequence[Row]], baseline: Sequence[Row]) -> Spec:
         {"days": row["horizon_days"], **{name: 1 + row[name] for name in ("low", "middle", "high")}} for row in baseline
     ]
     y = _growth_axis([line["growth"] for line in lines] + [row[name] for row in band for name in ("low", "high")])
-    x: Spec = {
-        "field": "days",
-        "type": "quantitative",
-        "scale": {"domain": [0, 218], "nice": False},
-        "axis": {"title": "days after entry", "values": [0, 30, 60, 90, 120, 180], "grid": False},
-    }
+    x = _horizon_axis({row["horizon_days"] for rows in (*events, baseline) for row in rows})
     layers = _band_layers(band, x, y) if baseline else []
     layers += [
         {
@@ -256,6 +251,21 @@ def _growth_axis(growths: Sequence[float]) -> Spec:
             "labelExpr": "format(datum.value - 1, '+.0%')",
             "domain": False,
             "ticks": False,
+        },
+    }
+
+
+def _horizon_axis(horizons: set[int]) -> Spec:
+    """An axis of days with room for labels at the right; the shortest horizons get no tick, as they are too close."""
+    last = max(horizons)
+    return {
+        "field": "days",
+        "type": "quantitative",
+        "scale": {"domain": [0, round(1.21 * last)], "nice": False},
+        "axis": {
+            "title": "days after entry",
+            "values": [0, *sorted(days for days in horizons if days >= last / 6)],
+            "grid": False,
         },
     }
 
@@ -403,7 +413,7 @@ def lead_lag(signal: str, target: str, rows: Sequence[Row], best: Row | None, de
         f"stay in the grey band at {percent(LAG_BAND_SHARE, sign=False)} of the lags "
         f"(±{LAG_BAND} / √n_eff).{lead}",
         limits=f"{outside} of {len(lags)} lags are outside the band, and about "
-        f"{round((1 - LAG_BAND_SHARE) * len(lags))} would be by chance. A peak counts only if its q is small.",
+        f"{round((1 - LAG_BAND_SHARE) * len(lags))} would be by chance alone. A peak counts only if its q is small.",
         empty=f"There are too few common days of {name} and {target} to compare.",
         as_of=rows[0]["as_of"] if rows else None,
         n=f"{max(row['n'] for row in rows):,} pairs of days" if rows else "0",

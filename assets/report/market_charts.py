@@ -108,7 +108,7 @@ def price_history(subject: str, prices: Sequence[Row], events: Sequence[Row]) ->
         layers.append(_dot_layer(dots, x, y, size=34))
     return Chart(
         id=f"history-{subject.replace('/', '-').lower()}",
-        title=f"{subject}, all of its history and its breakouts",
+        title=f"{subject} and its breakouts: all of its history",
         tables=("marts.breakouts", "marts.relative_strength" if is_ratio else "core.bars"),
         reading="Each dot is a breakout; its colour is the state of the breakout now." + _of_ratio(is_ratio),
         limits=f"{KNOWN_LATER} The line is thinned; the dots are the closes themselves.",
@@ -148,7 +148,7 @@ def price_recent(subject: str, prices: Sequence[Row], events: Sequence[Row]) -> 
         layers += [_level_layer(dots, x), _dot_layer(dots, x, y, size=60)]
     return Chart(
         id=f"recent-{subject.replace('/', '-').lower()}",
-        title=f"{subject}, the last {RECENT_YEARS} years and its breakouts",
+        title=f"{subject} and its breakouts: the last {RECENT_YEARS} years",
         tables=("marts.breakouts", "marts.relative_strength" if is_ratio else "core.bars"),
         reading="Each dot is a breakout; its colour is the state of the breakout now. The dashed line is the level "
         "that it broke." + _of_ratio(is_ratio),
@@ -568,8 +568,8 @@ def pullbacks(instrument: str, rows: Sequence[Row], definitions: Definitions) ->
         tables=("marts.pullbacks",),
         reading=definitions.fill(
             "Each line starts at the day of a high and reaches down to the lowest close after it. Absorbed: a new high "
-            "within $pullback_sessions, without a deep fall. Recovered: a new high later, or after a deep fall. Deep: "
-            "no new high yet."
+            "within $pullback_sessions and no deep fall. Deep: a deep fall, or no new high within $pullback_sessions. "
+            "Recovered: deep, and then a new high. Open: not decided yet."
         ),
         limits=definitions.fill(
             "A fall of $equity_pullback or more is a pullback, one of more than $equity_deep_pullback is deep (coins: "

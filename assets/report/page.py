@@ -16,7 +16,7 @@ import duckdb
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from assets.report import queries, sections, vega
-from assets.report.chart import Chart
+from assets.report.chart import Chart, counted
 from assets.report.definitions import Definitions
 from assets.report.queries import Row
 from assets.report.sections import Section, is_synthetic
@@ -103,6 +103,7 @@ def _render(
         summary=sections.summary(stages),
         sections=parts,
         definitions=definitions,
+        counted=counted,
         drawn={name: vega.inlined(svg) for name, svg in drawn.items()},
         light=vega.LIGHT,
         dark=vega.DARK,

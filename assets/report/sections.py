@@ -41,7 +41,7 @@ MEASURES = {
     "rises": "higher than $liquidity_quarter_days ago",
     "below_mean": "below its mean of $spread_mean",
     "near_policy_rate": "at most $funding_margin above the policy rate",
-    "below_zero": "below zero, which means loose",
+    "below_zero": "below zero, which is looser than average",
     "price_above_mean": "price above its mean of $long_mean",
     "mean_above_mean": "mean of $short_mean above its mean of $long_mean",
     "ratio_above_mean": "above its mean of $mansfield_mean",
@@ -141,7 +141,7 @@ def sections(reader: duckdb.DuckDBPyConnection, run: Row, definitions: Definitio
 def _history(reader: duckdb.DuckDBPyConnection, definitions: Definitions) -> Section:
     return Section(
         "history",
-        "How it came to this",
+        "How the stages changed",
         "The cascade is the idea that money moves from safe to risky assets in stages. A stage is on if most of its "
         "ingredients say yes.",
         [
@@ -185,9 +185,9 @@ def _breakouts(reader: duckdb.DuckDBPyConnection, definitions: Definitions) -> S
         "Small caps: the Russell 2000 and its breakouts",
         definitions.fill(
             "RUT is the Russell 2000, an index of two thousand small companies; RUT/SPX is its price divided by that "
-            "of the S&P 500. A breakout is the first close above an old high: the highest close up to "
-            "$equity_all_time_high_quiet ago (all-time high), or the highest close from $equity_year to "
-            "$equity_year_high_quiet ago (year high)."
+            "of the S&P 500. A breakout is the first close above an old high: above every close that is at least "
+            "$equity_all_time_high_quiet old (all-time high), or above those that are from $equity_year_high_quiet to "
+            "$equity_year old (year high)."
         ),
         [
             chart
@@ -235,7 +235,7 @@ def _responses(reader: duckdb.DuckDBPyConnection, definitions: Definitions) -> S
     maps = [evidence_charts.heat_map(target, queries.rotation_table(reader, target), definitions) for target in TARGETS]
     return Section(
         "responses",
-        "What coins did afterwards",
+        "What coins did after breakouts",
         "Bitcoin (BTC), Ether (ETH) and an equal-weight basket of altcoins (ALTS) after breakouts of small caps, "
         "compared with all days. Days with reconstructed Bitcoin prices are left out.",
         [*fans, *maps],

@@ -99,8 +99,9 @@ def breakouts(events: Sequence[Row], definitions: Definitions) -> Table:
         definitions.fill(
             "above level = distance of the close from the level. volume = multiple of the median volume of the "
             "$relative_volume_sessions before. breadth = share of small caps above their mean of $long_mean. closes "
-            "below = closes under the level in the next $life_cycle. deepest fall = from the highest close of the next "
-            "$outcome_window. Empty: not known, or not known yet. Source: marts.breakouts, marts.breakout_states."
+            "below = closes under the level in the next $life_cycle. deepest fall = from the highest close so far, "
+            "within $outcome_window. Empty: not known, or not known yet. Source: marts.breakouts, "
+            "marts.breakout_states."
         ),
         "state",
         ("history",),

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 import duckdb
@@ -24,8 +24,9 @@ import pytest
 from browser import MARKS, started
 
 from assets.config.parameters import load_parameters
+from assets.config.universe import Ingredient, load_universe
 from assets.contracts.stored import PUBLISHED_SCHEMAS
-from assets.report import chart, market_charts, queries, vega
+from assets.report import chart, market_charts, queries, sections, vega
 from assets.report.definitions import Definitions
 from assets.report.page import Report, write_report
 
@@ -437,7 +438,7 @@ def loaded(page: str) -> Sequence[str]:
     return [address for address in found if not address.startswith(("#", "data:,"))]
 
 
-# --- what it says ----------------------------------------------------------------------------------------------------
+# --- what it says -----------------------------------------------------------------------------------------------------
 
 
 def test_every_section_is_there_in_its_order(page: str) -> None:
@@ -491,7 +492,7 @@ def test_numbers_are_those_of_the_tables(page: str) -> None:
     assert "equity 1 4,321 2 0" in text
     assert "stale M2SL macro 2024-01-01" in text
     assert "IWM BTC 17 +0.052 883 0.221 0.87" in text
-    assert "1 of 41 lags are outside the band, and about 2 would be by chance." in text
+    assert "1 of 41 lags are outside the band, and about 2 would be by chance alone." in text
     # What a pointer finds on the drawings.
     assert "2024-06-28: 5.800 trillion USD" in page
     tip = (
@@ -508,6 +509,53 @@ def test_reconstructed_prices_and_unknown_days_are_left_out(page: str) -> None:
     assert "2 cases cannot tell a rule from luck. Costs are not included." in text_of(fan)
     altseason = next(figure for figure in figures(page) if 'id="altseason"' in figure)
     assert "As of 2024-06-23 · source: marts.altseason · n = 12 of 14 coins" in text_of(altseason)
+
+
+# --- numbers of definitions -------------------------------------------------------------------------------------------
+
+
+def test_numbers_of_definitions_come_from_the_published_file(published: PublishedFile) -> None:
+    fill(published)
+    measures = [{"stage": 1, "ingredient": f"X:{measure}", "session_date": AS_OF} for measure in sections.MEASURES]
+    published.add("marts.cascade_ingredients", *measures)
+    with duckdb.connect(str(published.path)) as connection:
+        connection.execute("update meta.parameters set value = 1000 + rowid")
+        definitions = Definitions(queries.parameters(connection))
+    sources = [path.read_text(encoding="utf-8") for path in Path(sections.__file__).parent.glob("*.*")]
+    names = set(re.findall(r"""(?:\$|definitions\[["'])([a-z]\w+)""", "".join(sources))) - {"name", "schema"}
+    assert names >= {"spread_mean", "failure_margin", "stage_on", "minimum_episodes", "altseason_days"}
+    text = text_of(published.page())
+    assert [
+        name
+        for name in sorted(names)
+        if definitions.fill(f"${name}") not in text and str(definitions[name]) not in text
+    ] == []
+
+
+def test_numbers_of_definitions_have_their_units() -> None:
+    rows: list[queries.Row] = [
+        {"name": "margin", "value": 0.0025, "unit": "fraction"},
+        {"name": "high", "value": 75.0, "unit": "percent"},
+        {"name": "closes", "value": 1.0, "unit": "closes"},
+        {"name": "premium", "value": 0.1, "unit": "percentage points"},
+    ]
+    definitions = Definitions(rows)
+    text = definitions.fill("$closes at most $margin above, $high or $premium")
+    assert text == "1 close at most 0.25 % above, 75 % or 0.1 percentage points"
+    assert (definitions["high"], definitions["margin"]) == (75, 0.0025)
+
+
+def test_a_file_without_a_parameter_is_rejected(published: PublishedFile, tmp_path: Path) -> None:
+    with duckdb.connect(str(published.path)) as connection:
+        connection.execute("delete from meta.parameters where name = 'failure_margin'")
+    with pytest.raises(queries.NothingPublished, match=r"meta\.parameters has no failure_margin"):
+        write_report(published.path, tmp_path / "report.html")
+
+
+def test_every_stage_and_measure_of_the_universe_has_words() -> None:
+    stages = load_universe().stages
+    assert {stage.name for stage in stages} == sections.STAGES.keys()
+    assert set(get_args(Ingredient.model_fields["measure"].annotation)) == sections.MEASURES.keys()
 
 
 # --- where there is little --------------------------------------------------------------------------------------------
