@@ -106,7 +106,7 @@ def summary(stages: Sequence[Row]) -> str:
             parts.append(f"{state.capitalize()}: {_listed(names)}.")
     unscored = [stage["name"] for stage in stages if stage["score"] is None and stage["state"] != "not known yet"]
     if unscored:
-        parts.append(f"Without a score on the last day, and shown in the state before: {_listed(unscored)}.")
+        parts.append(f"No score on the last day, so the state before is shown: {_listed(unscored)}.")
     return " ".join(parts)
 
 

@@ -470,7 +470,7 @@ def test_every_drawn_chart_says_how_to_read_it_and_what_it_cannot_say(page: str)
 def test_the_first_thing_is_where_the_cascade_is(page: str) -> None:
     text = text_of(page)
     assert "On: funding, equities and crypto majors. Off: small caps. Not known yet: altcoins." in text
-    assert "Without a score on the last day, and shown in the state before: crypto majors." in text
+    assert "No score on the last day, so the state before is shown: crypto majors." in text
     assert "funding Is money cheap and easy to borrow? on since 2024-06-24 score 0.75 of 1" in text
     assert (
         "small caps Do small companies' shares rise faster? off since 2024-06-24 score 0.00 of 1".replace("'", "&#39;")
