@@ -18,8 +18,10 @@ from assets.config.universe import Ingredient, PrimaryFamily, Signal, Stage, Tar
 
 SIGNAL = "RUT:all_time_high:decided"
 PATTERNS = (
+    "intermediate.pattern_events",
     "intermediate.pattern_windows",
     "intermediate.baselines",
+    "intermediate.pattern_episodes",
     "intermediate.pattern_moments",
     "intermediate.shift_tests",
     "intermediate.family_q_values",
@@ -87,7 +89,7 @@ def _summary(
     bench: Bench, windows: Mapping[str, float], events: Sequence[str], target_id: str = "BTC", **parameters: float
 ) -> None:
     _given(bench, windows, events, target_id=target_id)
-    for model in (*PATTERNS, "marts.rotation_summary"):
+    for model in (*PATTERNS, "intermediate.rotation_questions", "marts.rotation_summary"):
         bench.build_only(model, as_of="2024-12-31", **parameters)
 
 
@@ -324,14 +326,10 @@ def test_the_altseason_index_is_a_target_that_nobody_buys(bench: Bench) -> None:
         "event_id varchar, trigger varchar, trigger_at timestamptz",
         [(EVENT, "decided", "2024-01-31 21:00")],
     )
-    for name, columns in (
-        ("intermediate.filtered_events", "trigger_at timestamptz"),
-        ("intermediate.specification_events", "decided_at timestamptz"),
-    ):
-        bench.given(name, columns, [("2024-01-31 21:00",)])
+    bench.given("intermediate.pattern_events", "trigger_at timestamptz", [("2024-01-31 21:00",)])
     bench.build("core.instruments", as_of="2024-02-03")
     bench.build("intermediate.prices", as_of="2024-02-03")
-    for model in ("target_prices", "forward_windows", "entries", "extremes"):
+    for model in ("target_prices", "forward_windows", "response_entries", "window_extremes"):
         bench.build_only(f"intermediate.{model}", as_of="2024-02-03")
     bench.build_only("marts.rotation_responses", as_of="2024-02-03")
     assert bench.rows(

@@ -22,8 +22,12 @@ from assets.statistics.forecasts import past_tests, without_one
 SIGNAL = "RUT:all_time_high:decided"
 MODELS = (
     "intermediate.response_entries",
+    "intermediate.visible_forecasts",
+    "intermediate.forecast_questions",
     "intermediate.forecast_bases",
     "intermediate.forecast_tests",
+    "intermediate.new_forecasts",
+    "intermediate.all_forecasts",
     "marts.forecasts",
 )
 WINDOWS = (
@@ -52,8 +56,9 @@ def given(
         [(SIGNAL, entry, "decided", f"{entry} 18:00") for entry in events],
     )
     closes(bench, [("BTC", f"{entry} {hour}") for entry in (*events, *responses) for hour in ("12:00", "23:00")])
-    for model in ("intermediate.filtered_events", "intermediate.specification_events"):
-        bench.given(model, "trigger_at timestamptz, decided_at timestamptz", [(None, None)])
+    bench.connection.execute(
+        "create or replace view intermediate.pattern_events as select trigger_at from intermediate.triggers"
+    )
     bench.given(
         "intermediate.forward_windows",
         WINDOWS,

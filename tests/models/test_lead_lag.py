@@ -197,7 +197,8 @@ def test_changes_are_from_session_to_session_on_one_clock_and_in_usual_moves(ben
         [("BTC", "2014-09-17"), ("IWM", None), ("SPY", None)],
     )
     bench.build("core.sessions", as_of="2026-12-31")
-    bench.build_only("intermediate.lagged_changes", as_of="2026-12-31", lag_scale=2)
+    for model in ("intermediate.lagged_levels", "intermediate.lagged_changes"):
+        bench.build_only(model, as_of="2026-12-31", lag_scale=2)
     rows = bench.rows(
         "select series_id, session_date, change, scaled_change, known_at from intermediate.lagged_changes "
         "where series_id not in ('IWM', 'RUT/SPX', 'SOFR') order by series_id, session_number"

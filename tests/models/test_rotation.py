@@ -459,8 +459,7 @@ def test_a_breakout_is_answered_by_the_basket(basket: Bench) -> None:
     )
     _coins(basket, "2024-01-31", {id_: [10.0, 20.0, 20.0, 20.0, 30.0] for id_ in "ABCDE"})
     basket.build("intermediate.forward_windows", as_of="2024-02-05")
-    basket.given("intermediate.filtered_events", "trigger_at timestamptz", [("2024-02-01 21:00",)])
-    basket.given("intermediate.specification_events", "decided_at timestamptz", [("2024-02-01 21:00",)])
+    basket.given("intermediate.pattern_events", "trigger_at timestamptz", [("2024-02-01 21:00",)])
     for model in ("intermediate.response_entries", "intermediate.window_extremes", "marts.rotation_responses"):
         basket.build_only(model, as_of="2024-02-05")
     assert basket.rows(

@@ -1,20 +1,29 @@
--- description: What each target did on the whole after the events of each pattern, and how much of that hangs on a single
---   episode.
+-- description: What each target did on the whole after the events of each pattern, and how far a single episode moves that.
 -- grain: pattern_id, target_id, horizon_days, is_kept
 -- known_at: the run's clock
 with windows as (
     select
         pattern_id,
-        event_id,
         target_id,
         horizon_days,
         is_kept,
         has_reconstructed,
-        entry_date,
         forward_return,
-        log_return,
-        episode,
     from intermediate.pattern_windows
+),
+
+episodes as (
+    select
+        pattern_id,
+        target_id,
+        horizon_days,
+        is_kept,
+        episode,
+        events_so_far,
+        return_so_far,
+        log_so_far,
+        mean_log_without,
+    from intermediate.pattern_episodes
 ),
 
 baselines as (
@@ -27,101 +36,57 @@ baselines as (
     from intermediate.baselines
 ),
 
-running as (
-    select
-        *,
-        -- The order settles the last digit of a sum, so that the same input always gives the same number.
-        sum(forward_return) over so_far as return_so_far,
-        sum(log_return) over so_far as log_so_far,
-        count(*) over so_far as events_so_far,
-    from windows
-    window so_far as (
-        partition by pattern_id, target_id, horizon_days, is_kept
-        order by entry_date, event_id
-        rows between unbounded preceding and current row
-    )
-),
-
--- The sums as they stand when an episode is over.
-episodes as (
-    select
-        pattern_id,
-        target_id,
-        horizon_days,
-        is_kept,
-        episode,
-        arg_max(log_so_far, events_so_far) as log_so_far,
-        max(events_so_far) as events_so_far,
-    from running
-    group by pattern_id, target_id, horizon_days, is_kept, episode
-),
-
--- The mean without one episode: what comes before it and what comes after it, by as many events.
-without_one as (
-    select
-        pattern_id,
-        target_id,
-        horizon_days,
-        is_kept,
-        (last_value(log_so_far) over sample - log_so_far + coalesce(lag(log_so_far) over sample, 0))
-        / nullif(
-            last_value(events_so_far) over sample - events_so_far + coalesce(lag(events_so_far) over sample, 0), 0
-        ) as mean_log,
-    from episodes
-    window sample as (
-        partition by pattern_id, target_id, horizon_days, is_kept
-        order by episode
-        rows between unbounded preceding and unbounded following
-    )
-),
-
-left_out as (
-    select
-        pattern_id,
-        target_id,
-        horizon_days,
-        is_kept,
-        min(mean_log) as lowest_log,
-        max(mean_log) as highest_log,
-    from without_one
-    group by pattern_id, target_id, horizon_days, is_kept
-),
-
-moments as (
+distributions as (
     select
         pattern_id,
         target_id,
         horizon_days,
         is_kept,
         has_reconstructed,
-        count(*) as n_events,
-        max(episode)::bigint as n_episodes,
-        arg_max(return_so_far, events_so_far) / nullif(count(*), 0) as mean_return,
         median(forward_return) as median_return,
         avg((forward_return > 0)::integer) as hit_rate,
-        arg_max(log_so_far, events_so_far) / nullif(count(*), 0) as mean_log,
-    from running
+    from windows
     group by pattern_id, target_id, horizon_days, is_kept, has_reconstructed
 ),
 
--- Above or below the usual, on the scale of sums.
+-- The sums up to the last episode are those of all events.
+means as (
+    select
+        pattern_id,
+        target_id,
+        horizon_days,
+        is_kept,
+        max(events_so_far) as n_events,
+        count(*) as n_episodes,
+        arg_max(return_so_far, episode) / nullif(max(events_so_far), 0) as mean_return,
+        arg_max(log_so_far, episode) / nullif(max(events_so_far), 0) as mean_log,
+        min(mean_log_without) as lowest_log,
+        max(mean_log_without) as highest_log,
+    from episodes
+    group by pattern_id, target_id, horizon_days, is_kept
+),
+
+-- Log returns add up, so they are compared with the baseline before they become simple returns.
 excesses as (
     select
-        moments.*,
+        distributions.*,
+        means.n_events,
+        means.n_episodes,
+        means.mean_return,
         baselines.is_index,
-        moments.mean_log - baselines.baseline_log as excess_log,
-        left_out.lowest_log - baselines.baseline_log as lowest_log,
-        left_out.highest_log - baselines.baseline_log as highest_log,
-    from moments
-    inner join left_out
-        on left_out.pattern_id = moments.pattern_id
-        and left_out.target_id = moments.target_id
-        and left_out.horizon_days = moments.horizon_days
-        and left_out.is_kept = moments.is_kept
+        means.mean_log - baselines.baseline_log as excess_log,
+        means.lowest_log - baselines.baseline_log as lowest_log,
+        means.highest_log - baselines.baseline_log as highest_log,
+    from distributions
+    inner join means
+        on means.pattern_id = distributions.pattern_id
+        and means.target_id = distributions.target_id
+        and means.horizon_days = distributions.horizon_days
+        and means.is_kept = distributions.is_kept
     inner join baselines
-        on baselines.target_id = moments.target_id
-        and baselines.horizon_days = moments.horizon_days
-        and baselines.has_reconstructed = moments.has_reconstructed
+        on baselines.target_id = distributions.target_id
+        and baselines.horizon_days = distributions.horizon_days
+        and baselines.has_reconstructed = distributions.has_reconstructed
 ),
 
 final as (
@@ -129,15 +94,15 @@ final as (
         pattern_id, -- The pattern.
         target_id, -- The target.
         horizon_days, -- Calendar days held.
-        is_kept, -- Whether these are the events that the filter keeps; true where there is no filter.
+        is_kept, -- Whether these are the events that the filter keeps; true if the pattern is not a filter.
         n_events, -- Events with a complete window.
-        n_episodes, -- Episodes of them.
+        n_episodes, -- Episodes of these events.
         mean_return, -- Mean return [fraction].
         median_return, -- Median return [fraction].
         hit_rate, -- Share of the returns above zero.
-        if(is_index, excess_log, exp(excess_log) - 1) as excess_mean, -- Mean log return above the baseline's, as a simple return [fraction]; of the altseason index the difference of the means.
-        if(is_index, lowest_log, exp(lowest_log) - 1) as leave_one_out_min, -- The lowest excess_mean with one episode left out; null where there is no other.
-        if(is_index, highest_log, exp(highest_log) - 1) as leave_one_out_max, -- The highest excess_mean with one episode left out; null where there is no other.
+        if(is_index, excess_log, exp(excess_log) - 1) as excess_mean, -- Mean log return minus the baseline's, as a simple return [fraction]; for ALTSEASON the difference of the means.
+        if(is_index, lowest_log, exp(lowest_log) - 1) as leave_one_out_min, -- The lowest excess_mean with one episode left out; null if there is only one.
+        if(is_index, highest_log, exp(highest_log) - 1) as leave_one_out_max, -- The highest excess_mean with one episode left out; null if there is only one.
     from excesses
 )
 
