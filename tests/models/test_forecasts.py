@@ -17,7 +17,7 @@ from bench import UNIVERSE, Bench, Row, usual_parameters
 
 from assets.config.universe import PrimaryFamily
 from assets.publish.frozen_forecasts import freeze
-from assets.statistics.forecasts import past_tests, without_one
+from assets.statistics.forecasts import leave_one_out_means, past_tests
 
 SIGNAL = "RUT:all_time_high:decided"
 MODELS = (
@@ -228,8 +228,10 @@ def test_the_tests_of_an_instant_see_nothing_later() -> None:
 
 
 def test_without_one_episode() -> None:
-    assert without_one(np.array([1.0, 2.0, 6.0, 7.0]), np.array([4, 4, 9, 5])) == pytest.approx([13 / 2, 3.0, 10 / 3])
-    assert len(without_one(np.array([1.0, 2.0]), np.array([3, 3]))) == 0
+    assert leave_one_out_means(np.array([1.0, 2.0, 6.0, 7.0]), np.array([4, 4, 9, 5])) == pytest.approx(
+        [13 / 2, 3.0, 10 / 3]
+    )
+    assert len(leave_one_out_means(np.array([1.0, 2.0]), np.array([3, 3]))) == 0
 
 
 # --- what is said stays said ----------------------------------------------------------------------------------------
