@@ -18,7 +18,7 @@ baselines as (
     where not has_reconstructed
 ),
 
-moments as (
+summary as (
     select
         pattern_id,
         target_id,
@@ -27,7 +27,7 @@ moments as (
         n_events,
         n_episodes,
         excess_mean,
-    from intermediate.pattern_moments
+    from intermediate.pattern_summary
 ),
 
 tests as (
@@ -60,12 +60,12 @@ final as (
     from filters
     cross join baselines
     cross join clock
-    left join moments as kept
+    left join summary as kept
         on kept.pattern_id = 'filter:' || filters.filter
         and kept.target_id = baselines.target_id
         and kept.horizon_days = baselines.horizon_days
         and kept.is_kept
-    left join moments as dropped
+    left join summary as dropped
         on dropped.pattern_id = 'filter:' || filters.filter
         and dropped.target_id = baselines.target_id
         and dropped.horizon_days = baselines.horizon_days

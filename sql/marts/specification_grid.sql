@@ -29,7 +29,7 @@ baselines as (
     where has_reconstructed and target_id not in (select instrument_id from altcoins)
 ),
 
-moments as (
+summary as (
     select
         pattern_id,
         target_id,
@@ -37,7 +37,7 @@ moments as (
         n_events,
         n_episodes,
         excess_mean,
-    from intermediate.pattern_moments
+    from intermediate.pattern_summary
 ),
 
 tests as (
@@ -58,19 +58,19 @@ final as (
         specifications.margin, -- How far above the level the close must be [fraction].
         baselines.target_id, -- The target: a row of core.instruments, or ALTSEASON for the altseason index; without single altcoins.
         baselines.horizon_days, -- Calendar days held.
-        coalesce(moments.n_events, 0) as n_events, -- Events with a complete window, including those on reconstructed prices.
-        coalesce(moments.n_episodes, 0) as n_episodes, -- Episodes of these events: events at most $episode_gap_days days apart count as one.
-        moments.excess_mean, -- Mean log return after the events minus the baseline's, as a simple return [fraction]; for ALTSEASON the difference of the means.
+        coalesce(summary.n_events, 0) as n_events, -- Events with a complete window, including those on reconstructed prices.
+        coalesce(summary.n_episodes, 0) as n_episodes, -- Episodes of these events: events at most $episode_gap_days days apart count as one.
+        summary.excess_mean, -- Mean log return after the events minus the baseline's, as a simple return [fraction]; for ALTSEASON the difference of the means.
         tests.p_value, -- Share of all shifts in time of the events, by at least the horizon, whose mean return is as far from the baseline; two-sided. Null without events.
         tests.min_p, -- The smallest possible p_value of this row.
         clock.as_of, -- The day as of which the row is true.
     from specifications
     cross join baselines
     cross join clock
-    left join moments
-        on moments.pattern_id = specifications.specification_id
-        and moments.target_id = baselines.target_id
-        and moments.horizon_days = baselines.horizon_days
+    left join summary
+        on summary.pattern_id = specifications.specification_id
+        and summary.target_id = baselines.target_id
+        and summary.horizon_days = baselines.horizon_days
     left join tests
         on tests.pattern_id = specifications.specification_id
         and tests.target_id = baselines.target_id

@@ -151,7 +151,7 @@ WATCHED = UNIVERSE.model_copy(
 ROWS = "session_date date, known_at timestamptz"
 
 
-def test_changes_are_from_session_to_session_on_one_clock_and_in_usual_moves(bench: Bench) -> None:
+def test_changes_are_from_session_to_session_on_one_clock_and_in_deviations(bench: Bench) -> None:
     """2024-01-12 is a Friday, 2024-01-15 a holiday; the scale is that of the two changes before."""
     bench.universe(WATCHED)
     days = [f"2024-01-{day:02}" for day in (9, 10, 11, 12, 16, 17, 18, 19)]
@@ -308,7 +308,7 @@ def test_nothing_to_compare_gives_empty_tables(bench: Bench) -> None:
         assert bench.rows(f"select count(*) from {name}") == [(0,)]
 
 
-def test_what_cannot_be_compared_is_refused() -> None:
+def test_what_cannot_be_compared_is_rejected() -> None:
     entries = UNIVERSE.model_dump(by_alias=True) | {"lead_lag": {"signals": ["IWM"], "targets": ["NOBODY"]}}
     with pytest.raises(ValueError, match="there is nothing named NOBODY"):
         Universe.model_validate(entries)
