@@ -63,7 +63,7 @@ final as (
         reached.state, -- confirmed: $confirmation_closes closes above the level within $confirmation_window sessions; failed: first close below the level by more than a fraction of $failure_margin; retested: a low came down to the level, and a later close was above it; holding: $life_cycle sessions without failing.
         followup.session_date, -- Session whose close showed it.
         reached.sessions_after, -- Sessions since the breakout.
-        followup.known_at as decided_at, -- That close, UTC.
+        followup.known_at as decided_at, -- That close, UTC; states are never dated back.
     from reached
     inner join followup
         on followup.event_id = reached.event_id

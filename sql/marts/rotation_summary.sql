@@ -68,7 +68,7 @@ final as (
             when questions.q_value <= $supporting_q and summary.excess_mean > 0 and summary.leave_one_out_min > 0 then 'supports'
             when questions.q_value <= $supporting_q and summary.excess_mean < 0 and summary.leave_one_out_max < 0 then 'contradicts'
             else 'none'
-        end as evidence, -- insufficient: fewer than $minimum_episodes episodes; exploratory: not in the primary family, which was fixed in advance; supports (contradicts): q_value at most $supporting_q, and the excess is above (below) zero whichever episode is left out; none: tested, not shown.
+        end as evidence, -- insufficient: fewer than $minimum_episodes episodes, too few for any conclusion; exploratory: not in the primary family, which was fixed in advance; supports (contradicts): q_value at most $supporting_q, and the excess is above (below) zero whichever episode is left out; none: tested, not shown.
         clock.as_of, -- The day as of which the row is true.
     from questions
     cross join clock
