@@ -18,7 +18,7 @@ from assets.contracts.stored import PUBLISHED_SCHEMAS
 from assets.contracts.table import literal
 from assets.models.data_dictionary import write_catalog
 from assets.publish.snapshots import keep_snapshot, note_snapshot, snapshots_kept
-from assets.warehouse.connection import sync, transaction
+from assets.warehouse.connection import open_published, swap_in, transaction
 from assets.warehouse.run import Run
 
 # Clients from DuckDB 1.4 on can open this format.
@@ -55,7 +55,7 @@ def publish(run: Run, status: str) -> Published:
         # The old file is one already, unless the run that published it was killed before it came to that.
         _keep(run)
         run.locks.serve(new)
-        _swap(new, run.published)
+        swap_in(new, run.published)
         _keep(run)
     except BaseException:
         _remove(new)
@@ -83,7 +83,7 @@ def settle(run: Run) -> None:
 def _ends(path: Path, run_ids: list[str]) -> list[tuple[str, datetime, str]]:
     """How those of the runs ended that a published file tells of: status, instant and id."""
     # A file that cannot be read tells nothing, and will be replaced.
-    with suppress(duckdb.Error), duckdb.connect(str(path), read_only=True) as reader:
+    with suppress(duckdb.Error), open_published(path) as reader:
         return reader.execute(
             "select status, finished_at, run_id from meta.runs where status <> 'running' and list_contains(?, run_id)",
             [run_ids],
@@ -150,18 +150,11 @@ def _copy(run: Run, names: list[str]) -> dict[str, int]:
 
 def _check(path: Path, counts: dict[str, int]) -> None:
     """Open the new file as a reader would and count."""
-    with duckdb.connect(str(path), read_only=True) as reader:
+    with open_published(path) as reader:
         asked = " union all ".join(f"select '{name}', count(*) from {name}" for name in counts)
         for name, found in reader.execute(asked).fetchall():
             if found != counts[name]:
                 raise PublishError(f"{name} has {found} rows in the new file but {counts[name]} in the warehouse")
-
-
-def _swap(new: Path, path: Path) -> None:
-    """Put the new file in the old one's place, and make sure that a power cut leaves one of the two."""
-    sync(new)
-    new.replace(path)
-    sync(path.parent)
 
 
 def _keep(run: Run) -> None:

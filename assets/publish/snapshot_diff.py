@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from assets.contracts.table import literal
 from assets.publish.snapshots import Snapshot, SnapshotError, read_snapshot
+from assets.warehouse.home import first_line
 
 # The order in which tables are told of; what people act on comes before all of them.
 _SCHEMAS = ("marts", "core", "raw", "meta")
@@ -99,9 +101,9 @@ def compare_snapshots(one: Path, other: Path) -> SnapshotDiff:
         connection.execute("set timezone = 'UTC'")
         try:
             for name, path in (("one", one), ("other", other)):
-                connection.execute(f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as {name} (read_only)")
+                connection.execute(f"attach {literal(str(path))} as {name} (read_only)")
         except duckdb.Error as error:
-            raise SnapshotError(f"{one} and {other} cannot be compared: {str(error).splitlines()[0]}") from error
+            raise SnapshotError(f"{one} and {other} cannot be compared: {first_line(error)}") from error
         tables = _tables(connection, "one"), _tables(connection, "other")
         return SnapshotDiff(
             *snapshots,

@@ -22,8 +22,9 @@ from pathlib import Path
 
 import duckdb
 
-from assets.warehouse.connection import sync, transaction
-from assets.warehouse.home import Home
+from assets.sources.base import is_synthetic
+from assets.warehouse.connection import open_published, replace_file, swap_in, sync, transaction
+from assets.warehouse.home import Home, first_line
 from assets.warehouse.run import Run, log
 
 # What a run says of itself (meta) differs from run to run; a snapshot's hash is of what it says of the market.
@@ -55,7 +56,7 @@ class Snapshot:
     @property
     def is_synthetic(self) -> bool:
         """Whether no market made its numbers."""
-        return self.source == "demo"
+        return is_synthetic(self.source)
 
 
 _COLUMNS = tuple(Snapshot.__dataclass_fields__)
@@ -145,13 +146,12 @@ def snapshots_kept(run: Run) -> int:
 def read_snapshot(path: Path) -> Snapshot:
     """What a published file says of itself. Raises SnapshotError for a file that says nothing."""
     try:
-        with duckdb.connect(str(path), read_only=True) as reader:
-            reader.execute("set timezone = 'UTC'")
+        with open_published(path) as reader:
             row = reader.execute(
                 f"select {', '.join(_COLUMNS)} from meta.snapshots order by published_at desc limit 1"
             ).fetchone()
     except duckdb.Error as error:
-        raise SnapshotError(f"{path} is not a published file of Cascade: {str(error).splitlines()[0]}") from error
+        raise SnapshotError(f"{path} is not a published file of Cascade: {first_line(error)}") from error
     if row is None:
         raise SnapshotError(f"{path} does not say which snapshot it is")
     return Snapshot(*row)
@@ -236,10 +236,8 @@ def _path(snapshot_id: str) -> str:
 
 def _write_manifest(path: Path, snapshot: Snapshot) -> None:
     fields = {**asdict(snapshot), "is_synthetic": snapshot.is_synthetic}
-    new = path.with_name(path.name + ".tmp")
-    new.write_text(json.dumps(fields, indent=1, default=lambda value: value.isoformat()) + "\n", encoding="utf-8")
-    sync(new)
-    new.replace(path)
+    text = json.dumps(fields, indent=1, default=lambda value: value.isoformat()) + "\n"
+    replace_file(path, text.encode())
 
 
 def _read_manifest(path: Path) -> Snapshot:
@@ -261,5 +259,4 @@ def _link(source: Path, target: Path) -> None:
     except OSError:
         new = target.with_name(target.name + ".tmp")
         shutil.copyfile(source, new)
-        sync(new)
-        new.replace(target)
+        swap_in(new, target)

@@ -7,7 +7,6 @@ that show values are in it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from assets.report import queries, sections, vega
 from assets.report.chart import Chart
 from assets.report.queries import Row
-from assets.report.sections import Section, is_synthetic
-from assets.warehouse.connection import EXPORT_MEMORY_LIMIT
+from assets.report.sections import Section
+from assets.sources.base import is_synthetic
+from assets.warehouse.connection import EXPORT_MEMORY_LIMIT, open_published, replace_file
 
 FOLDER = Path(__file__).parent
 
@@ -45,7 +45,7 @@ def write_report(published: Path, target: Path) -> Report:
         parts = sections.sections(reader, run)
     drawn = _draw(chart for part in parts for chart in part.figures)
     page = _fill_in(run, stages, parts, drawn).encode()
-    _replace(target, page)
+    replace_file(target, page)
     return Report(target, len(page), _pictures(run, _first_charts(parts), drawn))
 
 
@@ -63,8 +63,8 @@ def previews(published: Path, *tables: str) -> dict[str, str]:
 
 
 def _reader(published: Path) -> duckdb.DuckDBPyConnection:
-    reader = duckdb.connect(str(published), read_only=True)
-    reader.execute(f"set timezone = 'UTC'; set memory_limit = '{EXPORT_MEMORY_LIMIT}'")
+    reader = open_published(published)
+    reader.execute(f"set memory_limit = '{EXPORT_MEMORY_LIMIT}'")
     return reader
 
 
@@ -88,7 +88,7 @@ def _first_charts(parts: Sequence[Section]) -> dict[str, Chart]:
 
 
 def _pictures(run: Row, charts: dict[str, Chart], drawn: dict[str, str]) -> dict[str, str]:
-    synthetic = "SYNTHETIC DATA. " if is_synthetic(run) else ""
+    synthetic = "SYNTHETIC DATA. " if is_synthetic(run["source"]) else ""
     return {
         table: f"{synthetic}{chart.title}, as of {chart.as_of or run['as_of']}; n = {chart.n}\n\n"
         + vega.as_image(chart.title, drawn[chart.id])
@@ -106,7 +106,7 @@ def _fill_in(run: Row, stages: Sequence[Row], parts: Sequence[Section], drawn: d
     )
     return environment.get_template("page.html").render(
         run=run,
-        is_synthetic=is_synthetic(run),
+        is_synthetic=is_synthetic(run["source"]),
         stages=stages,
         summary=sections.summary(stages),
         sections=parts,
@@ -116,17 +116,3 @@ def _fill_in(run: Row, stages: Sequence[Row], parts: Sequence[Section], drawn: d
         style=(FOLDER / "page.css").read_text(encoding="utf-8"),
         script=(FOLDER / "page.js").read_text(encoding="utf-8"),
     )
-
-
-def _replace(target: Path, content: bytes) -> None:
-    """Put a file in another's place at once; a reader gets the old or the new one."""
-    new = target.with_name(target.name + ".tmp")
-    try:
-        with new.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(target)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise

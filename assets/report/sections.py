@@ -15,6 +15,7 @@ import duckdb
 from assets.report import evidence_charts, market_charts, queries
 from assets.report.chart import KINDS, Chart, at_least, percent, words
 from assets.report.queries import Row
+from assets.sources.base import is_synthetic
 
 SMALL_CAPS = "RUT"
 RATIO = "RUT/SPX"
@@ -78,11 +79,6 @@ class Section:
     figures: Sequence[Chart] = ()
     tables: Sequence[tuple[str, Table]] = ()
     folded: Sequence[tuple[str, Table]] = ()
-
-
-def is_synthetic(run: Row) -> bool:
-    """Whether no real market made the numbers."""
-    return bool(run["source"] == "demo")
 
 
 def stages(reader: duckdb.DuckDBPyConnection) -> list[Row]:
@@ -183,7 +179,7 @@ def _claims(reader: duckdb.DuckDBPyConnection, run: Row) -> Section:
             "was written down with its test and held against the data. Facts of a day are as of "
             f"{rows[0]['scored_on']}, the close before the article."
         )
-    if is_synthetic(run):
+    if is_synthetic(run["source"]):
         lead += " The verdicts below are on the synthetic market and say nothing of the article."
     return Section(
         "claims",

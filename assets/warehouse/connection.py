@@ -146,6 +146,31 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
                 connection.execute(statement)
 
 
+def open_published(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open a published file as readers do: read-only, and with instants in UTC. Raises duckdb.Error if it cannot."""
+    reader = duckdb.connect(str(path), read_only=True)
+    reader.execute("set timezone = 'UTC'")
+    return reader
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file in one step: a reader gets the old or the new content, and a failure leaves the old one."""
+    new = path.with_name(path.name + ".tmp")
+    try:
+        new.write_bytes(content)
+        swap_in(new, path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+
+
+def swap_in(new: Path, path: Path) -> None:
+    """Put a finished file in the place of another one. A power cut leaves one of the two."""
+    sync(new)
+    new.replace(path)
+    sync(path.parent)
+
+
 def sync(path: Path) -> None:
     """Wait until the disk has the file, or the names in the folder, so that a power cut takes neither."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -87,7 +87,7 @@ class DuckLake:
             self._attach(connection, WORK, f"metadata_schema '{WORK_SCHEMA}'")
             connection.execute(f"use {WORK}")
             session = stack.enter_context(self._session())
-            locks = DuckLakeLocks(self, connection, session, home, wait_seconds, tell)
+            locks = DuckLakeLocks(connection, session, home, wait_seconds, tell)
             stack.callback(locks.release)
             with locks.storing(), transaction(connection):
                 prepare(connection)
@@ -149,14 +149,12 @@ class DuckLakeLocks:
 
     def __init__(
         self,
-        lake: DuckLake,
         connection: duckdb.DuckDBPyConnection,
         session: duckdb.DuckDBPyConnection,
         home: Home,
         wait_seconds: float,
         tell: Callable[[str], None],
     ) -> None:
-        self._lake = lake
         self._connection = connection
         self._session = session
         self._home = home

@@ -205,8 +205,10 @@ def _is_published(path: Path, run_id: str) -> bool:
     """Whether the file that readers open is the one of this run."""
     import duckdb
 
+    from assets.warehouse import connection
+
     try:
-        with duckdb.connect(str(path), read_only=True) as reader:
+        with connection.open_published(path) as reader:
             return bool(reader.execute("select 1 from meta.runs where run_id = ?", [run_id]).fetchall())
     except duckdb.Error:
         return False

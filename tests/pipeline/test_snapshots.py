@@ -161,7 +161,7 @@ def stop_before(function: str, monkeypatch: pytest.MonkeyPatch, call: int = 1) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("function", "call", "is_published"), [("_build", 1, False), ("_swap", 1, False), ("_keep", 2, True)]
+    ("function", "call", "is_published"), [("_build", 1, False), ("swap_in", 1, False), ("_keep", 2, True)]
 )
 def test_a_crash_needs_no_repair(
     function: str, call: int, is_published: bool, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
