@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from assets.config.parameters import Parameter
+from assets.contracts.queries import query
 from assets.contracts.raw import RAW_TABLES
 from assets.models.sql_files import Model
 from assets.warehouse.results import Check
@@ -53,23 +54,7 @@ class Fingerprints:
         """Reads what is noted, and the content of the stored tables that the models read."""
         self._parameters = parameters
         verdicts: dict[str, list[Check]] = {}
-        for check_name, table_name, *verdict in connection.execute(
-            """
-            select
-                checks.check_name,
-                checks.table_name,
-                checks.passed,
-                checks.severity,
-                checks.rows_checked,
-                checks.rows_failed,
-                checks.detail
-            from meta.checks as checks
-            inner join reference.builds as builds
-                on builds.run_id = checks.run_id and builds.table_name = checks.table_name
-            where checks.severity = 'ERROR'
-            order by checks.table_name, checks.check_name
-            """
-        ).fetchall():
+        for check_name, table_name, *verdict in connection.execute(query("checks/model_verdicts")).fetchall():
             verdicts.setdefault(table_name, []).append(Check(check_name, table_name, *verdict))
         noted = connection.execute("select table_name, inputs, content, row_count, run_id from reference.builds")
         self._noted = {

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from assets.contracts.queries import query
 from assets.contracts.table import literal
 from assets.publish.snapshots import Snapshot, combined, read_snapshot, table_columns, table_hash
 from assets.warehouse.connection import EXPORT_MEMORY_LIMIT, sync
@@ -41,11 +42,6 @@ _SCHEMAS = ("raw", "core", "marts", "meta")
 
 # Too many rows for one file of which a day's run changes a few: parts by class and year.
 _PARTITIONED = "core.bars"
-_PARTITIONS = """
-    select bars.*, coalesce(instruments.asset_class, 'other') as asset_class, year(bars.session_date) as year
-    from published.core.bars as bars
-    left join published.core.instruments as instruments on instruments.instrument_id = bars.instrument_id
-"""
 
 # Parquet has no integers that large and would take them for floating-point numbers; ours are counts.
 _NARROWER = {"HUGEINT": "bigint", "UHUGEINT": "ubigint"}
@@ -175,7 +171,9 @@ def _write_parts(
         if table == _PARTITIONED:
             # All of them is the first time, and needs no list.
             wanted = "" if len(changed) == len(found) else f"where (asset_class, year) in ({_listed(changed)})"
-            selected = _selected(columns, f"({_PARTITIONS}) {wanted}", "asset_class", "year")
+            selected = _selected(
+                columns, f"({query('publish/bars_by_class_and_year')}) {wanted}", "asset_class", "year"
+            )
             connection.execute(
                 f"copy ({selected}) to {literal(str(path))} (format {_FORMAT}, "
                 f"partition_by (asset_class, year), overwrite_or_ignore, {metadata})"
@@ -200,7 +198,8 @@ def _partitions(connection: duckdb.DuckDBPyConnection, columns: Sequence[tuple[s
     return [
         _Part(f"core/bars/asset_class={asset_class}/year={year}", _PARTITIONED, rows, combined(columns, rows, total))
         for asset_class, year, rows, total in connection.execute(
-            f"select asset_class, year, count(*), sum(hash(bar)) from ({_PARTITIONS}) as bar group by all order by all"
+            "select asset_class, year, count(*), sum(hash(bar)) "
+            f"from ({query('publish/bars_by_class_and_year')}) as bar group by all order by all"
         ).fetchall()
     ]
 

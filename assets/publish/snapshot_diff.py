@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from assets.contracts.queries import query
 from assets.contracts.table import literal
 from assets.publish.snapshots import Snapshot, SnapshotError, read_snapshot
 from assets.warehouse.home import first_line
@@ -117,22 +118,7 @@ def compare_snapshots(one: Path, other: Path) -> SnapshotDiff:
 
 def _tables(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, dict[str, _Column]]:
     tables: dict[str, dict[str, _Column]] = {}
-    for table, *column in connection.execute(
-        f"""
-        select
-            columns.schema_name || '.' || columns.table_name as full_name,
-            columns.column_name,
-            columns.data_type,
-            coalesce(described.is_key, false),
-        from duckdb_columns() as columns
-        left join {database}.meta.columns as described
-            on described.table_name = columns.schema_name || '.' || columns.table_name
-            and described.column_name = columns.column_name
-        where columns.database_name = ? and not columns.internal
-        order by columns.table_name, columns.column_index
-        """,
-        [database],
-    ).fetchall():
+    for table, *column in connection.execute(query("report/described_columns", file=database)).fetchall():
         tables.setdefault(table, {})[column[0]] = _Column(*column)
     order = sorted(tables, key=lambda name: (_SCHEMAS.index(name.partition(".")[0]), name))
     return {name: tables[name] for name in order if name not in _BOOKS}
@@ -221,16 +207,8 @@ def _verdicts(connection: duckdb.DuckDBPyConnection, one: _Tables, other: _Table
     """The claims whose verdict is another one."""
     if "marts.claims" not in one or "marts.claims" not in other:
         return
-    for claim_id, claim, old, new in connection.execute(
-        f"""
-        select claim_id, coalesce(other.claim, one.claim), one.verdict, other.verdict
-        from one.marts.claims as one
-        full outer join other.marts.claims as other using (claim_id)
-        where one.verdict is distinct from other.verdict
-        order by claim_id
-        limit {LISTED}
-        """
-    ).fetchall():
+    changed = connection.execute(query("report/changed_verdicts"), {"listed": LISTED}).fetchall()
+    for claim_id, claim, old, new in changed:
         yield StateChange(f"{claim_id}. {claim}", old, new)
 
 
@@ -238,14 +216,5 @@ def _breakouts(connection: duckdb.DuckDBPyConnection, one: _Tables, other: _Tabl
     """The breakouts that are new, are no more, or are in another state."""
     if "marts.breakouts" not in one or "marts.breakouts" not in other:
         return
-    for row in connection.execute(
-        f"""
-        select event_id, one.status, other.status
-        from one.marts.breakouts as one
-        full outer join other.marts.breakouts as other using (event_id)
-        where one.status is distinct from other.status
-        order by coalesce(other.session_date, one.session_date) desc, event_id
-        limit {LISTED}
-        """
-    ).fetchall():
+    for row in connection.execute(query("report/changed_breakouts"), {"listed": LISTED}).fetchall():
         yield StateChange(*row)

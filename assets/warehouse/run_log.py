@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import duckdb
 
+from assets.contracts.queries import query
 from assets.warehouse.connection import transaction
 from assets.warehouse.home import WarehouseError
 from assets.warehouse.results import Check
@@ -82,14 +83,4 @@ def note_checks(run: Run, checks: Sequence[Check]) -> None:
 
 def troubles(run: Run) -> list[str]:
     """The instruments and series that failed or are stale, each with the reason."""
-    return [
-        text
-        for (text,) in run.connection.execute(
-            """
-            select id || ': ' || failure from meta.deliveries where failure is not null
-            union all
-            select id || ': stale, last value of ' || last_session from meta.freshness where status = 'stale'
-            order by all
-            """
-        ).fetchall()
-    ]
+    return [trouble for (trouble,) in run.connection.execute(query("checks/troubles")).fetchall()]
