@@ -50,7 +50,7 @@ class WarehouseLocks(Protocol):
         ...
 
     def step(self, name: str) -> AbstractContextManager[datetime | None]:
-        """Hold the locks that a step needs. Yields the instant at which it got them, or None if the run's start will do.
+        """Hold the locks that a step needs. Yields the instant at which it got them; None: use the run's start.
 
         Like the other locks, raises WarehouseError if they are not free in time.
         """
@@ -142,7 +142,7 @@ class Home:
 def unwritable(folder: Path, reason: str) -> str | None:
     """The message, with the cure, if an error's text means that the folder cannot be written. None otherwise."""
     if words := _NO_ROOM.search(reason):
-        return f"{folder} cannot be written: {words[0]}; free some space on its disk or choose another --home, and run again"
+        return f"{folder} cannot be written: {words[0]}; make room on its disk or choose another --home, and run again"
     if words := _NO_WRITING.search(reason) or (_NOT_ALLOWED.search(reason) if str(folder) in reason else None):
         return f"{folder} cannot be written: {words[0]}; choose another --home"
     return None
