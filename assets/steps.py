@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from assets.contracts.expectations import ValidationError
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.ingest.delivery_checks import CONTRACT, judge_contracts, judge_delivery
 from assets.ingest.prefetch import Prefetch
@@ -173,7 +174,7 @@ def fetch(
     log.info("%s: fetching", asset_class)
     try:
         result = ingested(run, asset_class) if run.may_fetch else already_stored(run, asset_class)
-    except SourceError as error:
+    except (SourceError, ValidationError) as error:
         raise StepFailed(str(error)) from error
     except ContractBroken as error:
         raise StepFailed(f"after quarantine the contract is still broken: {error}") from error

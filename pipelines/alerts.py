@@ -39,6 +39,8 @@ from typing import Any
 import dagster as dg
 import duckdb
 
+from assets.sources.base import is_synthetic
+from assets.warehouse.connection import open_published
 from assets.warehouse.home import Home
 from assets.warehouse.lock import locked
 from pipelines.resources import RUN_TAG
@@ -158,7 +160,7 @@ def _look(home: Home, instance: dg.DagsterInstance, record: sqlite3.Connection) 
     else:
         since, old = as_of, found
         told = [News(f"start:{run_id}", as_of, f"Alerts are on: told is what is decided from {since} on")]
-    synthetic = "SYNTHETIC: " if source == "demo" else ""
+    synthetic = "SYNTHETIC: " if is_synthetic(source) else ""
     record.execute("begin immediate")
     try:
         for state, listed in (("old", old), ("waiting", told)):
@@ -182,8 +184,7 @@ def _reader(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     """The published file, read-only. Raises AlertError when it cannot be read."""
     path = home.published(None)
     try:
-        with duckdb.connect(str(path), read_only=True) as reader:
-            reader.execute("set timezone = 'UTC'")
+        with open_published(path) as reader:
             yield reader
     except duckdb.Error as error:
         raise AlertError(f"{path} cannot be read: {' '.join(str(error).split())}") from error

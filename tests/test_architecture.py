@@ -186,8 +186,8 @@ def test_two_files_that_define_one_table_are_refused(tmp_path: Path) -> None:
         read_models(tmp_path)
 
 
-def test_a_query_for_a_check_or_the_report_is_no_model(tmp_path: Path) -> None:
-    for name in ("checks", "report"):
+def test_a_query_that_makes_no_table_is_no_model(tmp_path: Path) -> None:
+    for name in ("checks", "publish", "report"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "query.sql").write_text("select 1\n")
     assert read_models(tmp_path) == ()

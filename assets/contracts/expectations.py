@@ -1,9 +1,8 @@
 """Great Expectations: the contracts' rules, run on the rows that are about to be stored.
 
-Here: the only use of the library. The screen in `ingest` has already refused guilty rows with SQL made from the same
-rules; this is the independent gate behind it, whose verdicts become the checks that people see. The library takes
-seconds to import, so it lives in a process of its own, which begins to import when a run that will store something
-begins: this file is that process's program too.
+Here: the only use of the library. The row checks in `ingest` have already rejected bad rows with SQL made from the same
+rules; this is the independent check behind them, and its verdicts are the checks that Dagster shows. The library takes
+seconds to import, so it runs in a process of its own (a pool of one worker), which imports it while the run begins.
 """
 
 from __future__ import annotations
@@ -11,39 +10,43 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib.util
+import multiprocessing
 import os
-import pickle
-import subprocess
+import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from concurrent.futures import BrokenExecutor, Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from itertools import count
-from queue import Queue, SimpleQueue
-from threading import Thread
-from typing import IO, TYPE_CHECKING, Any, cast
+from multiprocessing import resource_tracker
+from threading import BoundedSemaphore, Thread
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple
 
 from assets.contracts.table import ROUNDING, Table
 
 if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing.process import BaseProcess
+
     import duckdb
     import pandas as pd
 
 # Rows validated at a time: the memory of one frame, not of a whole history.
 CHUNK_ROWS = 250_000
-
-
-_numbers = count()
+# Frames that may wait for their verdicts. A longer history waits here, so that its frames do not fill the memory.
+FRAMES_AHEAD = 3
+_room = BoundedSemaphore(FRAMES_AHEAD)
 
 
 class ValidationError(Exception):
-    """The library could not evaluate a rule. That is a fault of the rule, never of the data."""
+    """A rule could not be evaluated. The rule or the worker is at fault, never the data."""
 
 
 @dataclass(frozen=True)
 class RuleOutcome:
-    """How one rule fared on one table."""
+    """How many rows of one table were checked against one rule, and how many break it."""
 
     table_name: str
     rule_name: str
@@ -53,23 +56,43 @@ class RuleOutcome:
 
 
 def warm_up() -> None:
-    """Let the worker import the library while there is something else to do."""
+    """Start the worker, so that it imports the library while the run does something else."""
     _worker()
 
 
-def validate(rows: duckdb.DuckDBPyRelation, table: Table) -> Callable[[], list[RuleOutcome]]:
-    """Hand the rows to the worker, and return how to get its verdicts: one per rule, in the contract's order.
+def dismiss() -> None:
+    """End the worker now, whatever it is doing. Without this, the end of the program waits for it."""
+    if _worker.cache_info().currsize:
+        pool, process = _worker()
+        process.kill()
+        pool.shutdown()
+        _worker.cache_clear()
 
-    The returned function raises ValidationError when the library fails on a rule.
+
+def validate(rows: duckdb.DuckDBPyRelation, table: Table) -> Callable[[], list[RuleOutcome]]:
+    """Hand the rows to the worker, and return a function that waits for its verdicts.
+
+    Args:
+        rows: The rows that are about to be stored, with the table's own columns.
+        table: The contract.
+
+    Returns:
+        A function that returns one outcome per rule, in the contract's order. It raises ValidationError when the
+        library fails on a rule or the worker ended.
+
+    Raises:
+        ValidationError: The worker ended.
     """
-    asked = [(_ask(frame, table), len(frame)) for frame in _chunks(rows, table)]
+    submitted = [_submit(chunk, table) for chunk in _chunks(rows, table)]
 
     def outcomes() -> list[RuleOutcome]:
         failed = dict.fromkeys((rule.name for rule in table.rules), 0)
-        for number, _ in asked:
-            for rule_name, rows_failed in _answer(number).items():
+        for future, _ in submitted:
+            with _one_line_if_worker_ended():
+                failures = future.result()
+            for rule_name, rows_failed in failures.items():
                 failed[rule_name] += rows_failed
-        checked = sum(rows for _, rows in asked)
+        checked = sum(rows for _, rows in submitted)
         return [
             RuleOutcome(table.full_name, rule.name, rule.reason, checked, failed[rule.name]) for rule in table.rules
         ]
@@ -77,8 +100,8 @@ def validate(rows: duckdb.DuckDBPyRelation, table: Table) -> Callable[[], list[R
     return outcomes
 
 
-def _chunks(rows: duckdb.DuckDBPyRelation, table: Table) -> Iterator[pd.DataFrame]:
-    """Frames with the columns that the expectations name, the derived ones among them."""
+def _chunks(rows: duckdb.DuckDBPyRelation, table: Table) -> Iterator[duckdb.DuckDBPyRelation]:
+    """The rows in parts that fit into memory, with the columns that the expectations name."""
     if not table.rules:
         return
     named = {value for rule in table.rules for key, value in rule.expectation[1].items() if key.startswith("column")}
@@ -87,153 +110,142 @@ def _chunks(rows: duckdb.DuckDBPyRelation, table: Table) -> Iterator[pd.DataFram
         f"{name} * (1 + {ROUNDING}) as {name}_rounded_up" for name in table.own_columns if f"{name}_rounded_up" in named
     ]
     if table.known_columns:
-        # What is no int64 the library compares one by one.
+        # The library compares values of any other type than int64 one by one.
         counted = " + ".join(f"({name} is not null)::bigint" for name in table.known_columns)
         columns.append(f"{counted} as known_values")
     total = rows.count("*").fetchall()[0][0]
     for offset in range(0, total, CHUNK_ROWS):
-        yield rows.limit(CHUNK_ROWS, offset).project(", ".join(columns)).df()
+        yield rows.limit(CHUNK_ROWS, offset).project(", ".join(columns))
 
 
-# --- this process's side of the pipe -------------------------------------------------------------------------------
+def _submit(chunk: duckdb.DuckDBPyRelation, table: Table) -> tuple[Future[dict[str, int]], int]:
+    """Hand one frame to the worker as soon as there is room for it. Returns the verdicts to come, and the rows."""
+    _room.acquire()
+    try:
+        frame = chunk.df()
+        with _one_line_if_worker_ended():
+            future = _worker().pool.submit(_failures, frame, table)
+    except BaseException:
+        _room.release()
+        raise
+    future.add_done_callback(lambda _: _room.release())
+    return future, len(frame)
 
 
-@cache
-def _worker() -> subprocess.Popen[bytes]:
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "assets.contracts.expectations"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    atexit.register(_dismiss, worker)
-    return worker
+@contextmanager
+def _one_line_if_worker_ended() -> Iterator[None]:
+    try:
+        yield
+    except BrokenExecutor as error:
+        _worker.cache_clear()
+        raise ValidationError("the validation process ended; run again") from error
 
 
-def _dismiss(worker: subprocess.Popen[bytes]) -> None:
-    """End the worker with this process. It ends by itself, too, when its input closes."""
-    worker.kill()
-    worker.communicate()
+# --- how the worker starts and ends ---------------------------------------------------------------------------------
 
 
-@cache
-def _handing_over(worker: subprocess.Popen[bytes]) -> Queue[tuple[int, pd.DataFrame, Table]]:
-    """What is to be asked. A pipe holds little, so a thread waits until the worker has read it, and nobody else does.
+class _Worker(NamedTuple):
+    """The pool, and its only process."""
 
-    One question may wait behind the one that is being read: that is the memory that may be taken.
-    """
-    waiting: Queue[tuple[int, pd.DataFrame, Table]] = Queue(maxsize=1)
-
-    def hand_over() -> None:
-        questions = cast(IO[bytes], worker.stdin)
-        while True:
-            request = waiting.get()
-            # That the worker has ended is found by whoever waits for its answer.
-            with suppress(BrokenPipeError):
-                pickle.dump(request, questions)
-                questions.flush()
-
-    Thread(target=hand_over, daemon=True).start()
-    return waiting
+    pool: ProcessPoolExecutor
+    process: BaseProcess
 
 
 @cache
-def _answers(worker: subprocess.Popen[bytes]) -> SimpleQueue[tuple[int, dict[str, int] | str] | None]:
-    """What the worker has answered, in the order in which it was asked, and None when it has ended.
+def _worker() -> _Worker:
+    from concurrent.futures import ProcessPoolExecutor
 
-    A thread reads them as they come: a worker whose answers nobody takes would read no more questions.
+    others = multiprocessing.active_children()
+    with _starting():
+        pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
+        pool.submit(os.getpid)
+    return _Worker(pool, next(child for child in multiprocessing.active_children() if child not in others))
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """What the worker does not get from this process when it starts.
+
+    - The main module: the worker would import it, and with it the command line or Dagster.
+    - Ctrl-C: a terminal sends it to all processes. This process handles it, and the worker ends with this process.
+    - Warnings of the pool's resource tracker: after a kill, it would report the semaphores that it removes.
     """
-    arrived: SimpleQueue[tuple[int, dict[str, int] | str] | None] = SimpleQueue()
-
-    def read() -> None:
-        answers = cast(IO[bytes], worker.stdout)
-        # Killed between two answers or within one, or dismissed, it has said all.
-        with suppress(EOFError, pickle.UnpicklingError, ValueError):
-            while True:
-                arrived.put(pickle.load(answers))
-        arrived.put(None)
-
-    Thread(target=read, daemon=True).start()
-    return arrived
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")
+    resource_tracker.ensure_running()  # first, because it unblocks the signal
+    sys.warnoptions.pop()
+    main, mask = sys.modules["__main__"], signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _ask(frame: pd.DataFrame, table: Table) -> int:
-    """Put one request to the worker, and let its answers be read from then on. Returns the request's number."""
-    number, worker = next(_numbers), _worker()
-    _answers(worker)
-    _handing_over(worker).put((number, frame, table))
-    return number
-
-
-def _answer(number: int) -> dict[str, int]:
-    """The worker's answer to a request: rows that break each rule. Raises ValidationError when it has none.
-
-    Nobody waits any more for the answers before it.
-    """
-    worker, answered = _worker(), -1
-    answer: dict[str, int] | str = ""
-    while answered < number:
-        arrived = _answers(worker).get()
-        if arrived is None:
-            _worker.cache_clear()
-            raise ValidationError(f"the validating process ended with code {worker.wait()}; run again")
-        answered, answer = arrived
-    if isinstance(answer, str):
-        raise ValidationError(answer)
-    return answer
-
-
-# --- the worker's side ---------------------------------------------------------------------------------------------
-
-
-def _serve() -> None:
-    """Answer questions until there are no more. What the library prints must not get into the answers."""
-    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+def _begin() -> None:
+    """The worker's first task: import the library."""
+    Thread(target=_end_with_parent, daemon=True).start()
+    # Skip the interpreter's own clean-up of all those modules: the parent waits for it.
+    atexit.register(os._exit, 0)
+    # Standard output belongs to the command; what the library prints goes to standard error.
     os.dup2(2, 1)
-    gx = _library()
-    while True:
-        try:
-            number, frame, table = pickle.load(questions)
-        except EOFError:
-            return
-        try:
-            answer: dict[str, int] | str = _failures(gx, frame, table)
-        except Exception as error:  # whatever the library raises is the answer, and fails the step
-            answer = f"{table.full_name}: {type(error).__name__}: {error}"
-        pickle.dump((number, answer), answers)
-        answers.flush()
-        # The library's objects refer to one another in circles, and to the frame.
-        del frame
-        gc.collect()
+    _import_library()
 
 
-def _library() -> Any:
-    """Import the library, in half of the time that it would take.
+def _end_with_parent() -> None:
+    """End with the parent, even if it was killed. The pool itself would wait for the next task for ever."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(0)
 
-    It can do without SQLAlchemy, which it would read databases with: here it is given frames. Of SciPy's statistics it
-    uses nothing for these rules, so they are loaded when something asks for them. And the classes that it makes by the
-    thousand stay for good, so looking for garbage among them finds none.
+
+# --- the worker's side ----------------------------------------------------------------------------------------------
+
+
+def _import_library() -> None:
+    """Import the library in half of the time that it usually takes.
+
+    - Without SQLAlchemy: it reads databases, and here the library gets frames.
+    - With SciPy's statistics left unread: these rules do not use them.
+    - Without garbage collection: the thousands of classes that the import makes are never garbage.
     """
     sys.modules["sqlalchemy"] = None  # type: ignore[assignment]
     _load_when_used("scipy", "stats")
     gc.disable()
-    import great_expectations
+    import great_expectations  # noqa: F401
 
     gc.freeze()
     gc.enable()
-    return great_expectations
 
 
 def _load_when_used(package: str, name: str) -> None:
-    """Give whoever imports a part of a package one that is read from disk when something in it is asked for."""
+    """Let imports of a package's module succeed at once; its file is read when an attribute of it is first used."""
     spec = importlib.util.find_spec(f"{package}.{name}")
     if spec is None or spec.loader is None:
         return
     spec.loader = importlib.util.LazyLoader(spec.loader)
     sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    # A part that is not there yet, SciPy would import by itself, and so ask it for something.
+    # Without this, SciPy would import the module itself, and read its file.
     setattr(sys.modules[package], name, module)
 
 
-def _failures(gx: Any, frame: pd.DataFrame, table: Table) -> dict[str, int]:
+def _failures(frame: pd.DataFrame, table: Table) -> dict[str, int]:
+    """The number of rows that break each rule, by the rule's name. Raises ValidationError for a rule that fails."""
+    try:
+        return _validated(frame, table)
+    except ValidationError:
+        raise
+    except Exception as error:  # whatever the library raises fails the step
+        raise ValidationError(f"{table.full_name}: {type(error).__name__}: {error}") from None
+    finally:
+        # The library's objects refer to each other in circles, and to the frame.
+        gc.collect()
+
+
+def _validated(frame: pd.DataFrame, table: Table) -> dict[str, int]:
+    import great_expectations as gx
+
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     batch = (
@@ -253,7 +265,3 @@ def _failures(gx: Any, frame: pd.DataFrame, table: Table) -> dict[str, int]:
             raise ValidationError(f"{rule_name} could not be evaluated: {result.exception_info}")
         failures[rule_name] = int(result.result["unexpected_count"])
     return failures
-
-
-if __name__ == "__main__":
-    _serve()

@@ -1,4 +1,5 @@
-"""The SQL files that make no table: the queries of checks (sql/checks) and of the report and command line (sql/report).
+"""The SQL files that make no table: the queries of checks (sql/checks), of publishing (sql/publish), and of the report
+and the command line (sql/report).
 
 Here: reading such a file and putting names into it. Files that become tables are read in `models.sql_files`.
 """

@@ -12,7 +12,7 @@ import duckdb
 
 from assets.config.parameters import Parameters
 from assets.contracts.raw import RAW_TABLE
-from assets.contracts.table import Table
+from assets.contracts.table import Table, literal
 from assets.warehouse.run import Run
 
 
@@ -126,8 +126,7 @@ def _refuse_by_contract(connection: duckdb.DuckDBPyConnection, run: Run, table: 
     values = {"today": run.started_at.date(), "calendar": table.calendar}
     conditions = ",\n".join(f"{condition} as is_so_{number}" for number, (condition, _) in enumerate(reasons))
     told = ",\n".join(
-        f"case when is_so_{number} then '{reason.replace(chr(39), chr(39) * 2)}' end"
-        for number, (_, reason) in enumerate(reasons)
+        f"case when is_so_{number} then {literal(reason)} end" for number, (_, reason) in enumerate(reasons)
     )
     # Only guilty rows are written to. A row is judged again when more was asked for after it came.
     statement = f"""

@@ -1,1 +1,1 @@
-"""The models: SQL files that become tables, in the order in which they read each other."""
+"""The models: SQL files that become tables, views and macros."""

@@ -1,6 +1,6 @@
 """Creating the table, view or macro of one model, with its comments.
 
-Here: what one SQL file becomes in the database. Which models are built, and in which order, is in `build`.
+Here: running one SQL file. Which models are built, and in which order, is in `build`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,25 @@ from assets.contracts.table import Column, literal
 from assets.models.sql_files import COMPUTED, Model, ModelError
 from assets.warehouse.connection import describes_all, transaction
 
-# Where every query ends, but for its order.
+# The last select of every model, before its order by.
 _LAST_SELECT = "select * from final"
 
 
 def run_model(
     connection: duckdb.DuckDBPyConnection, model: Model, parameters: Mapping[str, Parameter]
 ) -> tuple[int, list[Column]]:
-    """Build the table anew, with its comments. Returns its number of rows (0 unless it is one) and its columns.
+    """Create a model's table, view or macro with its comments, in one transaction.
 
-    Raises ModelError when the columns and the comments that describe them are not the same.
+    Args:
+        connection: A connection to the warehouse.
+        model: The model.
+        parameters: The numbers of parameters.yaml.
+
+    Returns:
+        The number of rows, 0 for a view or a macro, and the columns.
+
+    Raises:
+        ModelError: A column has no comment, or rows of a table that is built in slices are missing.
     """
     model = model.worded(parameters)
     with transaction(connection):
@@ -38,7 +47,19 @@ def run_model(
 def create_model(
     connection: duckdb.DuckDBPyConnection, model: Model, parameters: Mapping[str, Parameter]
 ) -> list[Column]:
-    """Put the table, view or macro in place of the old one. Returns its columns. Raises what `run_model` does."""
+    """Replace a model's table, view or macro, without comments.
+
+    Args:
+        connection: A connection to the warehouse.
+        model: The model.
+        parameters: The numbers of parameters.yaml.
+
+    Returns:
+        The columns.
+
+    Raises:
+        ModelError: As in `run_model`.
+    """
     name, query = model.full_name, model.sql(parameters)
     if model.form == "macro":
         connection.execute(f"create or replace macro {name}(as_of_at) as table {query}")
@@ -58,9 +79,9 @@ def create_model(
 def _create_in_slices(
     connection: duckdb.DuckDBPyConnection, model: Model, query: str, conditions: Iterable[str]
 ) -> None:
-    """Put the table in place of the old one, slice by slice. Raises ModelError when rows are lost on the way."""
-    # DuckDB 1.5.5 loses what is inserted within the transaction that created a table of a query that found nothing,
-    # but not where it looked for nothing. That is not relied on: the rows are counted.
+    """Replace the table, and fill it slice by slice. Raises ModelError when rows are lost."""
+    # DuckDB 1.5.5 loses rows that are inserted in the transaction that created their table from a query without rows.
+    # With `limit 0` it does not, but that is undocumented, so the rows are counted.
     connection.execute(f"create or replace table {model.full_name} as from ({query}) limit 0")
     inserted = 0
     for condition in conditions:
@@ -68,19 +89,19 @@ def _create_in_slices(
         inserted += connection.execute(f"insert into {model.full_name} {part}").fetchall()[0][0]
     found = connection.execute(f"select count(*) from {model.full_name}").fetchall()[0][0]
     if found != inserted:
-        raise ModelError(f"{model.sql_path}: of {inserted} rows that were written, {found} are there")
+        raise ModelError(f"{model.sql_path}: {inserted} rows were written, but the table has {found}")
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, model: Model, columns: Iterable[Column]) -> None:
-    """Put the descriptions where every client of the database shows them. Columns of a macro cannot have any.
+    """Write the descriptions as comments in the database. Columns of a macro cannot have comments.
 
-    Intermediate tables, half of all, are read by models only: their SQL says what they are.
+    Intermediate tables, half of all, get none: only models read them, and their SQL describes them.
     """
     name, form = model.full_name, "macro table" if model.form == "macro" else model.form
     if model.schema == "intermediate" or (model.form != "table" and not describes_all(connection)):
         return
     described = [] if model.form == "macro" else columns
-    # Statements sent together wait once, not each, for whatever else Python is doing.
+    # One call for all statements, because each call may wait for Python's other threads.
     connection.execute(
         f"comment on {form} {name} is {literal(model.description)};"
         + "".join(f"comment on column {name}.{c.name} is {literal(c.description)};" for c in described)
@@ -88,7 +109,7 @@ def _comment(connection: duckdb.DuckDBPyConnection, model: Model, columns: Itera
 
 
 def describe(connection: duckdb.DuckDBPyConnection, model: Model) -> list[Column]:
-    """The columns of the built table with their descriptions. Raises ModelError as `run_model` does."""
+    """The columns of the built model with their descriptions. Raises ModelError when a column has no description."""
     rows = f"{model.full_name}('2000-01-01')" if model.form == "macro" else model.full_name
     types = {row[0]: row[1].lower() for row in connection.execute(f"describe from {rows}").fetchall()}
     undescribed = [name for name in types if name not in model.column_descriptions]

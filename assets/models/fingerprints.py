@@ -1,9 +1,10 @@
-"""What each table was built from, so that one that would come out the same again is left as it is.
+"""Fingerprints: what each table was built from, so that a table that would not change is not rebuilt.
 
-Here: fingerprints. A table's inputs are its query with all numbers in it, the functions and the libraries that work it
-out, and the content of what it reads; its content is a hash of its columns and rows. A table whose inputs are those of
-its last build is as it should be. One that is built and has the same rows as before leaves what reads it alone: the
-clock moves with every run, and most of what looks at it does not.
+Here: computing, comparing and storing fingerprints. The inputs of a table are its query with all numbers in it, the
+functions and the libraries that compute it, and the content of the tables that it reads. Its content is a hash of its
+columns and rows. A table whose inputs are those of its last build is kept. A table that is rebuilt with the same
+content does not cause rebuilds of its readers: the clock moves with every run, but most tables that read it stay the
+same.
 """
 
 from __future__ import annotations
@@ -19,22 +20,28 @@ import numpy as np
 import pandas as pd
 
 from assets.config.parameters import Parameter
+from assets.contracts.queries import query
 from assets.contracts.raw import RAW_TABLES
 from assets.models.sql_files import Model
 from assets.warehouse.results import Check
 
 _ONLY_GROWING = {table.full_name for table in RAW_TABLES}
 _HERE = Path(__file__).parent
-# What builds a table and judges it, and what works out statistics.
+# The code that builds and checks tables, and the code of the statistics.
 _BUILDER = tuple(_HERE / name for name in ("sql_files.py", "create.py", "checks.py"))
 _FUNCTIONS = tuple(sorted((_HERE.parent / "statistics").glob("*.py")))
 
 
 @dataclass(frozen=True)
 class Build:
-    """A table as it was built.
+    """The last build of a table.
 
-    Fingerprints of its inputs and of its rows, how many they are, which run built it, and the verdicts on it.
+    Attributes:
+        inputs: Fingerprint of what it was built from.
+        content: Fingerprint of its columns and rows.
+        rows: Its number of rows.
+        run_id: The run that built it.
+        verdicts: The verdicts of its checks.
     """
 
     inputs: str
@@ -45,31 +52,15 @@ class Build:
 
 
 class Fingerprints:
-    """The builds of a warehouse, and the content of every table as it is now."""
+    """The last builds of all models, and the current content of every table."""
 
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, models: Iterable[Model], parameters: Mapping[str, Parameter]
     ) -> None:
-        """Reads what is noted, and the content of the stored tables that the models read."""
+        """Read the recorded builds, and the content of the stored tables that the models read."""
         self._parameters = parameters
         verdicts: dict[str, list[Check]] = {}
-        for check_name, table_name, *verdict in connection.execute(
-            """
-            select
-                checks.check_name,
-                checks.table_name,
-                checks.passed,
-                checks.severity,
-                checks.rows_checked,
-                checks.rows_failed,
-                checks.detail
-            from meta.checks as checks
-            inner join reference.builds as builds
-                on builds.run_id = checks.run_id and builds.table_name = checks.table_name
-            where checks.severity = 'ERROR'
-            order by checks.table_name, checks.check_name
-            """
-        ).fetchall():
+        for check_name, table_name, *verdict in connection.execute(query("checks/model_verdicts")).fetchall():
             verdicts.setdefault(table_name, []).append(Check(check_name, table_name, *verdict))
         noted = connection.execute("select table_name, inputs, content, row_count, run_id from reference.builds")
         self._noted = {
@@ -82,8 +73,8 @@ class Fingerprints:
             self._content[name] = content(connection, name)[0]
 
     def inputs(self, model: Model) -> str:
-        """The fingerprint of what the model is made of. What it reads must have been built."""
-        # Verdicts are kept with the tables, so what gives them counts as well.
+        """The fingerprint of the model's inputs. The models that it reads must have been built."""
+        # An unchanged table keeps its verdicts, so the code of the checks is an input as well.
         parts = [model.form, model.sql(self._parameters), duckdb.__version__, _code(_BUILDER)]
         if model.statistic:
             parts += [_code(_FUNCTIONS), np.__version__, pd.__version__]
@@ -92,17 +83,17 @@ class Fingerprints:
         return _digest(parts)
 
     def unchanged(self, model: Model, inputs: str) -> Build | None:
-        """The build that still holds, with what was found of it, if there is one."""
+        """The last build of the model, if its inputs are the same and it has verdicts. Otherwise None."""
         build = self._noted.get(model.full_name)
         is_same = build is not None and build.inputs == inputs and build.verdicts and model.form == "table"
         return build if is_same else None
 
     def forget(self, connection: duckdb.DuckDBPyConnection, model: Model) -> None:
-        """A table that is about to be built is built of nothing known, until it is noted."""
+        """Delete the record of a table's last build, before it is rebuilt."""
         connection.execute("delete from reference.builds where table_name = ?", [model.full_name])
 
     def note(self, connection: duckdb.DuckDBPyConnection, model: Model, inputs: str, run_id: str) -> None:
-        """A table was built and is sound. What is no table is as its inputs are."""
+        """Record the build of a model whose checks passed. The content of a view or macro is that of its inputs."""
         if model.form != "table":
             self._content[model.full_name] = inputs
             return
@@ -114,11 +105,11 @@ class Fingerprints:
 
 
 def content(connection: duckdb.DuckDBPyConnection, table_name: str) -> tuple[str, int]:
-    """A fingerprint of the columns and the rows of a table, these in whatever order, and the number of rows."""
-    # Rows of a table that only grows are never changed, so their number tells.
+    """The fingerprint of a table's columns and of its rows, in any order, and its number of rows."""
+    # Rows of raw tables are added but never changed, so their number is enough.
     hashed = "0" if table_name in _ONLY_GROWING else "coalesce(sum(hash(rows)), 0)"
     total, rows = connection.execute(f"select {hashed}::varchar, count(*) from {table_name} as rows").fetchall()[0]
-    # The hash of a row knows neither names nor types: 1, true and 0.01 as a decimal are alike to it.
+    # The hash of a row depends neither on names nor on types: 1, true and the decimal 0.01 have the same hash.
     table = connection.table(table_name)
     return f"{rows}:{total}:{_digest([str(table.columns), str(table.types)])}", rows
 

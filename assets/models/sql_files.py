@@ -32,7 +32,7 @@ from assets.contracts.queries import SQL_FOLDER
 from assets.contracts.stored import SCHEMAS
 from assets.contracts.table import literal
 
-# The folders of models. The others below sql/ (checks, report) hold queries that make no table.
+# The folders of models. The others below sql/ (checks, publish, report) hold queries that make no table.
 MODEL_SCHEMAS = ("core", "intermediate", "marts", "meta")
 
 # The name under which a query reads what a statistic worked out.

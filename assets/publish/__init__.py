@@ -1,1 +1,1 @@
-"""What readers get: the published file, its snapshots, what changed between two, and the Parquet files."""
+"""What readers get: the published file, its snapshots, the differences between two of them, and the Parquet export."""

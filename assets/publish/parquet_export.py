@@ -1,14 +1,14 @@
-"""The Parquet mirror: every published table as files that Polars, Spark and friends read without DuckDB.
+"""The Parquet export: every published table as files that Polars, Spark and others read without DuckDB.
 
-    parquet/manifest.json                             what it is: source, snapshot, and a hash for each part
-    parquet/<schema>/<table>.parquet                  one file for a table
-    parquet/core/bars/asset_class=../year=../         the bars, in parts that Hive-style readers know
+    parquet/manifest.json                             source, snapshot, and a hash of each part
+    parquet/<schema>/<table>.parquet                  one file per table
+    parquet/core/bars/asset_class=../year=../         the bars, in Hive partitions
 
-Here: which files there are, which of them can stay, and how all change at once. `parquet` is a link to a folder that is
-never touched again; the next mirror is built beside it and the link is replaced, which a file system does as one step.
-So a reader that follows the link once (a resolved path) reads one state, which stays until the mirror after the next.
-One that goes through the link for each file gets whole files, but they may be of two states when a run ends meanwhile.
-A part whose rows did not change is the old file under a second name.
+Here: which files an export has, which of them are reused, and how all change at once. `parquet` is a link to a folder
+that never changes. The next export is a new folder next to it, and replacing the link is one step. A reader that
+resolves the link once reads one state, which stays until the export after the next. A reader that goes through the link
+for each file gets complete files, but of two states if a run ends in between. A part whose rows did not change is a
+hard link to the old file.
 """
 
 from __future__ import annotations
@@ -23,55 +23,51 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from assets.contracts.queries import query
 from assets.contracts.table import literal
 from assets.publish.snapshots import Snapshot, combined, read_snapshot, table_columns, table_hash
 from assets.warehouse.connection import EXPORT_MEMORY_LIMIT, sync
 
 MANIFEST = "manifest.json"
 
-# Raised whenever the same rows would be written otherwise, so that no older file is taken for a new one.
+# Raise it when the same rows would be written in another way, so that files of the old way are not reused.
 FORMAT = 1
 
-# The lightest compression takes a fifth less time than the usual one for a tenth more space. Bloom filters find single
-# values, which sorted rows do as well.
+# The lightest compression takes a fifth less time than the default one, for a tenth more space. Bloom filters find
+# single values, and so do sorted rows.
 _FORMAT = "parquet, compression zstd, compression_level 1, write_bloom_filter false"
 
-# The schemas in the order of the data; all that is published.
+# All published schemas, in the order of the data.
 _SCHEMAS = ("raw", "core", "marts", "meta")
 
-# Too many rows for one file of which a day's run changes a few: parts by class and year.
+# A day's run changes few of these many rows, so they are partitioned by class and year.
 _PARTITIONED = "core.bars"
-_PARTITIONS = """
-    select bars.*, coalesce(instruments.asset_class, 'other') as asset_class, year(bars.session_date) as year
-    from published.core.bars as bars
-    left join published.core.instruments as instruments on instruments.instrument_id = bars.instrument_id
-"""
 
-# Parquet has no integers that large and would take them for floating-point numbers; ours are counts.
+# Parquet would store such large integers as floating-point numbers. Ours are counts, which fit into 64 bits.
 _NARROWER = {"HUGEINT": "bigint", "UHUGEINT": "ubigint"}
 
-_README = """# {banner}Parquet mirror of Cascade
+_README = """# {banner}Parquet export of Cascade
 
 The tables of `cascade.duckdb` as of {as_of}, source {source}, snapshot {snapshot_id}; compressed with zstd, instants in
-UTC. `meta/columns.parquet` says what every column means and in which unit; `manifest.json` lists the files.
+UTC. `meta/columns.parquet` has the meaning and the unit of every column; `manifest.json` lists the files.
 
     polars.scan_parquet("marts/breakouts.parquet")
     polars.scan_parquet("core/bars/**/*.parquet", hive_partitioning=True)   # asset_class and year are in the path
     spark.read.parquet("core/bars")
     duckdb -c "from read_parquet('core/bars/**/*.parquet', hive_partitioning = true)"
 
-This folder is never changed: the next run builds another one, points the link `parquet` to it, and leaves this one
-until the run after. Resolve the link once and read through the resolved path to stay on one state.
+This folder never changes: the next run writes another one and points the link `parquet` to it, and the run after that
+removes this one. To read one state, resolve the link once and read through the resolved path.
 """
 
 
 class ParquetExportError(Exception):
-    """The mirror cannot be put in place, so the old one stays. The message is one line and names the cure."""
+    """The export cannot be put in place, so the old one stays. The message is one line and names the cure."""
 
 
 @dataclass(frozen=True)
 class ParquetExport:
-    """What became of it: where, how many parts (tables, or partitions of one) were written and how many stayed."""
+    """A finished export: its path, how many parts (tables or partitions) were written and reused, its size in bytes."""
 
     path: Path
     parts_written: int
@@ -80,7 +76,7 @@ class ParquetExport:
 
 
 class _Part(NamedTuple):
-    """A file, or the folder of one partition: its path within the mirror, its table, and what it holds."""
+    """A file, or the folder of one partition: its path within the export, its table, and what it holds."""
 
     path: str
     table: str
@@ -91,8 +87,17 @@ class _Part(NamedTuple):
 def export_parquet(published: Path, folder: Path) -> ParquetExport:
     """Write the tables of a published file as Parquet files, and point the link `folder` to them.
 
-    Raises ParquetExportError when `folder` is something that Cascade did not make, or when the files do not hold the
-    rows of the tables. Whatever is raised, the old mirror stays and nothing of the new one does.
+    After any error the old export is still there, and no file of the new one.
+
+    Args:
+        published: The published file.
+        folder: The link.
+
+    Returns:
+        What was written. An export of this snapshot that exists already is left as it is.
+
+    Raises:
+        ParquetExportError: `folder` is not an export of Cascade, or the files do not hold the rows of the tables.
     """
     snapshot = read_snapshot(published)
     old = _Old.read(folder)
@@ -114,7 +119,7 @@ def export_parquet(published: Path, folder: Path) -> ParquetExport:
             _check(connection, building, parts)
         _describe(building, snapshot, parts)
         for path in (*building.rglob("*"), building):
-            if path.is_dir() or path.stat().st_nlink == 1:  # what stayed is on the disk already
+            if path.is_dir() or path.stat().st_nlink == 1:  # reused files are on the disk already
                 sync(path)
         building.rename(new)
         _point(folder, new, old)
@@ -129,7 +134,7 @@ def export_parquet(published: Path, folder: Path) -> ParquetExport:
 
 @dataclass(frozen=True)
 class _Old:
-    """The mirror that is there: its folder behind the link, and the parts that may stay, by path."""
+    """The existing export: the folder behind the link, and the hashes of the parts that may be reused, by path."""
 
     path: Path | None
     parts: Mapping[str, str]
@@ -141,12 +146,12 @@ class _Old:
         path = folder.parent / folder.readlink() if folder.is_symlink() else folder
         manifest = path / MANIFEST
         if not folder.is_symlink() and not manifest.is_file():
-            raise ParquetExportError(f"{folder} is in the way: Cascade did not make it; move it away and run again")
+            raise ParquetExportError(f"{folder} is not an export of Cascade; move it away and run again")
         try:
             written = json.loads(manifest.read_text(encoding="utf-8"))
             is_alike = (written["format"], written["duckdb_version"]) == (FORMAT, duckdb.__version__)
             parts = {part: facts["hash"] for part, facts in written["parts"].items()} if is_alike else {}
-        except (OSError, ValueError, KeyError, TypeError):  # what cannot be read is written anew
+        except (OSError, ValueError, KeyError, TypeError):  # without a readable manifest, all is written again
             parts = {}
         return cls(path, parts)
 
@@ -154,7 +159,7 @@ class _Old:
 def _write_parts(
     connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, building: Path, old: _Old
 ) -> tuple[list[_Part], int]:
-    """Write what changed and give what did not a second name. Returns all parts and the number of those that stayed."""
+    """Write the parts that changed and link those that did not. Returns all parts, and how many were linked."""
     connection.execute("use published")
     metadata = _metadata(snapshot)
     parts: list[_Part] = []
@@ -167,15 +172,17 @@ def _write_parts(
             if table == _PARTITIONED
             else [_whole(connection, table, columns, snapshot)]
         )
-        changed = [part for part in found if not _stays(part, building, old)]
+        changed = [part for part in found if not _is_reused(part, building, old)]
         parts += found
         kept += len(found) - len(changed)
         if not changed:
             continue
         if table == _PARTITIONED:
-            # All of them is the first time, and needs no list.
+            # The first time all partitions are new, and no list is needed.
             wanted = "" if len(changed) == len(found) else f"where (asset_class, year) in ({_listed(changed)})"
-            selected = _selected(columns, f"({_PARTITIONS}) {wanted}", "asset_class", "year")
+            selected = _selected(
+                columns, f"({query('publish/bars_by_class_and_year')}) {wanted}", "asset_class", "year"
+            )
             connection.execute(
                 f"copy ({selected}) to {literal(str(path))} (format {_FORMAT}, "
                 f"partition_by (asset_class, year), overwrite_or_ignore, {metadata})"
@@ -200,19 +207,20 @@ def _partitions(connection: duckdb.DuckDBPyConnection, columns: Sequence[tuple[s
     return [
         _Part(f"core/bars/asset_class={asset_class}/year={year}", _PARTITIONED, rows, combined(columns, rows, total))
         for asset_class, year, rows, total in connection.execute(
-            f"select asset_class, year, count(*), sum(hash(bar)) from ({_PARTITIONS}) as bar group by all order by all"
+            "select asset_class, year, count(*), sum(hash(bar)) "
+            f"from ({query('publish/bars_by_class_and_year')}) as bar group by all order by all"
         ).fetchall()
     ]
 
 
 def _listed(partitions: Sequence[_Part]) -> str:
-    """The partitions as SQL has them in a list: (class, year)."""
+    """The partitions as a list of (class, year) in SQL."""
     values = [[part.partition("=")[2] for part in path.path.split("/")[2:]] for path in partitions]
     return ", ".join(f"('{asset_class}', {year})" for asset_class, year in values)
 
 
-def _stays(part: _Part, building: Path, old: _Old) -> bool:
-    """Give the old files of an unchanged part a second name in the new mirror. Whether that could be done."""
+def _is_reused(part: _Part, building: Path, old: _Old) -> bool:
+    """Link the files of an unchanged part into the new export. Returns whether that was possible."""
     if old.path is None or old.parts.get(part.path) != part.hash:
         return False
     source = old.path / part.path
@@ -224,19 +232,19 @@ def _stays(part: _Part, building: Path, old: _Old) -> bool:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.link(file, target)
-        except OSError:  # a disk without second names
+        except OSError:  # a disk without hard links
             shutil.copyfile(file, target)
     return True
 
 
 def _selected(columns: Sequence[tuple[str, str]], source: str, *more: str) -> str:
-    """The query of the table's columns, in types that Parquet has."""
+    """The query of the table's columns, in types that Parquet supports."""
     names = [f"{name}::{_NARROWER[type_]} as {name}" if type_ in _NARROWER else name for name, type_ in columns]
     return f"select {', '.join([*names, *more])} from {source}"
 
 
 def _check(connection: duckdb.DuckDBPyConnection, building: Path, parts: Sequence[_Part]) -> None:
-    """Count the rows of the files, those that stayed among them."""
+    """Count the rows of all files, written and linked ones."""
     found: dict[str, int] = dict(
         connection.execute(
             "select if(file_name like '%/year=%', parse_dirpath(file_name), file_name), sum(num_rows)::bigint "
@@ -246,11 +254,11 @@ def _check(connection: duckdb.DuckDBPyConnection, building: Path, parts: Sequenc
     for part in parts:
         rows = found.get(str(building / part.path), 0)
         if rows != part.rows:
-            raise ParquetExportError(f"{part.path} has {rows} rows in the mirror but {part.rows} in the published file")
+            raise ParquetExportError(f"{part.path} has {rows} rows in the export but {part.rows} in the published file")
 
 
 def _describe(building: Path, snapshot: Snapshot, parts: Sequence[_Part]) -> None:
-    """Write what the mirror is, for programs and for people."""
+    """Write the manifest and the README."""
     facts: dict[str, Any] = {
         "format": FORMAT,
         "snapshot_id": snapshot.snapshot_id,
@@ -276,13 +284,13 @@ def _describe(building: Path, snapshot: Snapshot, parts: Sequence[_Part]) -> Non
 
 
 def _metadata(snapshot: Snapshot) -> str:
-    """What every file says of itself, for whoever gets it without the folder. Nothing that changes with every run."""
+    """Metadata of every file, for readers who have only that file. Nothing in it changes from run to run."""
     source = snapshot.source + (" (synthetic)" if snapshot.is_synthetic else "")
     return f"kv_metadata {{source: '{source}', written_by: 'Cascade'}}"
 
 
 def _point(folder: Path, new: Path, old: _Old) -> None:
-    """Let the link point to the new mirror. Where a copied folder is in its place, it is gone for a moment."""
+    """Point the link to the new export. If a copied folder is in the link's place, `parquet` is gone for a moment."""
     if old.path == folder:
         set_aside = folder.with_name(f".{folder.name}-copied")
         shutil.rmtree(set_aside, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""The file that readers open: built beside the old one, checked, and swapped in at once.
+"""The file that readers open: built next to the old one, checked, and swapped in at once.
 
-Here: what is published and how it is put in place. A reader that has the old file open keeps it; one that opens the
-path gets the old or the new file, never a part of one.
+Here: what is published and how it is put in place. A reader that has the old file open keeps it. A reader that opens
+the path gets the old file or the new one, never a part of one.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from assets.contracts.stored import PUBLISHED_SCHEMAS
 from assets.contracts.table import literal
 from assets.models.data_dictionary import write_catalog
 from assets.publish.snapshots import keep_snapshot, note_snapshot, snapshots_kept
-from assets.warehouse.connection import sync, transaction
+from assets.warehouse.connection import open_published, swap_in, transaction
 from assets.warehouse.run import Run
 
-# Clients from DuckDB 1.4 on can open this format.
+# DuckDB 1.4 and later can open this format.
 STORAGE_VERSION = "v1.4.0"
 
 
 class PublishError(Exception):
-    """The new file is not what was to be published, so the old one stays."""
+    """The new file does not hold what the warehouse holds, so the old one stays."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """What was swapped in: where, how many tables and rows, how large in bytes."""
+    """The file that was swapped in: its path, its numbers of tables and rows, its size in bytes."""
 
     path: Path
     tables: int
@@ -40,10 +40,19 @@ class Published:
 
 
 def publish(run: Run, status: str) -> Published:
-    """Write the published file of the run, with the run itself marked as `status` in it.
+    """Write the published file of the run.
 
-    Raises PublishError when the new file does not hold what the warehouse holds. Whatever is raised, nothing of the
-    new file stays: a disk that is full must not be fuller afterwards.
+    After any error the new file is removed, so that a full disk does not become fuller.
+
+    Args:
+        run: The run whose warehouse is published.
+        status: The status of the run in the file's meta.runs.
+
+    Returns:
+        The file that was swapped in.
+
+    Raises:
+        PublishError: The new file does not hold what the warehouse holds.
     """
     new = run.published.with_name(run.published.name + ".tmp")
     _remove(new)
@@ -52,10 +61,10 @@ def publish(run: Run, status: str) -> Published:
     try:
         counts = _build(run, new, status)
         _check(new, counts)
-        # The old file is one already, unless the run that published it was killed before it came to that.
+        # The old file is a snapshot already, unless the run that published it was killed before that.
         _keep(run)
         run.locks.serve(new)
-        _swap(new, run.published)
+        swap_in(new, run.published)
         _keep(run)
     except BaseException:
         _remove(new)
@@ -65,15 +74,15 @@ def publish(run: Run, status: str) -> Published:
 
 
 def finish(connection: duckdb.DuckDBPyConnection, run_id: str, status: str, database: str | None = None) -> None:
-    """Mark a run as ended."""
+    """Mark a run as ended in meta.runs, of an attached database if one is named."""
     table = "meta.runs" if database is None else f"{database}.meta.runs"
     connection.execute(f"update {table} set status = ?, finished_at = now() where run_id = ?", [status, run_id])
 
 
 def settle(run: Run) -> None:
-    """Mark as published those runs that ended between swapping in their file and saying so in the warehouse.
+    """Mark as published the runs that were killed after their file was swapped in and before meta.runs said so.
 
-    What readers have tells of them.
+    The published file, or the shared warehouse, has their status.
     """
     running = run.connection.execute("select list(run_id) from meta.runs where status = 'running'").fetchall()[0][0]
     for row in {*_ends(run.published, running), *run.locks.ends(running)} if running else ():
@@ -81,9 +90,9 @@ def settle(run: Run) -> None:
 
 
 def _ends(path: Path, run_ids: list[str]) -> list[tuple[str, datetime, str]]:
-    """How those of the runs ended that a published file tells of: status, instant and id."""
-    # A file that cannot be read tells nothing, and will be replaced.
-    with suppress(duckdb.Error), duckdb.connect(str(path), read_only=True) as reader:
+    """Status, end and id of the given runs, as far as a published file has them."""
+    # A file that cannot be read is ignored, and will be replaced.
+    with suppress(duckdb.Error), open_published(path) as reader:
         return reader.execute(
             "select status, finished_at, run_id from meta.runs where status <> 'running' and list_contains(?, run_id)",
             [run_ids],
@@ -92,7 +101,7 @@ def _ends(path: Path, run_ids: list[str]) -> list[tuple[str, datetime, str]]:
 
 
 def _build(run: Run, path: Path, status: str) -> dict[str, int]:
-    """Copy the published schemas, with their comments, into a new database file. Returns rows per table."""
+    """Copy the published schemas with their comments into a new database file. Returns the rows of each table."""
     connection = run.connection
     listed = ", ".join(f"'{schema}'" for schema in PUBLISHED_SCHEMAS)
     tables = connection.execute(
@@ -113,20 +122,20 @@ def _build(run: Run, path: Path, status: str) -> dict[str, int]:
         for schema in PUBLISHED_SCHEMAS:
             connection.execute(f"create schema snapshot.{schema}")
         counts = _copy(run, [f"{schema}.{table}" for schema, table, _ in tables])
-        said = [f"table snapshot.{schema}.{table} is {literal(comment or '')}" for schema, table, comment in tables]
+        comments = [f"table snapshot.{schema}.{table} is {literal(comment or '')}" for schema, table, comment in tables]
         with transaction(connection):
             for schema, macro, definition, comment in macros:
                 name = f"snapshot.{schema}.{macro}"
                 connection.execute(f"create macro {name}(as_of_at) as table {definition}")
-                said.append(f"macro table {name} is {literal(comment or '')}")
+                comments.append(f"macro table {name} is {literal(comment or '')}")
             for schema, table, column, comment in columns:
-                said.append(f"column snapshot.{schema}.{table}.{column} is {literal(comment)}")
-            connection.execute(";".join(f"comment on {comment}" for comment in said))
+                comments.append(f"column snapshot.{schema}.{table}.{column} is {literal(comment)}")
+            connection.execute(";".join(f"comment on {comment}" for comment in comments))
             finish(connection, run.id, status, "snapshot")
-        # Detaching would do it as well, but would not say why it could not.
+        # Detaching writes the file as well, but reports no reason if that fails.
         connection.execute("checkpoint snapshot")
     except BaseException:
-        # Where writing failed, detaching tries again and fails as well; the first reason is the one to tell.
+        # If writing failed, detaching fails as well; the first error is the one to report.
         with suppress(duckdb.Error):
             connection.execute("detach snapshot")
         raise
@@ -135,9 +144,9 @@ def _build(run: Run, path: Path, status: str) -> dict[str, int]:
 
 
 def _copy(run: Run, names: list[str]) -> dict[str, int]:
-    """Copy tables into the attached `snapshot`, as many at a time as are built. Returns the rows of each.
+    """Copy tables into the attached `snapshot`, as many at a time as models are built. Returns the rows of each.
 
-    Most of the time goes into compressing the values, and a table that is not large is compressed on one core.
+    Most of the time goes into compression, which uses one core unless the table is large.
     """
     with run.locks.building(run.connection) as builders, ThreadPoolExecutor(builders.number) as threads:
 
@@ -150,22 +159,15 @@ def _copy(run: Run, names: list[str]) -> dict[str, int]:
 
 def _check(path: Path, counts: dict[str, int]) -> None:
     """Open the new file as a reader would and count."""
-    with duckdb.connect(str(path), read_only=True) as reader:
+    with open_published(path) as reader:
         asked = " union all ".join(f"select '{name}', count(*) from {name}" for name in counts)
         for name, found in reader.execute(asked).fetchall():
             if found != counts[name]:
                 raise PublishError(f"{name} has {found} rows in the new file but {counts[name]} in the warehouse")
 
 
-def _swap(new: Path, path: Path) -> None:
-    """Put the new file in the old one's place, and make sure that a power cut leaves one of the two."""
-    sync(new)
-    new.replace(path)
-    sync(path.parent)
-
-
 def _keep(run: Run) -> None:
-    """Keep what readers open now as a snapshot. A look at the past is none."""
+    """Keep the file that readers open now as a snapshot, unless it is a historical view."""
     if run.as_of is None:
         keep_snapshot(run.home, snapshots_kept(run))
 

@@ -1,8 +1,8 @@
-"""What changed between two published files: rows, columns, and first of all what people act on.
+"""What changed between two published files: verdicts, breakouts, rows and columns.
 
-Here: the comparison of two files as readers have them, by the keys that meta.columns tells. Two numbers are the same
-when they differ by no more than the last digits of a sum that was added up in another order. Not compared is what
-differs in any two files: the books of the runs, and the columns that only repeat the day of the file.
+Here: comparing two published files by the keys in meta.columns. Two numbers are equal if they differ only in the last
+digits, as sums do that were added up in another order. The run log and the columns that repeat the file's day differ in
+any two files, so they are not compared.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from assets.contracts.queries import query
+from assets.contracts.table import literal
 from assets.publish.snapshots import Snapshot, SnapshotError, read_snapshot
+from assets.warehouse.home import first_line
 
-# The order in which tables are told of; what people act on comes before all of them.
+# The order in which tables are listed.
 _SCHEMAS = ("marts", "core", "raw", "meta")
-_BOOKS = ("meta.runs", "meta.checks", "meta.snapshots")
-_DAY_OF_THE_FILE = "as_of"
-# Beyond this share of their size two numbers are not the same.
+_RUN_LOG = ("meta.runs", "meta.checks", "meta.snapshots")
+_FILE_DAY = "as_of"
+# Two numbers differ if their difference is more than this share of the larger one.
 TOLERANCE = 1e-9
-# How many rows, and how many of their values, are shown of a table; counts are always whole.
+# How many rows of a table, and how many of their values, are shown. Counts are always complete.
 EXAMPLES = 3
 # How many verdicts and breakouts are listed.
 LISTED = 20
@@ -30,7 +33,7 @@ LISTED = 20
 
 @dataclass(frozen=True)
 class Change:
-    """A value that is another one: the row's key, as text, and what stood and stands there."""
+    """A value that changed: the row's key as text, the column, and both values."""
 
     key: str
     column: str
@@ -40,7 +43,7 @@ class Change:
 
 @dataclass(frozen=True)
 class StateChange:
-    """A verdict or a state that changed: of what, from what, to what; None where it was or is not there."""
+    """A verdict or a status that changed. None: the claim or breakout is not in that file."""
 
     subject: str
     old: str | None
@@ -49,7 +52,7 @@ class StateChange:
 
 @dataclass(frozen=True)
 class TableDiff:
-    """What changed in one table: rows by its key, some of them, and its columns."""
+    """What changed in one table: counts, the keys of some rows with some of their values, and columns."""
 
     table_name: str
     rows_added: int
@@ -65,7 +68,7 @@ class TableDiff:
 
 @dataclass(frozen=True)
 class SnapshotDiff:
-    """What changed from one file to the other. Verdicts and breakouts are the newest ones; their tables count all."""
+    """What changed from one file to the other. Of verdicts and breakouts, the first ones; `tables` counts all."""
 
     one: Snapshot
     other: Snapshot
@@ -77,7 +80,7 @@ class SnapshotDiff:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the two say the same."""
+        """Whether nothing changed."""
         return not (self.tables or self.tables_added or self.tables_removed)
 
 
@@ -91,7 +94,7 @@ _Tables = Mapping[str, Mapping[str, _Column]]
 
 
 def compare_snapshots(one: Path, other: Path) -> SnapshotDiff:
-    """Compare two published files. Raises SnapshotError for a file that is none."""
+    """Compare two published files. Raises SnapshotError for a file that was not published by Cascade."""
     snapshots = read_snapshot(one), read_snapshot(other)
     if one.resolve() == other.resolve():
         return SnapshotDiff(*snapshots, [], [], [], [], [])
@@ -99,9 +102,9 @@ def compare_snapshots(one: Path, other: Path) -> SnapshotDiff:
         connection.execute("set timezone = 'UTC'")
         try:
             for name, path in (("one", one), ("other", other)):
-                connection.execute(f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as {name} (read_only)")
+                connection.execute(f"attach {literal(str(path))} as {name} (read_only)")
         except duckdb.Error as error:
-            raise SnapshotError(f"{one} and {other} cannot be compared: {str(error).splitlines()[0]}") from error
+            raise SnapshotError(f"{one} and {other} cannot be compared: {first_line(error)}") from error
         tables = _tables(connection, "one"), _tables(connection, "other")
         return SnapshotDiff(
             *snapshots,
@@ -115,25 +118,10 @@ def compare_snapshots(one: Path, other: Path) -> SnapshotDiff:
 
 def _tables(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, dict[str, _Column]]:
     tables: dict[str, dict[str, _Column]] = {}
-    for table, *column in connection.execute(
-        f"""
-        select
-            columns.schema_name || '.' || columns.table_name as full_name,
-            columns.column_name,
-            columns.data_type,
-            coalesce(described.is_key, false),
-        from duckdb_columns() as columns
-        left join {database}.meta.columns as described
-            on described.table_name = columns.schema_name || '.' || columns.table_name
-            and described.column_name = columns.column_name
-        where columns.database_name = ? and not columns.internal
-        order by columns.table_name, columns.column_index
-        """,
-        [database],
-    ).fetchall():
+    for table, *column in connection.execute(query("report/described_columns", file=database)).fetchall():
         tables.setdefault(table, {})[column[0]] = _Column(*column)
     order = sorted(tables, key=lambda name: (_SCHEMAS.index(name.partition(".")[0]), name))
-    return {name: tables[name] for name in order if name not in _BOOKS}
+    return {name: tables[name] for name in order if name not in _RUN_LOG}
 
 
 def _changed_tables(
@@ -157,7 +145,7 @@ def _table(
     common = [column for column in other if column in one]
     retyped = [column for column in common if one[column].type != other[column].type]
     key = [column for column in common if other[column].is_key]
-    compared = [column for column in common if column not in (*key, *retyped) and (column != _DAY_OF_THE_FILE)]
+    compared = [column for column in common if column not in (*key, *retyped) and (column != _FILE_DAY)]
     changed = " or ".join(_differs(other[column]) for column in compared) or "false"
     on = " and ".join(f"one.{column} is not distinct from other.{column}" for column in key) or "true"
     both = (
@@ -170,7 +158,7 @@ def _table(
         f"select {', '.join(f'count(*) filter (where {which})' for which in (is_added, is_removed, is_changed))} "
         f"from {both}"
     ).fetchall()[0]
-    # The newest first, where the key has a day.
+    # The newest first, if the key has a day.
     days = [column for column in key if other[column].type.startswith(("DATE", "TIMESTAMP"))]
     order = ", ".join(
         [f"coalesce(other.{c}, one.{c}) desc" for c in days]
@@ -207,7 +195,7 @@ def _table(
 
 
 def _differs(column: _Column) -> str:
-    """The condition under which a column of two rows is not the same."""
+    """The condition under which a column of two rows differs."""
     one, other = f"one.{column.name}", f"other.{column.name}"
     if column.type not in ("DOUBLE", "FLOAT"):
         return f"{one} is distinct from {other}"
@@ -216,34 +204,17 @@ def _differs(column: _Column) -> str:
 
 
 def _verdicts(connection: duckdb.DuckDBPyConnection, one: _Tables, other: _Tables) -> Iterator[StateChange]:
-    """The claims whose verdict is another one."""
+    """The claims whose verdicts changed."""
     if "marts.claims" not in one or "marts.claims" not in other:
         return
-    for claim_id, claim, old, new in connection.execute(
-        f"""
-        select claim_id, coalesce(other.claim, one.claim), one.verdict, other.verdict
-        from one.marts.claims as one
-        full outer join other.marts.claims as other using (claim_id)
-        where one.verdict is distinct from other.verdict
-        order by claim_id
-        limit {LISTED}
-        """
-    ).fetchall():
+    changed = connection.execute(query("report/changed_verdicts"), {"listed": LISTED}).fetchall()
+    for claim_id, claim, old, new in changed:
         yield StateChange(f"{claim_id}. {claim}", old, new)
 
 
 def _breakouts(connection: duckdb.DuckDBPyConnection, one: _Tables, other: _Tables) -> Iterator[StateChange]:
-    """The breakouts that are new, are no more, or are in another state."""
+    """The breakouts that were added or removed or whose status changed."""
     if "marts.breakouts" not in one or "marts.breakouts" not in other:
         return
-    for row in connection.execute(
-        f"""
-        select event_id, one.status, other.status
-        from one.marts.breakouts as one
-        full outer join other.marts.breakouts as other using (event_id)
-        where one.status is distinct from other.status
-        order by coalesce(other.session_date, one.session_date) desc, event_id
-        limit {LISTED}
-        """
-    ).fetchall():
+    for row in connection.execute(query("report/changed_breakouts"), {"listed": LISTED}).fetchall():
         yield StateChange(*row)

@@ -1,11 +1,11 @@
-"""Snapshots: published files that are kept when newer ones take their place, so that a result can be cited.
+"""Snapshots: published files that are kept when newer ones take their place, so that you can cite a result.
 
-    snapshots/<id>.duckdb   the published file itself: a second name for it, so that keeping it costs next to nothing
-    snapshots/<id>.json     its manifest: run, clock, code version, and a hash of what each table holds
+    snapshots/<id>.duckdb   a hard link to the published file, which takes no space until that file is replaced
+    snapshots/<id>.json     its manifest: run, clock, code version, and a hash of each table's content
 
-Here: which files are kept, what is written down of each, and how one is found again. A snapshot is there once both of
-its files are; the manifest comes first and goes last, so that a crash leaves at most a manifest that nobody counts and
-the next run removes. What differs between two snapshots is told by `snapshot_diff`.
+Here: which files are kept, their manifests, and how one is found again. A snapshot exists if both of its files do. The
+manifest is written first and removed last, so a crash leaves at most a manifest without a file, which is not listed and
+which the next run removes. Comparing two snapshots is in `snapshot_diff`.
 """
 
 from __future__ import annotations
@@ -22,24 +22,25 @@ from pathlib import Path
 
 import duckdb
 
-from assets.warehouse.connection import sync, transaction
-from assets.warehouse.home import Home
+from assets.sources.base import is_synthetic
+from assets.warehouse.connection import open_published, replace_file, swap_in, sync, transaction
+from assets.warehouse.home import Home, first_line
 from assets.warehouse.run import Run, log
 
-# What a run says of itself (meta) differs from run to run; a snapshot's hash is of what it says of the market.
+# A snapshot's hash covers the market data. The schema meta, which describes the run, differs in every run.
 HASHED_SCHEMAS = ("raw", "core", "marts")
 
-# Where the newest published file is meant.
+# The name of the newest published file where a snapshot is named.
 LATEST = "latest"
 
 
 class SnapshotError(Exception):
-    """There is no such snapshot, or it cannot be read. The message is one line and names the cure."""
+    """A snapshot does not exist or cannot be read. The message is one line and names the cure."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A published file: a row of meta.snapshots. `path` is seen from the home's folder."""
+    """A published file: a row of meta.snapshots. `path` is relative to the home's folder."""
 
     snapshot_id: str
     run_id: str
@@ -54,33 +55,52 @@ class Snapshot:
 
     @property
     def is_synthetic(self) -> bool:
-        """Whether no market made its numbers."""
-        return self.source == "demo"
+        """Whether its numbers are generated."""
+        return is_synthetic(self.source)
 
 
 _COLUMNS = tuple(Snapshot.__dataclass_fields__)
 
 
-# --- what a file holds --------------------------------------------------------------------------------------------
+# --- content of a file --------------------------------------------------------------------------------------------
 
 
 def table_hash(
     connection: duckdb.DuckDBPyConnection, table: str, columns: Sequence[tuple[str, str]], rows: str | None = None
 ) -> str:
-    """Hash of the rows of a table, in any order, and of its columns. `rows` is the query that has them, if not all."""
+    """The hash of a table's columns and of its rows, in any order.
+
+    Args:
+        connection: A connection to the database.
+        table: The table, with its schema.
+        columns: Name and type of each column, in order.
+        rows: A query that selects the rows. None: all rows of the table.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     counted = connection.execute(f"select count(*), sum(hash(r)) from ({rows or f'from {table}'}) as r").fetchall()[0]
     return combined(columns, *counted)
 
 
 def combined(columns: Sequence[tuple[str, str]], rows: int, total: int | None) -> str:
-    """One hash of the columns (name, type), the number of rows and the sum of the hashes of the rows."""
+    """One hash of the columns (name and type), the number of rows, and the sum of the hashes of the rows."""
     return _short(f"{columns} {rows} {total}")
 
 
 def table_columns(
     connection: duckdb.DuckDBPyConnection, schemas: Sequence[str], database: str | None = None
 ) -> dict[str, list[tuple[str, str]]]:
-    """The tables of the schemas with their columns, name and type, in order."""
+    """The tables of some schemas, each with the name and type of its columns, in order.
+
+    Args:
+        connection: A connection.
+        schemas: The names of the schemas.
+        database: An attached database. None: the current one.
+
+    Returns:
+        The columns by the table's full name, sorted by schema and table.
+    """
     tables: dict[str, list[tuple[str, str]]] = {}
     for table, column, type_ in connection.execute(
         "select schema_name || '.' || table_name, column_name, data_type from duckdb_columns() "
@@ -93,7 +113,7 @@ def table_columns(
 
 
 def _as_map(mapping: Mapping[str, str]) -> dict[str, list[str]]:
-    """As DuckDB takes a map for a parameter."""
+    """A mapping in the form that DuckDB accepts as a parameter of type MAP."""
     return {"key": list(mapping.keys()), "value": list(mapping.values())}
 
 
@@ -101,11 +121,11 @@ def _short(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:16]
 
 
-# --- what is published --------------------------------------------------------------------------------------------
+# --- publishing ---------------------------------------------------------------------------------------------------
 
 
 def note_snapshot(run: Run) -> Snapshot:
-    """Enter what is about to be published into meta.snapshots, with the older snapshots that will stay beside it."""
+    """Write meta.snapshots: what is about to be published, and the older snapshots that are kept."""
     connection, now = run.connection, datetime.now(UTC)
     hashes = {
         table: table_hash(connection, table, columns)
@@ -124,8 +144,8 @@ def note_snapshot(run: Run) -> Snapshot:
         table_hashes=hashes,
         duckdb_version=duckdb.__version__,
     )
-    # A look at the past is a file of its own, which is never kept and keeps no others. The newest in a file is the file
-    # itself, so one that a clock which was ahead has dated later is left out.
+    # A historical view is a separate file: it is not kept, and lists no snapshots. The newest snapshot in a file must
+    # be the file itself, so a snapshot that was dated later, by a clock that was ahead, is left out.
     kept = list_snapshots(run.home)[: snapshots_kept(run)] if run.as_of is None else []
     older = [snapshot for snapshot in kept if snapshot.published_at < now]
     with transaction(connection):
@@ -138,33 +158,32 @@ def note_snapshot(run: Run) -> Snapshot:
 
 
 def snapshots_kept(run: Run) -> int:
-    """How many older snapshots stay."""
+    """The number of older snapshots that are kept."""
     return int(run.parameters["snapshots_kept"].value)
 
 
 def read_snapshot(path: Path) -> Snapshot:
-    """What a published file says of itself. Raises SnapshotError for a file that says nothing."""
+    """The snapshot that a published file is. Raises SnapshotError for any other file."""
     try:
-        with duckdb.connect(str(path), read_only=True) as reader:
-            reader.execute("set timezone = 'UTC'")
+        with open_published(path) as reader:
             row = reader.execute(
                 f"select {', '.join(_COLUMNS)} from meta.snapshots order by published_at desc limit 1"
             ).fetchone()
     except duckdb.Error as error:
-        raise SnapshotError(f"{path} is not a published file of Cascade: {str(error).splitlines()[0]}") from error
+        raise SnapshotError(f"{path} is not a published file of Cascade: {first_line(error)}") from error
     if row is None:
-        raise SnapshotError(f"{path} does not say which snapshot it is")
+        raise SnapshotError(f"{path} has no row in meta.snapshots")
     return Snapshot(*row)
 
 
-# --- what is kept -------------------------------------------------------------------------------------------------
+# --- keeping ------------------------------------------------------------------------------------------------------
 
 
 def keep_snapshot(home: Home, count: int) -> None:
-    """Give the published file a second name below snapshots/, and let the oldest go until `count` older ones are left.
+    """Keep the published file below snapshots/, and remove the oldest snapshots until `count` older ones are left.
 
-    To be called before another file takes its place and after; where nothing is to be done, nothing is. A file that an
-    earlier Cascade published, or that cannot be read, is not kept: it cannot say what it is.
+    Call it before and after another file takes the published file's place; a second call changes nothing. A file that
+    cannot be read, or that an old version of Cascade published, is not kept.
     """
     published = home.published(None)
     if not published.exists():
@@ -193,28 +212,36 @@ def keep_snapshot(home: Home, count: int) -> None:
 
 
 def list_snapshots(home: Home) -> list[Snapshot]:
-    """The snapshots that are there, the newest first. Raises SnapshotError for a manifest that cannot be read."""
+    """The existing snapshots, the newest first. Raises SnapshotError for a manifest that cannot be read."""
     found = []
     for manifest in home.snapshots.glob("*.json"):
         if manifest.with_suffix(".duckdb").exists():
-            # One that a run removes just now is not there any more.
+            # A run may be removing this one.
             with suppress(FileNotFoundError):
                 found.append(_read_manifest(manifest))
     return sorted(found, key=lambda snapshot: (snapshot.published_at, snapshot.snapshot_id), reverse=True)
 
 
 def find_snapshot(home: Home, named: str) -> Path:
-    """The file that is meant: `latest`, a path, an id or its beginning, or a day (the newest as of it, else of it).
+    """Find a snapshot by what a user typed.
 
-    Raises SnapshotError when there is none, or more than one.
+    Args:
+        home: The home.
+        named: `latest`, a path, an id or its beginning, or a day: the newest snapshot as of it, else published on it.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        SnapshotError: No snapshot or more than one has that name.
     """
     if named == LATEST:
         if not home.published(None).exists():
-            raise SnapshotError(f"{home.published(None)} is not there yet; run first")
+            raise SnapshotError(f"{home.published(None)} does not exist yet; run first")
         return home.published(None)
     if "/" in named or named.endswith(".duckdb"):
         if not Path(named).expanduser().exists():
-            raise SnapshotError(f"{named} is not there")
+            raise SnapshotError(f"{named} does not exist")
         return Path(named).expanduser()
     snapshots = list_snapshots(home)
     try:
@@ -222,11 +249,13 @@ def find_snapshot(home: Home, named: str) -> Path:
     except ValueError:
         fitting = [snapshot for snapshot in snapshots if snapshot.snapshot_id.startswith(named)]
         if len(fitting) > 1:
-            raise SnapshotError(f"{named} begins the id of {len(fitting)} snapshots; write more of it") from None
+            raise SnapshotError(
+                f"{len(fitting)} snapshots have ids that begin with {named}; write more of the id"
+            ) from None
     else:
         fitting = [s for s in snapshots if s.as_of == day] or [s for s in snapshots if s.published_at.date() == day]
     if not fitting:
-        raise SnapshotError(f"there is no snapshot {named}; cascade snapshots lists those that there are")
+        raise SnapshotError(f"there is no snapshot {named}; `cascade snapshots` lists all of them")
     return home.folder / fitting[0].path
 
 
@@ -236,10 +265,8 @@ def _path(snapshot_id: str) -> str:
 
 def _write_manifest(path: Path, snapshot: Snapshot) -> None:
     fields = {**asdict(snapshot), "is_synthetic": snapshot.is_synthetic}
-    new = path.with_name(path.name + ".tmp")
-    new.write_text(json.dumps(fields, indent=1, default=lambda value: value.isoformat()) + "\n", encoding="utf-8")
-    sync(new)
-    new.replace(path)
+    text = json.dumps(fields, indent=1, default=lambda value: value.isoformat()) + "\n"
+    replace_file(path, text.encode())
 
 
 def _read_manifest(path: Path) -> Snapshot:
@@ -251,15 +278,14 @@ def _read_manifest(path: Path) -> Snapshot:
             as_of=date.fromisoformat(fields["as_of"]),
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise SnapshotError(f"{path} is no manifest; remove it, and the snapshot beside it is not counted") from error
+        raise SnapshotError(f"{path} is not a manifest; remove it, and the snapshot next to it is ignored") from error
 
 
 def _link(source: Path, target: Path) -> None:
-    """A second name for the file; where the disk cannot have that, a copy that is whole before it has its name."""
+    """Hard-link a file; on a disk without hard links, copy it and give the finished copy its name."""
     try:
         os.link(source, target)
     except OSError:
         new = target.with_name(target.name + ".tmp")
         shutil.copyfile(source, new)
-        sync(new)
-        new.replace(target)
+        swap_in(new, target)

@@ -7,7 +7,6 @@ and the script that shows values are inside.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,9 @@ from assets.report import queries, sections, vega
 from assets.report.chart import Chart, counted
 from assets.report.definitions import Definitions
 from assets.report.queries import Row
-from assets.report.sections import Section, is_synthetic
-from assets.warehouse.connection import EXPORT_MEMORY_LIMIT
+from assets.report.sections import Section
+from assets.sources.base import is_synthetic
+from assets.warehouse.connection import EXPORT_MEMORY_LIMIT, open_published, replace_file
 
 FOLDER = Path(__file__).parent
 
@@ -51,13 +51,13 @@ def write_report(published: Path, target: Path) -> Report:
         parts = sections.sections(reader, run, definitions)
     drawn = _draw(chart for part in parts for chart in part.figures)
     page = _render(run, stages, parts, drawn, definitions).encode()
-    _replace(target, page)
+    replace_file(target, page)
     return Report(target, len(page), _pictures(run, _first_charts(parts), drawn))
 
 
 def _reader(published: Path) -> duckdb.DuckDBPyConnection:
-    reader = duckdb.connect(str(published), read_only=True)
-    reader.execute(f"set timezone = 'UTC'; set memory_limit = '{EXPORT_MEMORY_LIMIT}'")
+    reader = open_published(published)
+    reader.execute(f"set memory_limit = '{EXPORT_MEMORY_LIMIT}'")
     return reader
 
 
@@ -78,7 +78,7 @@ def _first_charts(parts: Sequence[Section]) -> dict[str, Chart]:
 
 
 def _pictures(run: Row, charts: dict[str, Chart], drawn: dict[str, str]) -> dict[str, str]:
-    synthetic = "SYNTHETIC DATA. " if is_synthetic(run) else ""
+    synthetic = "SYNTHETIC DATA. " if is_synthetic(run["source"]) else ""
     return {
         table: f"{synthetic}{chart.title}, as of {chart.as_of or run['as_of']}; n = {chart.n}\n\n"
         + vega.as_image(chart.title, drawn[chart.id])
@@ -98,7 +98,7 @@ def _render(
     )
     return environment.get_template("page.html").render(
         run=run,
-        is_synthetic=is_synthetic(run),
+        is_synthetic=is_synthetic(run["source"]),
         stages=stages,
         summary=sections.summary(stages),
         sections=parts,
@@ -110,17 +110,3 @@ def _render(
         style=(FOLDER / "page.css").read_text(encoding="utf-8"),
         script=(FOLDER / "page.js").read_text(encoding="utf-8"),
     )
-
-
-def _replace(target: Path, content: bytes) -> None:
-    """Put a file in another's place at once; a reader gets the old or the new one."""
-    new = target.with_name(target.name + ".tmp")
-    try:
-        with new.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(target)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise

@@ -16,6 +16,7 @@ from assets.report.chart import Chart, words
 from assets.report.definitions import Definitions
 from assets.report.queries import Row
 from assets.report.tables import Table
+from assets.sources.base import is_synthetic
 
 SMALL_CAPS = "RUT"
 RATIO = "RUT/SPX"
@@ -61,11 +62,6 @@ class Section:
     figures: Sequence[Chart] = ()
     tables: Sequence[Table] = ()
     folded: Sequence[Table] = ()
-
-
-def is_synthetic(run: Row) -> bool:
-    """Whether the numbers are synthetic, and not from a real market."""
-    return bool(run["source"] == "demo")
 
 
 def stages(reader: duckdb.DuckDBPyConnection, definitions: Definitions) -> list[Row]:
@@ -160,7 +156,7 @@ def _claims(reader: duckdb.DuckDBPyConnection, run: Row) -> Section:
             "Each of its claims was written down together with a test, and then compared with the data. Statements "
             f"about a single day are tested on {rows[0]['scored_on']}, the close before the article."
         )
-    if is_synthetic(run):
+    if is_synthetic(run["source"]):
         lead += " The verdicts below are about the synthetic market and say nothing about the article."
     return Section(
         "claims",

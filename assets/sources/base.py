@@ -78,6 +78,10 @@ class FetchResult:
     of: int | None = None
 
 
+# The name of the only source whose numbers no market made.
+SYNTHETIC = "demo"
+
+
 class Source(Protocol):
     """A place that market data comes from.
 
@@ -99,3 +103,8 @@ class Source(Protocol):
     def stored(self, asset_class: AssetClass) -> None:
         """Hears that what was fetched of the class is in the warehouse now, and need not be kept anywhere else."""
         ...
+
+
+def is_synthetic(source_name: str) -> bool:
+    """Whether a source's numbers are generated, by its name in meta.runs and in file manifests."""
+    return source_name == SYNTHETIC

@@ -1,1 +1,1 @@
-"""The warehouse: its files, its locks, the writer's connection, and what a run writes down about itself."""
+"""The warehouse: its files, its locks, the writer's connection, and what a run records about itself."""

@@ -1,7 +1,7 @@
 """The one writer's connection to the warehouse.
 
-Here: how a connection is set up and how much memory it takes, transactions, and the creation of the stored tables from
-the contracts. What is written is the business of `ingest`, `models` and `publish`.
+Here: how a connection is set up and how much memory it takes, transactions, the creation of the stored tables from the
+contracts, and how files are opened and replaced. What is written is decided in `ingest`, `models` and `publish`.
 """
 
 from __future__ import annotations
@@ -24,22 +24,31 @@ from assets.warehouse.lock import SingleProcessLocks, locked
 if TYPE_CHECKING:
     import pandas as pd
 
-# What DuckDB may take before it puts rows aside on the disk. With more no run was faster, of the usual size or of 5,000
-# symbols (docs/performance.md).
+# The memory that DuckDB may take before it spills rows to the disk. More did not make a run faster, whether of the
+# default universe or of 5,000 symbols (docs/performance.md).
 MEMORY_LIMIT = "320MiB"
-# What each of those may take who work beside the warehouse while it rests, and what it keeps then.
+# During the exports: the limit of each export's own connection, and the limit of the warehouse's.
 EXPORT_MEMORY_LIMIT, RESTING_MEMORY_LIMIT = "200MiB", "100MiB"
-# The connections that are in a transaction; to begin another one would abort the first.
+# The connections that are in a transaction. Beginning another one would abort the first.
 _WITHIN: set[int] = set()
 
 
 @contextmanager
 def writing(home: Home, as_of: date | None, wait_seconds: float, tell: Callable[[str], None]) -> Iterator[Opened]:
-    """The only way to write: the lock, the connection, and the stored tables in place.
+    """The only way to write: take the lock, open the warehouse, and create missing stored tables.
 
-    With `as_of` the connection is to a copy, which is gone afterwards, so that a look at the past changes nothing.
-    `tell` hears once that another run is being waited for. Raises WarehouseError when the folder cannot be written,
-    the lock is not free within `wait_seconds`, or another program holds the database.
+    Args:
+        home: The home.
+        as_of: The day of a historical view, which works on a temporary copy and changes no stored data. None: now.
+        wait_seconds: How long to wait for the lock.
+        tell: Called with one line if another run must be waited for.
+
+    Yields:
+        The connection and the locks.
+
+    Raises:
+        WarehouseError: The folder cannot be written, the lock is not free in time, or another program has the database
+            open.
     """
     try:
         home.folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +79,7 @@ def writing(home: Home, as_of: date | None, wait_seconds: float, tell: Callable[
 @contextmanager
 def _opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = connect(str(path), _spill(path))
-    # What a killed run had to put aside. Only now is it sure that no other program has the database open.
+    # What a killed run spilled. Only now is it certain that no other program has the database open.
     shutil.rmtree(_spill(path), ignore_errors=True)
     try:
         prepare(connection)
@@ -84,17 +93,17 @@ def _spill(path: Path) -> Path:
 
 
 def connect(path: str, spill: Path) -> duckdb.DuckDBPyConnection:
-    """A connection set up as every run needs it; what does not fit into memory is put aside in the folder `spill`.
+    """A connection with the settings that every run needs; DuckDB spills to the folder `spill`.
 
     Raises WarehouseError when the database cannot be opened.
     """
-    # Nothing is fetched from a network at run time, and every instant is shown in UTC.
+    # A run downloads no extensions, and shows every instant in UTC.
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "temp_directory": str(spill),
         "memory_limit": MEMORY_LIMIT,
-        # A run writes its tables once; folding the log into the file after each few of them is work for nothing.
+        # A run writes each table once, so a checkpoint after every few of them would be wasted work.
         "checkpoint_threshold": "256MiB",
     }
     try:
@@ -105,15 +114,15 @@ def connect(path: str, spill: Path) -> duckdb.DuckDBPyConnection:
             raise WarehouseError(
                 f"{path} is held by {holder[1]} (PID {holder[2]}); close it there, and read the published file instead"
             ) from error
-        said = first_line(error)
-        raise WarehouseError(unwritable(Path(path).parent, said) or f"{path} cannot be opened: {said}") from error
+        reason = first_line(error)
+        raise WarehouseError(unwritable(Path(path).parent, reason) or f"{path} cannot be opened: {reason}") from error
     connection.execute("set global timezone = 'UTC'")
     return connection
 
 
 @contextmanager
 def resting(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Give back the memory that the database holds for later, while others work. What it needs now, it keeps."""
+    """Lower the memory limit while other connections work, which frees the database's cache."""
     with suppress(duckdb.OutOfMemoryException):
         connection.execute(f"set memory_limit = '{RESTING_MEMORY_LIMIT}'")
     try:
@@ -123,16 +132,16 @@ def resting(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def describes_all(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether views and macros can have comments. A lake keeps those of tables only."""
+    """Whether views and macros can have comments. A DuckLake keeps only those of tables."""
     kind = connection.execute("select type from duckdb_databases() where database_name = current_database()")
     return kind.fetchall() != [("ducklake",)]
 
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the schemas and the stored tables that are not there yet, and settle how as-of joins are planned."""
-    # The loop that DuckDB takes for a few rows is quadratic, and behind a few CTEs it takes thousands for a few.
+    """Create missing schemas and stored tables, and set how as-of joins are planned."""
+    # For a few rows DuckDB uses a quadratic loop, and behind a few CTEs it mistakes thousands of rows for a few.
     connection.execute("set global asof_loop_join_threshold = 0")
-    there = {
+    existing = {
         f"{schema}.{table}"
         for schema, table in connection.execute(
             "select schema_name, table_name from duckdb_tables() where database_name = current_database()"
@@ -141,13 +150,38 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     for schema in SCHEMAS:
         connection.execute(f"create schema if not exists {schema}")
     for table in STORED_TABLES:
-        if table.full_name not in there:
+        if table.full_name not in existing:
             for statement in table.ddl():
                 connection.execute(statement)
 
 
+def open_published(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open a published file as readers do: read-only, and with instants in UTC. Raises duckdb.Error if it cannot."""
+    reader = duckdb.connect(str(path), read_only=True)
+    reader.execute("set timezone = 'UTC'")
+    return reader
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file in one step: a reader gets the old or the new content, and a failure leaves the old one."""
+    new = path.with_name(path.name + ".tmp")
+    try:
+        new.write_bytes(content)
+        swap_in(new, path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+
+
+def swap_in(new: Path, path: Path) -> None:
+    """Put a finished file in the place of another one. A power cut leaves one of the two."""
+    sync(new)
+    new.replace(path)
+    sync(path.parent)
+
+
 def sync(path: Path) -> None:
-    """Wait until the disk has the file, or the names in the folder, so that a power cut takes neither."""
+    """Wait until a file's content, or the names in a folder, are on the disk, so that a power cut loses neither."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -156,7 +190,7 @@ def sync(path: Path) -> None:
 
 
 def replace_rows(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFrame) -> None:
-    """Put the frame's rows in place of those of a stored table, by column name."""
+    """Replace all rows of a stored table by those of a frame, by column name."""
     columns = ", ".join(column.name for column in STORED_TABLE[name].columns)
     connection.execute(f"delete from {name}")
     connection.register("replacement", frame)
@@ -166,7 +200,7 @@ def replace_rows(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.Dat
 
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """All of it, or nothing of it. Within another transaction it is a part of that one."""
+    """Commit all of the block, or nothing if it raises. Within another transaction, the block is a part of that one."""
     if id(connection) in _WITHIN:
         yield
         return
@@ -183,15 +217,15 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def _copy_closed(source: Path, target: Path) -> None:
-    """Copy a database that nobody writes to, with what its last writer may have left in the log beside it."""
-    # A write-ahead log is there only after a crash; opening the database once folds it in.
+    """Copy a database that no process has open, including its write-ahead log."""
+    # A log exists only after a crash. Opening the database once applies it.
     if source.with_name(source.name + ".wal").exists():
         connect(str(source), _spill(source)).close()
     shutil.copyfile(source, target)
 
 
 def clear(home: Home) -> None:
-    """Remove what killed runs left: copies for a past day, and files that were to be published."""
+    """Remove what killed runs left: the copies of historical views, and unfinished published files."""
     for leftover in (*home.folder.glob(".warehouse-asof-*.duckdb"), *home.folder.glob("cascade*.duckdb.tmp")):
         _remove(leftover)
 

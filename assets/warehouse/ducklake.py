@@ -1,21 +1,21 @@
-"""A warehouse that several machines share: a DuckLake, whose rows are Parquet files in a folder that all of them see
-and whose catalog is a PostgreSQL database.
+"""A warehouse that several machines share: a DuckLake. Its rows are Parquet files in a folder that all machines see,
+and its catalog is a PostgreSQL database.
 
-Here: everything about DuckLake and PostgreSQL, behind `home.SharedWarehouse` and `home.WarehouseLocks`. Nothing else in
-the project knows of them, and without CASCADE_WAREHOUSE this module is never imported.
+Here: everything about DuckLake and PostgreSQL, behind `home.SharedWarehouse` and `home.WarehouseLocks`. No other module
+uses them, and without CASCADE_WAREHOUSE this module is never imported.
 
-The database holds two lakes. The one that CASCADE_WAREHOUSE names is what readers attach: each run adds its published
-tables in one commit, so a reader sees all of a run or nothing of it, and every earlier run with `at (version => ...)`.
-The other one, in a schema of its own, is what runs work on.
+The database holds two lakes. Readers attach the one that CASCADE_WAREHOUSE names: each run adds its published tables in
+one commit, so a reader sees all of a run or nothing of it, and any earlier run with `at (version => ...)`. Runs work on
+the other one, which is in a schema of its own.
 
-DuckLake refuses a commit that touches a table from which another one has deleted since, and a run that has fetched for
-an hour must not end so. Therefore runs take turns by locks in the database, which are freed when the process that holds
-one ends, however it ends:
+DuckLake rejects a commit that touches a table from which another commit has deleted in the meantime. So that a run does
+not fail in this way after an hour of fetching, runs take locks in the database. PostgreSQL frees a lock when the
+process that holds it ends, even if it is killed:
 
-- a class of assets is fetched by one run at a time, several classes by several runs side by side;
-- what is shared by the classes (meta.runs, meta.checks, meta.deliveries) is written by one run at a time;
-- tables are derived and published by one run at a time, while nobody fetches: what was captured before a publication
-  is in it.
+- one run at a time fetches a class of assets; several runs can fetch different classes at the same time;
+- one run at a time writes what the classes share (meta.runs, meta.checks, meta.deliveries);
+- one run at a time builds and publishes tables, while no run fetches, so that a publication has all data that was
+  captured before it.
 """
 
 from __future__ import annotations
@@ -45,27 +45,27 @@ from assets.warehouse.home import Builders, Home, Opened, WarehouseError, first_
 from assets.warehouse.lock import LOCK_POLL_SECONDS, locked
 
 ADDRESS = "ducklake:postgres:"
-# The names under which a run has the two lakes attached, and PostgreSQL's schema of the one that runs work on.
+# The names under which a run attaches the two lakes, and the PostgreSQL schema of the one that runs work on.
 WORK, SERVED = "warehouse", "served"
 WORK_SCHEMA = "cascade_warehouse"
-# The wheels that hold the extensions; each is for one version of DuckDB exactly.
+# The wheels that hold the extensions. Each is for exactly one version of DuckDB.
 _EXTENSIONS = ("postgres_scanner", "ducklake")
-# A machine that is gone without a word must not hold its locks for the two hours that the system's default takes.
+# A machine that lost its network must not hold its locks for two hours, the operating system's default.
 _LOCK_OPTIONS = (
     "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3 "
     "-c idle_in_transaction_session_timeout=0"
 )
-# Steps that write a few rows, which nobody but those who derive needs to be as they are. The others derive.
+# Steps that write a few rows to stored tables. All other steps that fetch no class build tables or publish them.
 _SHORT_STEPS = ("universe", "sessions")
-# How long a file that no table needs any more is kept for a reader that has just begun.
+# How long a file that no table uses any more is kept, for readers that have just started.
 _KEPT = "interval 1 day"
 
 
 @dataclass(frozen=True)
 class DuckLake:
-    """Where the lake is: `address` as `ducklake:postgres:` and libpq's words (dbname=... host=...), `data` its folder.
+    """A lake: `address` is `ducklake:postgres:` and libpq's keywords (dbname=... host=...), `data` is its folder.
 
-    The folder is needed the first time only; the catalog remembers it.
+    The folder is needed only to create the lake; the catalog remembers it.
     """
 
     address: str
@@ -73,7 +73,7 @@ class DuckLake:
 
     @property
     def database(self) -> str:
-        """The address of the PostgreSQL database, as libpq reads it."""
+        """The address of the PostgreSQL database, in libpq's form."""
         return self.address.removeprefix(ADDRESS)
 
     @contextmanager
@@ -87,7 +87,7 @@ class DuckLake:
             self._attach(connection, WORK, f"metadata_schema '{WORK_SCHEMA}'")
             connection.execute(f"use {WORK}")
             session = stack.enter_context(self._session())
-            locks = DuckLakeLocks(self, connection, session, home, wait_seconds, tell)
+            locks = DuckLakeLocks(connection, session, home, wait_seconds, tell)
             stack.callback(locks.release)
             with locks.storing(), transaction(connection):
                 prepare(connection)
@@ -107,11 +107,11 @@ class DuckLake:
             connection.close()
 
     def connected(self, path: str, spill: Path) -> duckdb.DuckDBPyConnection:
-        """A connection to a database, with what it takes to attach lakes. Raises WarehouseError without the extra."""
+        """A connection that can attach lakes. Raises WarehouseError if the extensions are not installed."""
         connection = connect(path, spill)
         for name in _EXTENSIONS:
             connection.execute(f"load {literal(str(_extension(name)))}")
-        # Losers of a race for the next snapshot try again soon: the winner is done in milliseconds.
+        # Two commits at the same time: the loser tries again soon, because the winner takes milliseconds.
         connection.execute("set global ducklake_retry_wait_ms = 10; set global ducklake_max_retry_count = 100")
         return connection
 
@@ -122,20 +122,20 @@ class DuckLake:
         try:
             connection.execute(f"attach {literal(self.address)} as {name}{given}")
         except duckdb.Error as error:
-            said = re.sub(r"password=\S+", "password=...", first_line(error))
-            if "data_path is not set" in said.lower():
-                said = "there is no lake yet; name the folder of its files in CASCADE_WAREHOUSE_DATA"
-            raise WarehouseError(f"the warehouse cannot be attached: {said}") from error
+            reason = re.sub(r"password=\S+", "password=...", first_line(error))
+            if "data_path is not set" in reason.lower():
+                reason = "there is no lake yet; name the folder of its files in CASCADE_WAREHOUSE_DATA"
+            raise WarehouseError(f"the warehouse cannot be attached: {reason}") from error
 
     @contextmanager
     def _session(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A session of PostgreSQL that lasts as long as the run and holds its locks."""
+        """A PostgreSQL session that holds the run's locks until the run ends."""
         connection = self.connected(":memory:", Path(tempfile.gettempdir()))
         try:
             name = f"cascade on {socket.gethostname()} (PID {os.getpid()})"
             address = f"{self.database} application_name='{name}' options='{_LOCK_OPTIONS}'"
             connection.execute(f"attach {literal(address)} as locks (type postgres)")
-            # Within a transaction it is always the same session of the pool.
+            # A transaction stays on one session of the connection pool.
             connection.begin()
             yield connection
         finally:
@@ -143,20 +143,18 @@ class DuckLake:
 
 
 class DuckLakeLocks:
-    """The turns that a run takes. See `home.WarehouseLocks`, and the module for what they guarantee."""
+    """The locks of a run. See `home.WarehouseLocks`; the module's docstring has what they guarantee."""
 
     is_exclusive = False
 
     def __init__(
         self,
-        lake: DuckLake,
         connection: duckdb.DuckDBPyConnection,
         session: duckdb.DuckDBPyConnection,
         home: Home,
         wait_seconds: float,
         tell: Callable[[str], None],
     ) -> None:
-        self._lake = lake
         self._connection = connection
         self._session = session
         self._home = home
@@ -167,11 +165,11 @@ class DuckLakeLocks:
         self._in_turn = RLock()
 
     def begin(self, run_id: str) -> None:
-        """Let others see that the run goes on, until its process ends."""
+        """Show other runs that this run is working, until its process ends."""
         self._take(f"run {run_id}")
 
     def is_over(self, run_id: str) -> bool:
-        """Whether no process works on the run any more."""
+        """Whether the process of a run has ended."""
         if not self._is_free(f"run {run_id}"):
             return False
         self._free(f"run {run_id}")
@@ -179,32 +177,32 @@ class DuckLakeLocks:
 
     @contextmanager
     def step(self, name: str) -> Iterator[datetime]:
-        """A turn for a step of a run. What is derived is this run's alone until it has ended."""
+        """Hold the locks that a step needs. The lock for building tables is held until the run ends."""
         with ExitStack() as stack:
             if name in ASSET_CLASSES:
                 stack.enter_context(self._held(f"class {name}"))
-                stack.enter_context(self._beside_others())
+                stack.enter_context(self._while_no_other_builds())
             elif name in _SHORT_STEPS:
                 stack.enter_context(self.storing())
             else:
-                self._stay_alone()
+                self._build_alone()
             yield self._ask("select clock_timestamp()")
 
     @contextmanager
     def storing(self) -> Iterator[None]:
-        """A moment in which this thread alone writes what all classes, or several threads, write."""
-        with self._beside_others(), nullcontext() if self._is_alone else self._held("store"), self._in_turn:
+        """Hold the lock of tables that several classes or threads write to."""
+        with self._while_no_other_builds(), nullcontext() if self._is_alone else self._held("store"), self._in_turn:
             yield
 
     @contextmanager
     def building(self, connection: duckdb.DuckDBPyConnection) -> Iterator[Builders]:
-        """All derived tables in one commit: after each, every connection would read the whole catalog anew."""
+        """Build all tables in one commit. After each commit, every connection would read the whole catalog again."""
         with transaction(connection):
             yield Builders(1, lambda: nullcontext(connection))
 
     def serve(self, published: Path) -> None:
-        """Put the tables of a published file in place of those that readers of the lake see, in one commit."""
-        # Whoever has lost the locks must not put a word in.
+        """Replace the tables that readers of the lake see by those of a published file, in one commit."""
+        # A run that lost its session, and with it the locks, fails here and publishes nothing.
         self._ask("select clock_timestamp()")
         with self._connection.cursor() as connection:
             connection.execute(f"use {SERVED}")
@@ -217,7 +215,7 @@ class DuckLakeLocks:
         self._tidy()
 
     def ends(self, run_ids: Sequence[str]) -> list[tuple[str, datetime, str]]:
-        """How runs ended that readers of the lake can see: status, instant and id."""
+        """Status, end and id of the given runs, as far as readers of the lake can see them."""
         if not self._connection.execute(
             f"select 1 from duckdb_tables() where database_name = '{SERVED}' and table_name = 'runs'"
         ).fetchall():
@@ -229,20 +227,20 @@ class DuckLakeLocks:
         ).fetchall()
 
     def release(self) -> None:
-        """Let the others have their turn."""
+        """Free the locks for building tables."""
         self._is_alone = False
         self._alone.close()
 
-    def _beside_others(self) -> AbstractContextManager[None]:
-        """While nobody derives, unless it is this run."""
+    def _while_no_other_builds(self) -> AbstractContextManager[None]:
+        """Hold off other runs that build tables. This run may already be the one that builds."""
         return nullcontext() if self._is_alone else self._held("books", is_shared=True)
 
-    def _stay_alone(self) -> None:
+    def _build_alone(self) -> None:
         if self._is_alone:
             return
         with ExitStack() as stack:
             stack.enter_context(self._held("books"))
-            # The home's own files are swapped by one process at a time, also by those that use no lake.
+            # Runs without a lake may use the same home, so its files need its own lock.
             stack.enter_context(locked(self._home.lock, self._wait_seconds, self._tell))
             clear(self._home)
             self._alone = stack.pop_all()
@@ -257,20 +255,20 @@ class DuckLakeLocks:
             self._free(name, is_shared)
 
     def _take(self, name: str, is_shared: bool = False) -> None:
-        """Raises WarehouseError when the lock is not free in time."""
+        """Take a lock. Raises WarehouseError when it is not free in time."""
         deadline = time.monotonic() + self._wait_seconds
-        told = False
+        is_announced = False
         while not self._is_free(name, is_shared):
             holder = self._holder(name)
             if time.monotonic() >= deadline:
                 raise WarehouseError(f"{holder} is writing to the warehouse; try again when it has ended")
-            if not told:
+            if not is_announced:
                 self._tell(f"waiting for {holder}, which is writing to the warehouse")
-                told = True
+                is_announced = True
             time.sleep(LOCK_POLL_SECONDS)
 
     def _is_free(self, name: str, is_shared: bool = False) -> bool:
-        """Take a lock if nobody has it."""
+        """Take a lock if it is free. Returns whether it was."""
         return bool(self._ask(f"select pg_try_advisory_lock{'_shared' if is_shared else ''}({_key(name)})"))
 
     def _free(self, name: str, is_shared: bool = False) -> None:
@@ -283,21 +281,21 @@ class DuckLakeLocks:
         )
         return f"another run ({holder})" if holder else "another run"
 
-    def _ask(self, question: str) -> Any:
+    def _ask(self, sql: str) -> Any:
         try:
-            return self._session.execute(f"from postgres_query('locks', {literal(question)})").fetchall()[0][0]
+            return self._session.execute(f"from postgres_query('locks', {literal(sql)})").fetchall()[0][0]
         except duckdb.Error as error:
-            raise WarehouseError(f"the warehouse's catalog does not answer any more: {first_line(error)}") from error
+            raise WarehouseError(f"the warehouse's catalog does not respond: {first_line(error)}") from error
 
     def _tidy(self) -> None:
-        """Join small files and let go of those that no table of the working lake needs any more."""
+        """Merge small files, and delete those that no table of the working lake uses any more."""
         self._connection.execute(f"call ducklake_merge_adjacent_files('{WORK}')")
         self._connection.execute(f"call ducklake_expire_snapshots('{WORK}', older_than => now() - {_KEPT})")
         self._connection.execute(f"call ducklake_cleanup_old_files('{WORK}', older_than => now() - {_KEPT})")
 
 
 def _serve(connection: duckdb.DuckDBPyConnection) -> None:
-    """Copy every table and macro of `published` with the comments that a lake can keep; drop what is no more."""
+    """Copy every table and macro of `published`, with the comments that a lake can keep, and drop all other tables."""
     tables, macros = (
         connection.execute(statement).fetchall()
         for statement in (
@@ -342,5 +340,5 @@ def _extension(name: str) -> Path:
 
 
 def _key(name: str) -> int:
-    """The number by which PostgreSQL knows a lock."""
+    """The number that stands for a lock in PostgreSQL."""
     return int.from_bytes(hashlib.sha256(f"cascade: {name}".encode()).digest()[:8], "big", signed=True)

@@ -1,7 +1,7 @@
-"""Where the files of a source lie on disk, and the errors of not being able to use them.
+"""Where the files of a source are on disk, and the errors when they cannot be used.
 
-Here: the paths of a home, `WarehouseError`, and the words for a folder that cannot be written. Opening the warehouse is
-in `connection`, waiting for it in `lock`.
+Here: the paths of a home, the protocols of a warehouse and its locks, `WarehouseError`, and the message for a folder
+that cannot be written. Opening the warehouse is in `connection`, waiting for it in `lock`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import NamedTuple, Protocol
 
 import duckdb
 
-# What the operating system, DuckDB and SQLite say when the disk is full, and when the folder may not be written.
+# The messages of the operating system, DuckDB and SQLite for a full disk, and for a folder without write permission.
 _NO_ROOM = re.compile("no space left on device|file too large|quota exceeded|disk is full|disk i/o error", re.I)
 _NO_WRITING = re.compile("read-only file system|readonly database|unable to open database file", re.I)
-# Also said of files that are only read, so it counts only where the folder is named.
+# Files that are only read cause these as well, so they count only if the message names the folder.
 _NOT_ALLOWED = re.compile("permission denied|operation not permitted", re.I)
 
 
@@ -28,83 +28,83 @@ class WarehouseError(Exception):
 
 
 class Builders(NamedTuple):
-    """How many tables are built at a time, and where one gets its connection."""
+    """How many tables are built at a time, and how to get a connection for one."""
 
     number: int
     connection: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 
 
 class WarehouseLocks(Protocol):
-    """How a run shares its warehouse with others.
+    """How a run shares its warehouse with other runs.
 
-    `is_exclusive` says that nobody else can write until the run ends: what it has read of the stored tables holds.
+    `is_exclusive` is true if no other run can write until this one ends, so that stored tables do not change under it.
     """
 
     is_exclusive: bool
 
     def begin(self, run_id: str) -> None:
-        """Let others see that the run goes on."""
+        """Show other runs that this run is working, until its process ends."""
 
     def is_over(self, run_id: str) -> bool:
-        """Whether another run, which its books call running, is no more."""
+        """Whether a run that meta.runs lists as running has ended."""
         ...
 
     def step(self, name: str) -> AbstractContextManager[datetime | None]:
-        """A turn for a step, with the instant at which it began; None where that of the run is as good.
+        """Hold the locks that a step needs. Yields the instant at which it got them; None: use the run's start.
 
-        Raises WarehouseError when there is none in time, like all turns.
+        Like the other locks, raises WarehouseError if they are not free in time.
         """
         ...
 
     def storing(self) -> AbstractContextManager[None]:
-        """A short turn for what several runs, or threads of one, write to."""
+        """Hold, for a short time, the lock of tables that several runs or threads write to."""
         ...
 
     def building(self, connection: duckdb.DuckDBPyConnection) -> AbstractContextManager[Builders]:
-        """How derived tables are built, while they are."""
+        """How models are built: how many at a time, and on which connections."""
         ...
 
     def serve(self, published: Path) -> None:
-        """Let readers elsewhere see what a file is about to publish."""
+        """Make the tables of a file that is about to be published visible to readers of the shared warehouse."""
 
     def ends(self, run_ids: Sequence[str]) -> list[tuple[str, datetime, str]]:
-        """How those of the runs ended that readers elsewhere see: status, instant and id."""
+        """Status, end and id of the given runs, as far as readers of the shared warehouse can see them."""
         ...
 
 
 class Opened(NamedTuple):
-    """An open warehouse, and how it is shared."""
+    """An open warehouse, and its locks."""
 
     connection: duckdb.DuckDBPyConnection
     locks: WarehouseLocks
 
 
 class SharedWarehouse(Protocol):
-    """A warehouse that is no file of the home."""
+    """A warehouse that is not a file of the home."""
 
     def opened(self, home: Home, wait_seconds: float, tell: Callable[[str], None]) -> AbstractContextManager[Opened]:
-        """The connection with the stored tables in place. Raises WarehouseError when it cannot be used."""
+        """Open it, with all stored tables. Raises WarehouseError when it cannot be used."""
         ...
 
     def copy(self, path: Path) -> None:
-        """Write the stored tables into a new database file. Raises WarehouseError when it cannot be used."""
+        """Copy the stored tables into a new database file. Raises WarehouseError when it cannot be used."""
 
 
 @dataclass(frozen=True)
 class Home:
-    """The folder of one source: data/<source> unless told otherwise. Its warehouse may lie elsewhere."""
+    """The folder of one source, data/<source> by default. Its warehouse may be elsewhere."""
 
     folder: Path
     shared: SharedWarehouse | None = None
 
     @property
     def warehouse(self) -> Path:
-        """The writer's database, unless it lies elsewhere. Readers use `published`."""
+        """The writer's database, unless it is elsewhere. Readers use `published`."""
         return self.folder / "warehouse.duckdb"
 
     @property
     def has_warehouse(self) -> bool:
-        """Whether something may be stored already."""
+        """Whether there may be stored data."""
         return self.shared is not None or self.warehouse.exists()
 
     @property
@@ -113,7 +113,7 @@ class Home:
 
     @property
     def snapshots(self) -> Path:
-        """The folder of the published files that were kept."""
+        """The folder of the published files that are kept."""
         return self.folder / "snapshots"
 
     def report(self, as_of: date | None) -> Path:
@@ -122,32 +122,32 @@ class Home:
 
     @property
     def parquet(self) -> Path:
-        """The published tables as Parquet files."""
+        """The link to the newest Parquet export."""
         return self.folder / "parquet"
 
     @property
     def cache(self) -> Path:
-        """What vendors' libraries want to keep between runs."""
+        """The folder for what vendors' libraries keep between runs."""
         return self.folder / "cache"
 
     def published(self, as_of: date | None) -> Path:
-        """The file that readers open: the newest state, or the past one that was asked for."""
+        """The file that readers open: the newest state, or the historical view of a day."""
         return self.folder / ("cascade.duckdb" if as_of is None else f"cascade-asof-{as_of}.duckdb")
 
     def scratch(self, as_of: date) -> Path:
-        """The throw-away copy of the warehouse in which a past state is rebuilt."""
+        """The temporary copy of the warehouse in which a historical view is built."""
         return self.folder / f".warehouse-asof-{as_of}.duckdb"
 
 
-def unwritable(folder: Path, said: str) -> str | None:
-    """The line for a person when what was said means that the folder cannot be written, with the cure. Else None."""
-    if words := _NO_ROOM.search(said):
+def unwritable(folder: Path, reason: str) -> str | None:
+    """The message, with the cure, if an error's text means that the folder cannot be written. None otherwise."""
+    if words := _NO_ROOM.search(reason):
         return f"{folder} cannot be written: {words[0]}; make room on its disk or choose another --home, and run again"
-    if words := _NO_WRITING.search(said) or (_NOT_ALLOWED.search(said) if str(folder) in said else None):
+    if words := _NO_WRITING.search(reason) or (_NOT_ALLOWED.search(reason) if str(folder) in reason else None):
         return f"{folder} cannot be written: {words[0]}; choose another --home"
     return None
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says."""
+    """The first line of an error's message, or its type if it has no message."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

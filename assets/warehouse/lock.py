@@ -1,7 +1,7 @@
 """The locks that let one run write at a time.
 
-Here: the file lock of a home, and the locks of a warehouse that is a file (`SingleProcessLocks`). `ducklake` has those
-of a warehouse that several machines share.
+Here: the file lock of a home, and the locks of a warehouse that is a file (`SingleProcessLocks`). The locks of a
+warehouse that several machines share are in `ducklake`.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ import duckdb
 
 from assets.warehouse.home import Builders, WarehouseError, unwritable
 
-# Models that are built at a time: more share two cores no better and take more memory.
+# Models that are built at a time. On two cores more are not faster, and take more memory.
 BUILDERS = 2
-# How often a waiting run looks whether the lock is free.
+# How often a waiting run checks whether the lock is free.
 LOCK_POLL_SECONDS = 0.2
 
 
 class SingleProcessLocks:
-    """The warehouse is a file and its lock is held: nobody else is there, and DuckDB keeps threads apart."""
+    """The warehouse is a file whose lock is held, so no other run uses it. DuckDB itself synchronises threads."""
 
     is_exclusive = True
 
     def begin(self, run_id: str) -> None:
-        """See `WarehouseLocks`, like the others."""
+        """See `WarehouseLocks`."""
 
     def is_over(self, run_id: str) -> bool:
         return True
@@ -54,27 +54,33 @@ class SingleProcessLocks:
 
 @contextmanager
 def locked(path: Path, wait_seconds: float, tell: Callable[[str], None]) -> Iterator[None]:
-    """Hold the file lock. The kernel frees it when the process ends, however it ends.
+    """Hold the file lock. The kernel frees it when the process ends, even if it is killed.
 
-    Raises WarehouseError when the folder cannot be written or the lock is not free within `wait_seconds`.
+    Args:
+        path: The lock file.
+        wait_seconds: How long to wait for the lock.
+        tell: Called with one line if another run must be waited for.
+
+    Raises:
+        WarehouseError: The folder cannot be written, or the lock is not free in time.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        said = error.strerror or str(error)
+        reason = error.strerror or str(error)
         raise WarehouseError(
-            unwritable(path.parent, said) or f"{path.parent} cannot be written: {said}; choose another --home"
+            unwritable(path.parent, reason) or f"{path.parent} cannot be written: {reason}; choose another --home"
         ) from error
     try:
         deadline = time.monotonic() + wait_seconds
-        told = False
+        is_announced = False
         while not _try_lock(descriptor):
             holder = _holder(path)
             if time.monotonic() >= deadline:
                 raise WarehouseError(f"{holder} is writing to {path.parent}; try again when it has ended")
-            if not told:
+            if not is_announced:
                 tell(f"waiting for {holder}, which is writing to {path.parent}")
-                told = True
+                is_announced = True
             time.sleep(LOCK_POLL_SECONDS)
         os.ftruncate(descriptor, 0)
         os.pwrite(

@@ -1,6 +1,6 @@
-"""What a step reports while it works: tables built, checks and their verdicts, and that it failed.
+"""What a step reports while it works: tables built, checks and their verdicts, and failures.
 
-Here: the types only. Whoever does the steps yields them; the command line prints them and `graph` tells Dagster.
+Here: the types only. The steps yield them, the command line prints them, and `graph` reports them to Dagster.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from typing import Literal
 
 from assets.contracts.table import Column
 
-# How many bad rows or failed symbols a check names in its detail; meta.quarantine and meta.deliveries have them all.
+# How many bad rows or failed symbols a check names in its detail. meta.quarantine and meta.deliveries list all.
 NAMED = 10
 
 
 class StepFailed(Exception):
-    """A step could not do what it should. The message is one line for a person."""
+    """A step failed. The message is one line for the user."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One verdict. `detail` says, for a person, what failed; a failed ERROR stops the run before it publishes."""
+    """One verdict. `detail` names what failed. A failed check of severity ERROR stops the run before it publishes."""
 
     name: str
     table_name: str
@@ -58,7 +58,7 @@ class CheckSpec:
 
 @dataclass(frozen=True)
 class TableBuilt:
-    """A table (or the published file) is as it should be now: its rows, and further facts by name."""
+    """A table, or the published file, is up to date: its rows, and further facts by name."""
 
     table_name: str
     facts: Mapping[str, int | float | str]
@@ -68,7 +68,7 @@ class TableBuilt:
 
 @dataclass(frozen=True)
 class CheckGroup:
-    """The verdicts on the rules of one table as one check: what people look at stays readable."""
+    """The verdicts on the rules of one table, which the Dagster UI shows as one check."""
 
     name: str
     table_name: str
@@ -76,7 +76,7 @@ class CheckGroup:
 
     @property
     def broken(self) -> str | None:
-        """What does not hold, in one line."""
+        """The failed checks in one line, or None."""
         return "; ".join(check.detail or check.name for check in self.checks if not check.passed) or None
 
 

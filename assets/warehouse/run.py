@@ -1,7 +1,7 @@
 """What one run works with: its connection, source, universe, parameters and clock, handed to every step.
 
-Here: the object, what follows from it alone, and the log that steps write to. How a run is
-configured and started is the business of `pipelines`.
+Here: the object, what follows from it alone, and the log that steps write to. How a run is configured and started is
+in `pipelines`.
 """
 
 from __future__ import annotations
@@ -20,16 +20,28 @@ from assets.sources.base import Source
 from assets.warehouse.home import Home, WarehouseLocks
 from assets.warehouse.lock import SingleProcessLocks
 
-# Steps say here what they are doing; the command line shows it, Dagster keeps it with the run.
+# Steps log here what they are doing. The command line shows it, and Dagster keeps it with the run.
 log = logging.getLogger("cascade")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run. `as_of` is set when a past state is asked for; `started_at` is the wall clock, read once.
+    """One run.
 
-    With `is_full` everything is asked for anew; `symbols` names the only ones asked for (none: all). With
-    `is_accepting` what contradicts the stored history is stored all the same, as new versions.
+    Attributes:
+        id: The run's id in meta.runs and in Dagster.
+        connection: The connection to the warehouse.
+        home: The folder that it writes to.
+        source: Where data is fetched from.
+        universe: The instruments and series.
+        parameters: The numbers of parameters.yaml.
+        as_of: The day of a historical view. None: the newest state.
+        started_at: The wall clock, read once.
+        code_version: The version of Cascade.
+        is_full: Whether full histories are fetched and every model is rebuilt.
+        is_accepting: Whether data that contradicts the stored history is stored as new versions.
+        symbols: The only instruments and series to fetch. Empty: all.
+        locks: How the warehouse is shared with other runs.
     """
 
     id: str
@@ -48,7 +60,7 @@ class Run:
 
     @property
     def source_name(self) -> str:
-        """The source as people should see it: synthetic data says so."""
+        """The source's name for readers, marked if its data is synthetic."""
         return self.source.name + (" (synthetic)" if self.source.is_synthetic else "")
 
     @property
@@ -57,10 +69,10 @@ class Run:
         return self.home.published(self.as_of)
 
     def asks_for(self, id_: str) -> bool:
-        """Whether an instrument or series is asked for: each is, unless some are named."""
+        """Whether this run fetches an instrument or series."""
         return not self.symbols or id_ in self.symbols
 
     @property
     def may_fetch(self) -> bool:
-        """A past state of a live market is what was stored of it; fetching now would not bring the past back."""
+        """Whether this run may fetch. The historical view of a live market is made of stored data only."""
         return self.as_of is None or not self.source.has_clock

@@ -1,7 +1,7 @@
-"""The run's own books: meta.runs and meta.checks.
+"""The run log: meta.runs and meta.checks.
 
-Here: writing down that a run began, what it stored, what was checked and how it ended, so that a reader of the
-published file can judge what it holds without Dagster.
+Here: recording that a run began, what it stored, what was checked and how it ended, so that a reader of the published
+file can judge its content without Dagster.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import duckdb
 
+from assets.contracts.queries import query
 from assets.warehouse.connection import transaction
 from assets.warehouse.home import WarehouseError
 from assets.warehouse.results import Check
@@ -17,7 +18,7 @@ from assets.warehouse.run import Run
 
 
 def open_run(run: Run) -> None:
-    """Enter the run as running, and close what killed runs left open.
+    """Record the run as running, and the killed runs that are still listed as running as not published.
 
     Raises WarehouseError when the home holds the data of another source.
     """
@@ -41,7 +42,7 @@ def open_run(run: Run) -> None:
 
 
 def close_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
-    """Enter a run that ended without publishing."""
+    """Record that a run ended without publishing."""
     connection.execute(
         "update meta.runs set status = 'not_published', finished_at = now() where run_id = ? and status = 'running'",
         [run_id],
@@ -49,7 +50,7 @@ def close_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
 
 
 def note_rows(run: Run, rows_new: int, rows_restated: int) -> None:
-    """Add what a step stored to the run's totals."""
+    """Add the rows that a step stored to the run's totals."""
     with run.locks.storing():
         run.connection.execute(
             "update meta.runs set rows_new = rows_new + ?, rows_restated = rows_restated + ? where run_id = ?",
@@ -58,14 +59,14 @@ def note_rows(run: Run, rows_new: int, rows_restated: int) -> None:
 
 
 def note_as_of(run: Run) -> None:
-    """Enter the day as of which the run's tables are true."""
+    """Record the run's as_of day."""
     run.connection.execute(
         "update meta.runs set as_of = (select as_of from reference.clock) where run_id = ?", [run.id]
     )
 
 
 def note_checks(run: Run, checks: Sequence[Check]) -> None:
-    """Enter the verdicts, in place of those that the same run gave before."""
+    """Record verdicts, in place of earlier ones of the same run on the same checks."""
     rows = [
         (run.id, c.name, c.table_name, c.passed, c.severity, c.rows_checked, c.rows_failed, c.detail) for c in checks
     ]
@@ -82,14 +83,4 @@ def note_checks(run: Run, checks: Sequence[Check]) -> None:
 
 def troubles(run: Run) -> list[str]:
     """The instruments and series that failed or are stale, each with the reason."""
-    return [
-        text
-        for (text,) in run.connection.execute(
-            """
-            select id || ': ' || failure from meta.deliveries where failure is not null
-            union all
-            select id || ': stale, last value of ' || last_session from meta.freshness where status = 'stale'
-            order by all
-            """
-        ).fetchall()
-    ]
+    return [trouble for (trouble,) in run.connection.execute(query("checks/troubles")).fetchall()]

@@ -18,7 +18,7 @@ import click
 
 from assets.config.parameters import ParametersError
 from assets.config.universe import UniverseError
-from assets.contracts.expectations import warm_up
+from assets.contracts.expectations import dismiss, warm_up
 from assets.sources.base import SourceError
 from assets.warehouse.home import Home, WarehouseError, unwritable
 from pipelines.cli.console import Console, Progress
@@ -107,6 +107,8 @@ def run(source: str, path: str, home: str, as_of: str, full: bool, symbols: tupl
     # Before all that a run imports. A past day is made of what is stored; there is rarely anything to validate.
     if not as_of:
         warm_up()
+        # A command that ends early does not wait until the import is done.
+        click.get_current_context().call_on_close(dismiss)
     try:
         plan = planned(Settings(source, path, home, as_of, full, symbols, accept))
     except (SettingsError, SourceError) as error:
@@ -203,8 +205,10 @@ def _is_published(path: Path, run_id: str) -> bool:
     """Whether the file that readers open is the one of this run."""
     import duckdb
 
+    from assets.warehouse import connection
+
     try:
-        with duckdb.connect(str(path), read_only=True) as reader:
+        with connection.open_published(path) as reader:
             return bool(reader.execute("select 1 from meta.runs where run_id = ?", [run_id]).fetchall())
     except duckdb.Error:
         return False

@@ -34,6 +34,8 @@ def open_published(where: Home, source: str, day: date | None) -> Any:
     """A reader of the published file. Ends the command where there is none."""
     import duckdb
 
+    from assets.warehouse import connection
+
     path = where.published(day)
     if not path.exists():
         command = (
@@ -41,11 +43,9 @@ def open_published(where: Home, source: str, day: date | None) -> Any:
         )
         fail(f"{path} is not there yet; {command} makes it", NOT_PUBLISHED)
     try:
-        reader = duckdb.connect(str(path), read_only=True)
+        return connection.open_published(path)
     except duckdb.Error as error:
         fail(f"{path} cannot be opened: {one_line(error)}", NOT_PUBLISHED)
-    reader.execute("set timezone = 'UTC'")
-    return reader
 
 
 def past_day(as_of: str) -> date | None:

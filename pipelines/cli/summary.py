@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from assets.sources.base import is_synthetic
 from assets.warehouse.home import Home
 from pipelines.cli.console import Console
 
@@ -173,7 +174,7 @@ def status(reader: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Any]:
     return {
         "path": str(path),
         "source": source,
-        "is_synthetic": source == "demo",
+        "is_synthetic": is_synthetic(source),
         "as_of": as_of,
         "published_at": finished_at,
         "code_version": code_version,
@@ -265,7 +266,7 @@ def claims(reader: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """The ledger of claims, one object per claim; `is_synthetic` where no real market is behind the verdicts."""
     source, *_ = _published(reader)
     return [
-        {**row, "source": source, "is_synthetic": source == "demo"}
+        {**row, "source": source, "is_synthetic": is_synthetic(source)}
         for row in _objects(reader, "from marts.claims order by claim_id")
     ]
 
@@ -275,7 +276,7 @@ def show_claims(console: Console, reader: duckdb.DuckDBPyConnection, path: Path)
     source, as_of, *_ = _published(reader)
     rows = claims(reader)
     _banner(console, source)
-    if source == "demo":
+    if is_synthetic(source):
         console.line("The verdicts are on the synthetic market and say nothing of the article.", style="yellow")
     console.line(f"As of {as_of}; facts of a day as of {rows[0]['scored_on']}, the close before the article: {path}")
     console.table(
@@ -323,7 +324,7 @@ def _published(reader: duckdb.DuckDBPyConnection) -> tuple[Any, ...]:
 
 
 def _banner(console: Console, source: str) -> None:
-    if source == "demo":
+    if is_synthetic(source):
         console.line(SYNTHETIC, style="bold yellow")
 
 

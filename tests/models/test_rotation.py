@@ -247,7 +247,6 @@ def test_a_row_is_known_with_the_last_close_in_it(bench: Bench) -> None:
 # --- intermediate.basket_levels -------------------------------------------------------------------------------------
 
 COINS = tuple("ABCDEF")
-JANUARY = [10.0] * 31
 
 
 def _coin(id_: str, role: str = "altcoin", kind: str = "coin") -> Instrument:

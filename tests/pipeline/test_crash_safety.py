@@ -31,6 +31,7 @@ from folders import COINS, EQUITIES, CascadeHome, Ended, MarketFolder, differenc
 from test_cli import HOLDER, other_process
 
 from assets.publish import published_file
+from assets.warehouse.connection import swap_in
 from assets.warehouse.home import unwritable
 from pipelines.telling import untold
 
@@ -155,7 +156,7 @@ def kill_in(function: str, home: CascadeHome, folder: MarketFolder, call: int = 
 
 
 @pytest.mark.parametrize(
-    "function", ["_swap", *(pytest.param(name, marks=pytest.mark.slow) for name in ("finish", "_check"))]
+    "function", ["swap_in", *(pytest.param(name, marks=pytest.mark.slow) for name in ("finish", "_check"))]
 )
 def test_a_run_that_is_killed_while_it_publishes_leaves_the_old_file(
     function: str, home: CascadeHome, folder: MarketFolder
@@ -182,7 +183,7 @@ def test_a_run_that_is_killed_after_it_has_published_has_published(home: Cascade
 def test_the_run_after_a_killed_one_publishes_and_clears_up(
     healthy: CascadeHome, home: CascadeHome, folder: MarketFolder
 ) -> None:
-    for function in ("finish", "_swap"):
+    for function in ("finish", "swap_in"):
         kill_in(function, home, folder)
     # What a killed look back leaves, and a query that had to put rows aside.
     for name in ("warehouse.duckdb.tmp", ".warehouse-asof-2025-06-30.duckdb.tmp"):
@@ -462,13 +463,11 @@ def test_a_disk_that_is_full_while_publishing_leaves_the_old_file_and_no_other(
 def test_a_disk_that_is_full_after_publishing_does_not_hide_that_it_was(
     home: CascadeHome, folder: MarketFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    swap = published_file._swap
-
     def swap_and_fail(new: Path, path: Path) -> None:
-        swap(new, path)
+        swap_in(new, path)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(published_file, "_swap", swap_and_fail)
+    monkeypatch.setattr(published_file, "swap_in", swap_and_fail)
     ended = home.run(folder)
 
     assert ended.code == 3

@@ -176,7 +176,7 @@ def test_files_with_other_rows_than_the_tables_are_not_published(shelf: Shelf, m
     monkeypatch.setattr(parquet_export, "_selected", lambda columns, source, *more: f"select *, from {source} limit 0")
 
     with pytest.raises(
-        ParquetExportError, match=r"core/bars/asset_class=equity/year=2024 has 0 rows in the mirror but 2"
+        ParquetExportError, match=r"core/bars/asset_class=equity/year=2024 has 0 rows in the export but 2"
     ):
         write(shelf)
 
@@ -209,7 +209,7 @@ def test_a_folder_that_cascade_did_not_make_is_left_alone(shelf: Shelf) -> None:
     shelf.home.parquet.mkdir()
     (shelf.home.parquet / "thesis.docx").write_bytes(b"precious")
 
-    with pytest.raises(ParquetExportError, match="is in the way: Cascade did not make it"):
+    with pytest.raises(ParquetExportError, match="is not an export of Cascade; move it away"):
         export_parquet(published(shelf), shelf.home.parquet)
 
     assert (shelf.home.parquet / "thesis.docx").read_bytes() == b"precious"

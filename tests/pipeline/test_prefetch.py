@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from threading import Event, Thread
+from threading import Event
 
-import duckdb
 import pandas as pd
 import pytest
 from bench import UNIVERSE, Row
 from desk import Desk, Script
 
-from assets.contracts import expectations
-from assets.contracts.expectations import validate
-from assets.contracts.raw import RAW_TABLE
 from assets.ingest.prefetch import Prefetch
 from assets.sources.base import ASSET_CLASSES, AssetClass, FetchRequest, FetchResult, SourceError
 
@@ -102,41 +97,3 @@ def test_what_nobody_wants_any_more_is_not_fetched_to_its_end(desk: Desk, source
     assert not source.ended["crypto"].is_set()
     assert not source.began["macro"].is_set()
     assert stored(desk) == [("SPY", 3)]
-
-
-def test_a_verdict_that_nobody_waited_for_is_given_on_no_other_table() -> None:
-    with duckdb.connect() as connection:
-        bad = connection.sql("select 'SPY' as instrument_id, date '2024-03-04' as session_date, -1.0::double as close")
-        validate(
-            bad.project(
-                "*, null::double as open, null::double as high, null::double as low, 2.0 as adj_close, "
-                "0.0::double as volume"
-            ),
-            RAW_TABLE["equity_bars"],
-        )
-        good = connection.sql("select 'RATE' as series_id, date '2024-03-04' as observation_date, 1.0::double as value")
-        outcomes = validate(good, RAW_TABLE["macro_observations"])()
-    assert {outcome.table_name for outcome in outcomes} == {"raw.macro_observations"}
-    assert [outcome.rows_failed for outcome in outcomes] == [0] * len(outcomes)
-
-
-def test_more_verdicts_than_a_pipe_holds_are_waited_for_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expectations, "CHUNK_ROWS", 1)
-    # The least that there is.
-    verdicts = expectations._worker().stdout
-    assert verdicts
-    fcntl.fcntl(verdicts, fcntl.F_SETPIPE_SZ, 4096)
-    checked: set[int] = set()
-
-    def ask() -> None:
-        with duckdb.connect() as connection:
-            rows = connection.sql(
-                "select 'RATE' as series_id, date '2024-03-04' + range::int as observation_date, 1.0::double as value "
-                "from range(150)"
-            )
-            checked.update(outcome.rows_checked for outcome in validate(rows, RAW_TABLE["macro_observations"])())
-
-    asking = Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(PATIENCE_SECONDS)
-    assert checked == {150}

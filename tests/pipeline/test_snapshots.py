@@ -161,7 +161,7 @@ def stop_before(function: str, monkeypatch: pytest.MonkeyPatch, call: int = 1) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("function", "call", "is_published"), [("_build", 1, False), ("_swap", 1, False), ("_keep", 2, True)]
+    ("function", "call", "is_published"), [("_build", 1, False), ("swap_in", 1, False), ("_keep", 2, True)]
 )
 def test_a_crash_needs_no_repair(
     function: str, call: int, is_published: bool, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
@@ -215,7 +215,7 @@ def test_a_manifest_that_is_none_is_named(shelf: Shelf) -> None:
     snapshot = shelf.publish()
     (shelf.home.folder / snapshot.path).with_suffix(".json").write_text("{}", encoding="utf-8")
 
-    with pytest.raises(SnapshotError, match="is no manifest"):
+    with pytest.raises(SnapshotError, match="is not a manifest"):
         list_snapshots(shelf.home)
 
 
@@ -277,10 +277,10 @@ def test_a_snapshot_is_found_by_what_people_call_it(compared: Shelf) -> None:
 @pytest.mark.parametrize(
     ("named", "reason"),
     [
-        ("2", "begins the id of 2 snapshots; write more of it"),
+        ("2", "2 snapshots have ids that begin with 2; write more of the id"),
         ("1999-01-01", "there is no snapshot 1999-01-01; cascade snapshots lists"),
         ("nothing", "there is no snapshot nothing"),
-        ("no/such.duckdb", "no/such.duckdb is not there"),
+        ("no/such.duckdb", "no/such.duckdb does not exist"),
     ],
 )
 def test_what_is_not_there_is_told(named: str, reason: str, compared: Shelf) -> None:

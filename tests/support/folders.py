@@ -49,7 +49,6 @@ HOLIDAYS = [
 EVERY_DAY = [FIRST_DAY + timedelta(days=number) for number in range((LAST_DAY - FIRST_DAY).days + 1)]
 SESSIONS = [day for day in EVERY_DAY if day.weekday() < 5 and day not in HOLIDAYS]
 
-REQUIRED = ("RUT", "SPX", "BTC")
 INDICES = ("RUT", "SPX")
 # The last three are in no universe: members of a group of shares.
 EQUITIES = (*INDICES, "IWM", "SPY", "QQQ", "ALFA", "BRAVO", "COCO")
