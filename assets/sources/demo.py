@@ -938,7 +938,7 @@ class DemoSource:
                     id_, ORIGIN, {name: _from(frame, since) for name, frame in tables.items()}, since=since
                 )
 
-    def stored(self, asset_class: AssetClass) -> None:
+    def on_stored(self, asset_class: AssetClass) -> None:
         """Nothing is kept: the market can always be made again."""
 
     @cached_property

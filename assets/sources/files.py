@@ -123,11 +123,11 @@ class FilesSource:
             for layout, paths in wanted:
                 for batch in _batches(paths):
                     for delivery in _read_news(reader, batch, layout, adjusted, request.seen):
-                        yield replace(delivery, of=number)
+                        yield replace(delivery, total=number)
             if request.asset_class == "equity" and request.wants("groups"):
                 yield from self._groups(reader)
 
-    def stored(self, asset_class: AssetClass) -> None:
+    def on_stored(self, asset_class: AssetClass) -> None:
         """Nothing is kept: the files stay where they are."""
 
     def _files(self, folder: str) -> list[Path]:

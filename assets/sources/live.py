@@ -78,7 +78,7 @@ class LiveSource:
         else:
             yield from self._bars(request)
 
-    def stored(self, asset_class: AssetClass) -> None:
+    def on_stored(self, asset_class: AssetClass) -> None:
         """What was fetched of the class is in the warehouse now: it need not be kept here any longer."""
         self._kept.forget(asset_class)
 

@@ -49,7 +49,7 @@ class Watched(Script):
             yield from (FetchResult(f"C{number}", "endless") for number in itertools.count())
         self.ended[question.asset_class].set()
 
-    def stored(self, asset_class: AssetClass) -> None:
+    def on_stored(self, asset_class: AssetClass) -> None:
         """Wait for the next class: whoever stored before fetching would wait in vain."""
         if asset_class == "equity":
             assert self.began["crypto"].wait(PATIENCE_SECONDS), "crypto is not fetched while equity is stored"

@@ -17,11 +17,11 @@ from desk import Desk, Script
 from assets.config.calendars import EQUITY_CALENDAR
 from assets.config.universe import Instrument, Series, Targets, Universe
 from assets.contracts.raw import RAW_TABLE
-from assets.ingest.row_checks import read_stored
+from assets.ingest.stage import read_stored
 from assets.warehouse.connection import connect, prepare
 
 MODELS = ("core.bars_as_of", "core.macro_as_of", "meta.restatements", "meta.gaps", "meta.freshness")
-KEPT, CURE = "refused, and what is stored stays", "(--symbol IWM --accept takes it)"
+KEPT, CURE = "rejected, stored data kept", "(use --symbol IWM --accept to store it anyway)"
 UNIVERSE = Universe(
     instruments=(
         Instrument(id="IWM", name="Fund", asset_class="equity", kind="fund", role="small_cap"),
@@ -283,14 +283,14 @@ def test_a_split_whose_history_cannot_be_had_changes_nothing(desk: Desk, script:
 
     assert told.stored == 0
     assert "500: a fault of its own" in told.failures["IWM"]
-    assert "0.25 times those stored, and the whole history on that scale did not come" in told.failures["IWM"]
+    assert "0.25 times the stored ones, and the full history on that scale was not delivered" in told.failures["IWM"]
     # The next day it can be had.
     script.failures_of_the_whole.clear()
     assert desk.refresh(after_close(sessions[-1])).stored == 60
 
 
 @pytest.mark.slow
-def test_a_history_that_is_split_in_part_only_is_refused(desk: Desk, script: Script, sessions: list[date]) -> None:
+def test_a_history_that_is_split_in_part_only_is_rejected(desk: Desk, script: Script, sessions: list[date]) -> None:
     sell(script, sessions[:-1])
     desk.refresh(after_close(sessions[-2]))
     closes = prices(sessions)
@@ -299,15 +299,15 @@ def test_a_history_that_is_split_in_part_only_is_refused(desk: Desk, script: Scr
     told = desk.refresh(after_close(sessions[-1]))
 
     assert told.stored == 0
-    assert "the whole history on that scale did not come" in told.failures["IWM"]
+    assert "the full history on that scale was not delivered" in told.failures["IWM"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("factor", "has_split", "reason"),
     [
-        (100.0, False, "another unit? every price is 100 times the one stored, and no split says so"),
-        (0.01, False, "another unit? every price is 0.01 times the one stored, and no split says so"),
+        (100.0, False, "another unit? every price is 100 times the stored one, and no split explains it"),
+        (0.01, False, "another unit? every price is 0.01 times the stored one, and no split explains it"),
         (0.01, True, None),
     ],
 )
@@ -323,9 +323,7 @@ def test_a_factor_of_a_unit_needs_a_split_that_says_so(
     told = desk.refresh(after_close(sessions[-1]))
 
     failure = told.failures.get("IWM")
-    assert failure == (
-        None if reason is None else f"refused, and what is stored stays: {reason} (--symbol IWM --accept takes it)"
-    )
+    assert failure == (None if reason is None else f"{KEPT}: {reason} {CURE}")
     assert (told.stored > 0) == (reason is None)
 
 
@@ -340,8 +338,8 @@ def test_a_shorter_history_never_replaces_a_longer_one(desk: Desk, script: Scrip
     told = desk.refresh(after_close(sessions[-1]), full=True)
 
     assert told.failures == {
-        "IWM": f"{KEPT}: 30 of 60 stored rows are not in it any more {CURE}",
-        "RATE": f"{KEPT}: 30 of 60 stored rows are not in it any more {CURE.replace('IWM', 'RATE')}",
+        "IWM": f"{KEPT}: 30 of 60 stored rows are missing from it {CURE}",
+        "RATE": f"{KEPT}: 30 of 60 stored rows are missing from it {CURE.replace('IWM', 'RATE')}",
     }
     assert told.stored == 0
     # A plain refresh never asks that far back, and goes on.
@@ -396,7 +394,7 @@ def test_a_dividend_that_vanishes_is_told_as_well(desk: Desk, script: Script, se
 
 
 @pytest.mark.slow
-def test_another_instrument_under_the_symbol_is_refused_until_somebody_says_that_it_is_right(
+def test_another_instrument_under_the_symbol_is_rejected_until_it_is_accepted(
     desk: Desk, script: Script, sessions: list[date]
 ) -> None:
     sell(script, sessions[:-1])
@@ -404,7 +402,7 @@ def test_another_instrument_under_the_symbol_is_refused_until_somebody_says_that
     stranger = [0.0007 * (1.2 if number % 2 else 0.8) for number in range(60)]
     sell(script, sessions, stranger)
     told = desk.refresh(after_close(sessions[-1]))
-    assert "another instrument? 30 of 30 prices are not those stored" in told.failures["IWM"]
+    assert "another instrument? 30 of 30 prices differ from the stored ones" in told.failures["IWM"]
     assert told.stored == 0
 
     accepted = desk.refresh(after_close(sessions[-1]), symbols=("IWM",), accept=True)
@@ -424,7 +422,7 @@ def test_what_is_not_delivered_any_more_is_named(desk: Desk, script: Script, ses
     del script.answers["equity_bars"]["SPY"]
     for _ in range(2):
         told = desk.refresh(after_close(sessions[-1]))
-        assert told.failures == {"SPY": "not delivered any more; what is stored stays"}
+        assert told.failures == {"SPY": "no longer delivered, stored data kept"}
 
 
 @pytest.mark.slow
@@ -437,7 +435,7 @@ def test_what_merely_knows_less_is_no_change(desk: Desk, script: Script, session
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("rows", "refused"),
+    ("rows", "rejected"),
     [
         ({10: 100.0}, [10]),
         ({10: 0.01, 11: 0.01}, [10, 11]),
@@ -449,24 +447,24 @@ def test_what_merely_knows_less_is_no_change(desk: Desk, script: Script, session
         ({10: 5.0}, []),
     ],
 )
-def test_a_price_in_another_unit_is_refused(
-    rows: dict[int, float], refused: list[int], desk: Desk, script: Script, sessions: list[date]
+def test_a_price_in_another_unit_is_rejected(
+    rows: dict[int, float], rejected: list[int], desk: Desk, script: Script, sessions: list[date]
 ) -> None:
     closes = [close * rows.get(number, 1.0) for number, close in enumerate(prices(sessions))]
     sell(script, sessions, closes)
     told = desk.refresh(after_close(sessions[-1]))
-    assert [day for _, _, day, _ in told.classes["equity"].refusals] == [sessions[number] for number in refused]
+    assert [day for _, _, day, _ in told.classes["equity"].rejections] == [sessions[number] for number in rejected]
 
 
 @pytest.mark.slow
-def test_a_price_in_another_unit_is_refused_when_it_is_the_only_new_one(
+def test_a_price_in_another_unit_is_rejected_when_it_is_the_only_new_one(
     desk: Desk, script: Script, sessions: list[date]
 ) -> None:
     sell(script, sessions[:-1])
     desk.refresh(after_close(sessions[-2]))
     sell(script, sessions, [*prices(sessions)[:-1], 10_590.0])
     told = desk.refresh(after_close(sessions[-1]))
-    assert told.refusals["IWM"] == {
+    assert told.rejections["IWM"] == {
         "the price is 97.51 times that of the bars around it: another unit, or another instrument"
     }
 
@@ -482,8 +480,10 @@ def test_total_return_closes_on_another_base_are_never_appended(
     script.answers["equity_bars"] = {"IWM": frame(sessions, closes, adj_close=adjusted)}
     told = desk.refresh(after_close(sessions[-1]))
 
-    assert told.refusals["IWM"] == {"adj_close/close falls by 0.30 %: adjusted on another base than the bars before"}
-    assert [day for _, _, day, _ in told.classes["equity"].refusals] == sessions[-10:]
+    assert told.rejections["IWM"] == {
+        "adj_close/close falls by 0.30 %: adjusted to another base than the bars before it"
+    }
+    assert [day for _, _, day, _ in told.classes["equity"].rejections] == sessions[-10:]
 
 
 @pytest.mark.slow
@@ -513,9 +513,8 @@ def test_dividends_may_move_a_part_of_total_return_closes_but_nothing_may_so_mov
     desk.refresh(after_close(sessions[-1]))
     script.answers["equity_bars"] = {"IWM": adjusted.assign(adj_close=moved), "SPY": price.assign(close=moved)}
     told = desk.refresh(after_close(sessions[-1]), full=True)
-    assert told.failures == {
-        "SPY": f"{KEPT}: half of a split? 20 of 60 prices are 0.85 times those stored {CURE.replace('IWM', 'SPY')}"
-    }
+    reason = "a split of only a part of the history? 20 of 60 prices are 0.85 times the stored ones"
+    assert told.failures == {"SPY": f"{KEPT}: {reason} {CURE.replace('IWM', 'SPY')}"}
 
 
 @pytest.mark.slow
@@ -591,8 +590,8 @@ def test_a_whole_history_delivered_again_is_compared_within_bounded_memory(tmp_p
             insert into raw.equity_bars by name
             select * replace (9 as close, 2 as version) from raw.equity_bars where session_date = '2015-01-01';
             create temp table staged_equity_bars as select instrument_id from raw.equity_bars limit 0;
-            create temp table covered as
-            select distinct 'equity_bars' as table_name, instrument_id as id, null::date as first_day
+            create temp table delivered_ranges as
+            select distinct 'equity_bars' as table_name, instrument_id as id, null::date as since
             from raw.equity_bars;
             set memory_limit = '80MiB'
             """

@@ -23,7 +23,8 @@ from standin import StandinMarket, VendorStandin
 from assets.config.universe import Universe
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.ingest.reference import write_clock, write_releases, write_universe
-from assets.ingest.store import Ingested, ingest
+from assets.ingest.stage import ClassResult
+from assets.ingest.store import ingest
 from assets.models.create import create_model
 from assets.sources.base import ASSET_CLASSES, AssetClass, FetchRequest, FetchResult, Source
 from assets.sources.live import LiveSource
@@ -107,7 +108,7 @@ class Script:
                 frames[name] = wanted.assign(**{table.key[0]: id_})
             yield FetchResult(id_, f"script:{id_}", frames, failure=failure, since=since, state=self.states.get(id_))
 
-    def stored(self, asset_class: AssetClass) -> None:
+    def on_stored(self, asset_class: AssetClass) -> None:
         """Nothing is kept."""
 
 
@@ -184,7 +185,7 @@ class Desk:
 class Told:
     """What a refresh has to say, per asset class."""
 
-    classes: Mapping[AssetClass, Ingested]
+    classes: Mapping[AssetClass, ClassResult]
 
     @property
     def failures(self) -> dict[str, str]:
@@ -192,11 +193,11 @@ class Told:
         return {id_: why for result in self.classes.values() for id_, why in result.failures.items()}
 
     @property
-    def refusals(self) -> dict[str, set[str]]:
-        """The reasons for which rows were refused, per id."""
+    def rejections(self) -> dict[str, set[str]]:
+        """The reasons for which rows were rejected, per id."""
         told: dict[str, set[str]] = {}
         for result in self.classes.values():
-            for _, id_, _, reason in result.refusals:
+            for _, id_, _, reason in result.rejections:
                 told.setdefault(id_, set()).add(reason)
         return told
 

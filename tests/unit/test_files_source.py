@@ -11,7 +11,7 @@ from desk import Desk
 from folders import LAST_DAY, SESSIONS, CascadeHome, MarketFolder, healthy_home, market_folder
 
 from assets.config.universe import Instrument, Targets, Universe
-from assets.ingest.store import _counted
+from assets.ingest.stage import _with_progress
 from assets.sources.base import FetchRequest, FetchResult
 from assets.sources.files import FilesSource
 
@@ -125,7 +125,7 @@ def test_a_new_line_is_measured_against_the_last_one_that_is_stored(folder: Mark
     close = 100 * float(folder.line("equity/IWM", str(LAST_DAY)).split(",")[4])
     folder.add("equity/IWM", f"2025-12-15,{close},{close},{close},{close},{close},1000")
     told = desk.refresh("2025-12-20 00:00", classes=("equity",))
-    assert told.refusals["IWM"] == {
+    assert told.rejections["IWM"] == {
         "the price is 100 times that of the bars around it: another unit, or another instrument"
     }
     assert told.classes["equity"].rows_delivered == {"IWM": 1, "groups": 3}
@@ -155,9 +155,9 @@ def test_how_long_the_rest_takes_is_said_while_it_is_read(
     folder: MarketFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     files = sorted((folder.path / "equity").glob("*.csv"))
-    assert {d.of for origin, d in fetch(folder).items() if origin.startswith("equity/")} == {len(files)}
+    assert {d.total for origin, d in fetch(folder).items() if origin.startswith("equity/")} == {len(files)}
     with caplog.at_level("INFO", "cascade"):
-        list(_counted((FetchResult(path.stem, "", of=len(files)) for path in files), "equity"))
+        list(_with_progress((FetchResult(path.stem, "", total=len(files)) for path in files), "equity"))
     assert caplog.messages[0].startswith(f"equity: 1 of {len(files)}, about 0:00:")
     assert (
         caplog.messages[-1] == f"equity: {len(files)} of {len(files)}, about 0:00:00 left, delivered {files[-1].stem}"

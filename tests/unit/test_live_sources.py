@@ -1002,7 +1002,7 @@ def test_what_is_kept_is_what_came_until_it_is_stored(standin: VendorStandin, tm
         assert_same(now, was)
     assert len(standin.requests) == asked
 
-    source.stored("equity")
+    source.on_stored("equity")
     assert [d.failure for question in questions for d in source.fetch(question)] == [
         "404: Yahoo does not know IWM", None, None
     ]  # fmt: skip
