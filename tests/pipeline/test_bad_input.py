@@ -357,7 +357,7 @@ def test_each_defect_is_named_and_costs_nobody_else_a_row(
         ]
     with subtests.test("everybody else"):
         assert ended.code == 3
-        assert outcome.failures["FOLDER"] == "equity/FOLDER.csv: it is no file"
+        assert outcome.failures["FOLDER"] == "equity/FOLDER.csv: it is not a file"
         (stale,) = [line for line in ended.out.splitlines() if line.startswith("Stale, with the last day: ")]
         assert f"ENDS-EARLY ({SESSIONS[-31]})" in stale
         assert "._COCO" not in outcome.failures
@@ -446,17 +446,17 @@ LOSSES = {
         lambda folder: folder.rewrite("equity/RUT", lambda row: {**row, "high": "-1"}),
         "RUT: ",
     ),
-    "equities gone": (delete("equity"), "the source delivered nothing usable of the class equity"),
-    "coins gone": (delete("crypto"), "the source delivered nothing usable of the class crypto"),
-    "series gone": (delete("macro"), "the source delivered nothing usable of the class macro"),
-    "series broken": (spoil_every("macro"), "the source delivered nothing usable of the class macro"),
+    "equities gone": (delete("equity"), "the source delivered no usable data of the class equity"),
+    "coins gone": (delete("crypto"), "the source delivered no usable data of the class crypto"),
+    "series gone": (delete("macro"), "the source delivered no usable data of the class macro"),
+    "series broken": (spoil_every("macro"), "the source delivered no usable data of the class macro"),
     "manifest without the column": (
         replace("MANIFEST", "kind,symbol\nequity,IWM\n"),
-        "MANIFEST.csv is no manifest (no column 'price_basis'); correct it or remove it",
+        "MANIFEST.csv is not a manifest (no column 'price_basis'); correct it or remove it",
     ),
-    "manifest binary": (replace("MANIFEST", b"\xff\xfe\0"), "MANIFEST.csv is no manifest ("),
-    "manifest empty": (replace("MANIFEST", ""), "MANIFEST.csv is no manifest (No columns to parse from file); "),
-    "manifest ragged": (replace("MANIFEST", "symbol,price_basis\na,b\na,b,c\n"), "MANIFEST.csv is no manifest ("),
+    "manifest binary": (replace("MANIFEST", b"\xff\xfe\0"), "MANIFEST.csv is not a manifest ("),
+    "manifest empty": (replace("MANIFEST", ""), "MANIFEST.csv is not a manifest (No columns to parse from file); "),
+    "manifest ragged": (replace("MANIFEST", "symbol,price_basis\na,b\na,b,c\n"), "MANIFEST.csv is not a manifest ("),
 }
 
 

@@ -98,10 +98,10 @@ def _corrected(market: StandinMarket, symbol: str) -> None:
 NO_ANSWER = [
     Case("A404", Fault("not_found_404"), failure="404: Yahoo does not know A404"),
     Case("A401", Fault("invalid_crumb_401"), failure="401: .* [(]Invalid Crumb[)]"),
-    Case("A429", Fault("too_many_429"), failure="429: Yahoo refuses because of too many requests"),
-    Case("A500", Fault("server_error_500"), failure="500: Yahoo has a fault of its own"),
+    Case("A429", Fault("too_many_429"), failure="429: Yahoo reports too many requests"),
+    Case("A500", Fault("server_error_500"), failure="500: server error at Yahoo"),
     Case("LATE", Fault("timeout"), failure="timeout: Yahoo did not answer"),
-    Case("RESET", Fault("reset"), failure="connection lost: Yahoo broke off"),
+    Case("RESET", Fault("reset"), failure="connection lost: Yahoo closed the connection"),
     Case("TORN", Fault("truncated_json"), failure="not JSON"),
     Case("HTML", Fault("html"), failure="not JSON"),
     Case("ODD", Fault("odd_shape"), failure="not a chart"),
