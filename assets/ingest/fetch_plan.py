@@ -1,8 +1,8 @@
 """What a run requests from its source: only what may have changed since the last run.
 
-Here: from the stored rows to a `FetchRequest`. A live market is asked for the last sessions and for those that are
-missing, so the cost of a refresh grows with the number of symbols and not with the length of their histories. Whether
-the answer agrees with what is stored is decided in `history_checks`.
+Here: from the stored rows to a `FetchRequest`. From a live market only the last and the missing sessions are requested,
+so the cost of a refresh grows with the number of symbols and not with the length of their histories. Whether the answer
+agrees with what is stored is decided in `history_checks`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def request(run: Run, asset_class: AssetClass) -> FetchRequest:
     if run.is_full:
         return FetchRequest(asset_class, only=only)
     since: dict[str, date] = {}
-    # Files are read as they are; only a live market can be asked for less.
+    # Files are read as they are; only from a live market less can be requested.
     if run.source.has_clock:
         table = RAW_TABLE[TABLES_OF_CLASS[asset_class][0]]
         since = _first_observations(run, table) if asset_class == "macro" else _first_sessions(run, table)

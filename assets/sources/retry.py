@@ -113,7 +113,7 @@ class RateLimiter:
         self._pause_reason = ""
 
     def wait_for_turn(self) -> None:
-        """Wait until a request may start. Raises VendorFault if the host asked for a longer pause than we wait."""
+        """Wait until a request may start. Raises VendorFault if the host demands a longer pause than we wait."""
         while (wait := self._take_turn()) > 0:
             self.sleep(wait)
 

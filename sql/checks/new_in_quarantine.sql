@@ -1,6 +1,16 @@
 -- Adds rejected rows to meta.quarantine, except those that are in it with the same reason.
 -- Value: captured_at.
 insert into meta.quarantine by name
+with rejected as (
+    select
+        table_name,
+        id,
+        session_date::date as session_date,
+        reason,
+        payload
+    from $rejected_rows
+)
+
 select
     rejected.table_name,
     rejected.id,
@@ -8,7 +18,7 @@ select
     rejected.reason,
     rejected.payload,
     $captured_at::timestamptz as captured_at
-from $rejected_rows as rejected
+from rejected
 where not exists (
     select 1
     from meta.quarantine as known

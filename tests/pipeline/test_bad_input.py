@@ -436,7 +436,7 @@ def spoil_every(folder_name: str) -> Callable[[MarketFolder], None]:
 
 
 LOSSES = {
-    "required file gone": (delete("equity/RUT.csv"), "RUT: not delivered"),
+    "required file gone": (delete("equity/RUT.csv"), "RUT: no longer delivered"),
     "required file empty": (replace("equity/SPX", ""), "SPX: equity/SPX.csv: the file is empty"),
     "required coin with a market value only": (
         replace("crypto/BTC", BAR_HEADER + "\n"),
@@ -631,7 +631,8 @@ def test_a_day_before_all_data_is_rejected(home: CascadeHome, folder: MarketFold
 
     assert (ended.code, ended.err) == (
         1,
-        "cascade: not published: clock: nothing was known on 1990-01-01: the first price is of 2024-05-01\n",
+        "cascade: not published: clock: no data as of 1990-01-01: the first price is of 2024-05-01; "
+        "choose a later day\n",
     )
     assert not list(home.path.glob("cascade-asof-*"))
 
