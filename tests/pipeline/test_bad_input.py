@@ -1,7 +1,7 @@
-"""Folders with something wrong in them, through real runs: what is said, what is kept out, and what stays as it was.
+"""Folders with something wrong in them, through real runs: what is reported, rejected, and kept.
 
 Every defect gets an instrument of its own, whose healthy bars are known, so that many of them go through one run and
-each is judged by what is left of those bars. A defect that nobody is told of, that costs a neighbour a row or that
+each is judged by what is left of those bars. A defect that is not reported, that costs a neighbour a row or that
 removes anything stored fails here.
 """
 
@@ -36,7 +36,7 @@ from folders import (
 from assets.sources.base import FetchRequest, SourceError
 from assets.sources.files import FilesSource
 
-# A Friday of which the defects are made, the day that their bars begin on, and days without a session.
+# A Friday that most defects are about, the first day of their bars, and days without a session.
 DAY, START = "2025-03-14", "2025-02-03"
 SATURDAY, HOLIDAY = "2025-03-15", "2025-07-04"
 
@@ -283,14 +283,14 @@ def spoil_the_rest(folder: MarketFolder) -> None:
     folder.write("crypto_mcap/XRP", "date,market_cap\n2025-03-14,0\n2025-03-15,\n2025-03-16,-5\n2025-03-17,much\n")
     folder.add("groups", "small_three,COCO,2025-01-02,2025-02-03,too,many", ",COCO,2025-01-02,")
     folder.file("equity/FOLDER").mkdir()
-    # What another operating system leaves beside a file.
+    # What another operating system leaves next to a file.
     folder.write("equity/._COCO", b"\0\5\26\7")
     # The UTC day of a coin, though midnight in UTC is the day before in New York.
     folder.rewrite("crypto/SOL", lambda row: {**row, "date": f"{row['date']} 00:00:00+00:00"})
 
 
 @pytest.mark.slow
-def test_each_defect_is_named_and_costs_nobody_else_a_row(
+def test_each_defect_is_reported_and_costs_no_other_file_a_row(
     healthy: CascadeHome, folder: MarketFolder, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
     model = recent(folder.text("equity/COCO"))
@@ -355,7 +355,7 @@ def test_each_defect_is_named_and_costs_nobody_else_a_row(
         assert [(day, reason) for day, reason, _ in outcome.rejected["raw.group_members", ""]] == [
             ("2025-01-02", "group_id is missing")
         ]
-    with subtests.test("everybody else"):
+    with subtests.test("the others"):
         assert ended.code == 3
         assert outcome.failures["FOLDER"] == "equity/FOLDER.csv: it is not a file"
         (stale,) = [line for line in ended.out.splitlines() if line.startswith("Stale, with the last day: ")]
@@ -390,7 +390,7 @@ def test_a_bad_delivery_leaves_what_was_stored_as_it_was(
     ended = home.run(folder)
 
     assert ended.code == 3
-    told, outcome = ended.err.splitlines(), Outcome.of(home)
+    reported, outcome = ended.err.splitlines(), Outcome.of(home)
     for id_, reason in {
         "IWM": "equity/IWM.csv: not readable as csv",
         "QQQ": "equity/QQQ.csv: no row in it has a value",
@@ -399,7 +399,7 @@ def test_a_bad_delivery_leaves_what_was_stored_as_it_was(
         "groups": "groups.csv: no column valid_from, valid_to; the header reads group, symbol",
     }.items():
         assert str(outcome.failures[id_]).startswith(reason)
-        assert any(line.startswith(f"cascade: {id_} failed: {reason}") for line in told)
+        assert any(line.startswith(f"cascade: {id_} failed: {reason}") for line in reported)
         assert f"{id_} ({reason}" in ended.out
     assert [day for day, _, _ in outcome.rejected["raw.crypto_bars", "ETH"]] == [DAY]
     assert f"raw.crypto_bars nothing_quarantined: ETH {DAY}: close is not a positive number" in ended.out
@@ -553,7 +553,7 @@ def test_a_manifest_that_may_not_be_read_stops_the_fetch(folder: MarketFolder) -
 
 
 @pytest.mark.slow
-def test_a_file_whose_dates_nobody_can_read_has_failed(home: CascadeHome, folder: MarketFolder) -> None:
+def test_a_file_with_unreadable_dates_has_failed(home: CascadeHome, folder: MarketFolder) -> None:
     day_first = [line.replace("-", "/") + ",1,1,1,1,1,1" for line in ("13-01-2025", "14-01-2025")]
     folder.write("equity/DAYFIRST", "\n".join([BAR_HEADER, *day_first, ""]))
 

@@ -14,7 +14,7 @@ from datetime import date
 
 import pandas as pd
 import pytest
-from desk import Desk, Told, live_source, sell
+from desk import Desk, Refreshed, live_source, sell
 from standin import PRICES, Fault, StandinMarket, VendorStandin, forget_vendors
 
 from assets.config.calendars import EQUITY_CALENDAR
@@ -206,12 +206,12 @@ NAMES = [HEALTHY, *(case.id for case in FUNDS), "BTC-USD", *(f"{case.id}-USD" fo
 
 @dataclass(frozen=True)
 class Week:
-    """The desk after its three days: what it was told, and each day's prices and restatements as they stood."""
+    """The desk after its three days: each day's reports, prices and restatements."""
 
     desk: Desk
     standin: VendorStandin
     market: StandinMarket
-    told: dict[date, Told]
+    refreshed: dict[date, Refreshed]
     prices: dict[date, dict[tuple[str, str], float]]
     kinds: dict[str, set[str]]
     asked: dict[date, dict[str, int]]
@@ -240,7 +240,7 @@ def week(calendar_sessions: pd.DataFrame, tmp_path_factory: pytest.TempPathFacto
         for name, value in {**standin.environment, "CASCADE_FRED_DELAY_SECONDS": "0"}.items():
             patch.setenv(name, value)
         desk = Desk(UNIVERSE, calendar_sessions, live_source(UNIVERSE, tmp_path_factory.mktemp("desk")))
-        told, prices, asked = {}, {}, {}
+        refreshed, prices, asked = {}, {}, {}
         cases = [*FUNDS, *COINS, *SERIES]
         coins = {case.id for case in COINS}
         for day in (WEDNESDAY, THURSDAY, FRIDAY):
@@ -258,7 +258,7 @@ def week(calendar_sessions: pd.DataFrame, tmp_path_factory: pytest.TempPathFacto
                 _corrected(today, "CORRECT")
             standin.requests.clear()
             sell(standin, today, day)
-            told[day] = desk.refresh(AT[day])
+            refreshed[day] = desk.refresh(AT[day])
             asked[day] = {name: len(standin.asked(name)) for name in [*symbols, *series]}
             desk.build("core.bars_as_of", "core.macro_as_of", "meta.restatements", "meta.gaps", "meta.freshness")
             prices[day] = _prices(desk)
@@ -266,23 +266,23 @@ def week(calendar_sessions: pd.DataFrame, tmp_path_factory: pytest.TempPathFacto
                 kinds: dict[str, set[str]] = {}
                 for id_, kind in desk.connection.execute("select distinct id, kind from meta.restatements").fetchall():
                     kinds.setdefault(id_, set()).add(kind)
-        yield Week(desk, standin, market, told, prices, kinds, asked)
+        yield Week(desk, standin, market, refreshed, prices, kinds, asked)
         desk.connection.close()
 
 
 CASES = pytest.mark.parametrize("case", [*FUNDS, *COINS, *SERIES], ids=lambda case: case.id)
 
 
-def test_on_a_good_day_nobody_complains(week: Week) -> None:
+def test_on_a_good_day_nothing_is_reported(week: Week) -> None:
     for day in (WEDNESDAY, FRIDAY):
-        assert (week.told[day].failures, week.told[day].rejections) == ({}, {})
+        assert (week.refreshed[day].failures, week.refreshed[day].rejections) == ({}, {})
     assert week.prices[THURSDAY][HEALTHY, str(THURSDAY)] > 0
 
 
 @CASES
 def test_what_the_user_is_told(week: Week, case: Case) -> None:
-    told = week.told[THURSDAY]
-    failure, rejections = told.failures.get(case.id), "; ".join(told.rejections.get(case.id, ()))
+    refreshed = week.refreshed[THURSDAY]
+    failure, rejections = refreshed.failures.get(case.id), "; ".join(refreshed.rejections.get(case.id, ()))
     assert (failure is None) == (case.failure is None), failure
     assert re.search(case.failure or "", failure or ""), failure
     assert bool(rejections) == (case.rejection is not None), rejections
@@ -308,7 +308,7 @@ def test_what_is_stored(week: Week, case: Case) -> None:
 @CASES
 def test_what_is_on_record(week: Week, case: Case) -> None:
     assert week.kinds.get(case.id, set()) == set(case.kinds)
-    vanished = {day for id_, day in week.told[THURSDAY].vanished if id_ == case.id}
+    vanished = {day for id_, day in week.refreshed[THURSDAY].vanished if id_ == case.id}
     assert vanished == {str(day) for day in case.vanished}
 
 

@@ -163,10 +163,10 @@ class Desk:
         accept: bool = False,
         code_version: str = "test",
         classes: tuple[AssetClass, ...] = ASSET_CLASSES,
-    ) -> Told:
+    ) -> Refreshed:
         """Ask for what may have changed at an instant in UTC, and store it."""
         run = self.begin(at, full=full, symbols=symbols, accept=accept, code_version=code_version)
-        return Told({asset_class: ingest(run, asset_class) for asset_class in classes})
+        return Refreshed({asset_class: ingest(run, asset_class) for asset_class in classes})
 
     def build(self, *names: str, as_of: date | None = None) -> None:
         """Run the named models, and those that they are made of, as of the last refresh or a day before it."""
@@ -182,7 +182,7 @@ class Desk:
 
 
 @dataclass(frozen=True)
-class Told:
+class Refreshed:
     """What a refresh has to say, per asset class."""
 
     classes: Mapping[AssetClass, ClassResult]
@@ -195,11 +195,11 @@ class Told:
     @property
     def rejections(self) -> dict[str, set[str]]:
         """The reasons for which rows were rejected, per id."""
-        told: dict[str, set[str]] = {}
+        refreshed: dict[str, set[str]] = {}
         for result in self.classes.values():
             for _, id_, _, reason in result.rejections:
-                told.setdefault(id_, set()).add(reason)
-        return told
+                refreshed.setdefault(id_, set()).add(reason)
+        return refreshed
 
     @property
     def vanished(self) -> set[tuple[str, str]]:

@@ -67,7 +67,7 @@ def market() -> StandinMarket:
 
 
 class Time:
-    """A clock that only moves when somebody sleeps."""
+    """A clock that only moves when a thread sleeps."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -416,7 +416,7 @@ def test_the_wait_that_yahoo_asks_for_is_honoured(yahoo: Yahoo, standin: VendorS
 
 
 @pytest.mark.parametrize("kind", ["too_many_429", "server_error_500"])
-def test_a_wait_may_be_asked_for_as_a_date_and_nobody_asks_before(
+def test_a_wait_may_end_on_a_date_and_no_request_starts_before(
     kind: FaultKind, yahoo: Yahoo, standin: VendorStandin, time: Time
 ) -> None:
     standin.faults["IWM"] = Fault(kind, times=1, retry_after=datetime.now(UTC) + timedelta(seconds=30))
@@ -620,7 +620,7 @@ def test_a_pause_for_one_request_pauses_all(time: Time) -> None:
     assert time.now == 1050.0
 
 
-def test_a_fault_of_one_symbol_stops_nobody_else(time: Time) -> None:
+def test_a_fault_of_one_symbol_stops_no_other(time: Time) -> None:
     limiter = time.limiter()
     faults = iter([VendorFault("not JSON", is_passing=True)])
     others = []
@@ -875,7 +875,7 @@ def test_after_three_rejections_in_a_row_a_vendor_gets_no_more_requests(
     assert len([r for r in whole.requests if r.host == FRED_HOST]) == 3 * 4
 
 
-def test_a_certificate_that_nobody_vouches_for_is_no_connection(
+def test_an_untrusted_certificate_is_no_connection(
     whole: VendorStandin, universe: Universe, tmp_path: Path, time: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
