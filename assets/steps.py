@@ -17,7 +17,8 @@ from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.ingest.delivery_checks import CONTRACT, judge_contracts, judge_delivery
 from assets.ingest.prefetch import Prefetch
 from assets.ingest.reference import write_clock, write_releases, write_sessions, write_universe
-from assets.ingest.store import ContractBroken, Ingested, already_stored, ingest
+from assets.ingest.stage import ClassResult
+from assets.ingest.store import ContractBroken, already_stored, ingest
 from assets.models.build import build
 from assets.models.sql_files import Model, read_models
 from assets.publish.frozen_forecasts import freeze
@@ -80,7 +81,7 @@ class StepRunner:
         if self._ahead is not None:
             self._ahead.close()
 
-    def _ingest(self, run: Run, asset_class: AssetClass) -> Ingested:
+    def _ingest(self, run: Run, asset_class: AssetClass) -> ClassResult:
         # What others may store meanwhile is what the next class is asked for by.
         if not (self.is_whole and run.locks.is_exclusive):
             return ingest(run, asset_class)
@@ -168,7 +169,7 @@ def clock(run: Run) -> Iterator[StepEvent]:
 
 
 def fetch(
-    run: Run, asset_class: AssetClass, ingested: Callable[[Run, AssetClass], Ingested] = ingest
+    run: Run, asset_class: AssetClass, ingested: Callable[[Run, AssetClass], ClassResult] = ingest
 ) -> Iterator[StepEvent]:
     """Fetch one class, refuse bad rows with their reason, store what changed."""
     log.info("%s: fetching", asset_class)

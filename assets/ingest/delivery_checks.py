@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
-from assets.ingest.store import Ingested
-from assets.warehouse.results import NAMED, Check, CheckSpec
+from assets.ingest.stage import ClassResult
+from assets.warehouse.results import NAMED, Check, CheckSpec, same_reasons
 from assets.warehouse.run import Run
 
 CONTRACT = CheckSpec(
@@ -40,18 +40,18 @@ DELIVERY_CHECKS = (
 )
 
 
-def judge_delivery(run: Run, result: Ingested) -> list[Check]:
+def judge_delivery(run: Run, result: ClassResult) -> list[Check]:
     """The verdicts of `DELIVERY_CHECKS`, in their order. They stand on the first table of the asset class."""
     table_name = RAW_TABLE[TABLES_OF_CLASS[result.asset_class][0]].full_name
     rows = sum(result.rows_delivered.values())
     symbols = len(result.rows_delivered)
-    failures = [f"{id_}: {why}" for id_, why in result.failures.items()]
+    failures = [f"{ids}: {why}" for ids, why in same_reasons(result.failures)]
     vanished = [f"{id_} {day}" for id_, day in result.vanished]
     is_lost = _is_lost(run, result, table_name)
     required, missing = _required(run, result)
     return [
-        NOTHING_QUARANTINED.verdict(table_name, rows, len(result.refusals), _rejections(result)),
-        EVERY_SYMBOL_DELIVERED.verdict(table_name, symbols, len(failures), "; ".join(failures[:NAMED])),
+        NOTHING_QUARANTINED.verdict(table_name, rows, len(result.rejections), _rejections(result)),
+        EVERY_SYMBOL_DELIVERED.verdict(table_name, symbols, len(result.failures), "; ".join(failures[:NAMED])),
         NOTHING_VANISHED.verdict(table_name, rows, len(vanished), ", ".join(vanished[:NAMED])),
         CLASS_DELIVERED.verdict(
             table_name,
@@ -59,11 +59,13 @@ def judge_delivery(run: Run, result: Ingested) -> list[Check]:
             int(is_lost),
             f"the source delivered no usable data of the class {result.asset_class}" if is_lost else None,
         ),
-        REQUIRED_DELIVERED.verdict(table_name, required, len(missing), "; ".join(missing)),
+        REQUIRED_DELIVERED.verdict(
+            table_name, required, len(missing), "; ".join(f"{ids}: {why}" for ids, why in same_reasons(missing))
+        ),
     ]
 
 
-def judge_contracts(result: Ingested) -> list[Check]:
+def judge_contracts(result: ClassResult) -> list[Check]:
     """One verdict for each rule of each raw table of the class, from Great Expectations."""
     return [
         Check(
@@ -79,33 +81,32 @@ def judge_contracts(result: Ingested) -> list[Check]:
     ]
 
 
-def _rejections(result: Ingested) -> str:
+def _rejections(result: ClassResult) -> str:
     """The first rejected row of each symbol, and how many more there are."""
-    rows = Counter(id_ for _, id_, _, _ in result.refusals)
-    firsts = {id_: f"{id_} {day or ''}: {reason}" for _, id_, day, reason in reversed(result.refusals)}
+    rows = Counter(id_ for _, id_, _, _ in result.rejections)
+    firsts = {id_: f"{id_} {day or ''}: {reason}" for _, id_, day, reason in reversed(result.rejections)}
     named = "; ".join(
         firsts[id_] + (f" (and {count - 1} more rows)" if count > 1 else "") for id_, count in rows.most_common(NAMED)
     )
     return named + (f"; and rows of {len(rows) - NAMED} more" if len(rows) > NAMED else "")
 
 
-def _is_lost(run: Run, result: Ingested, table_name: str) -> bool:
+def _is_lost(run: Run, result: ClassResult, table_name: str) -> bool:
     """Whether the class was there before, or was requested, and has no usable row now."""
-    # A folder with prices only has never had the other classes. Where single symbols were requested, the others are as
-    # they are stored.
+    # A folder with prices only has never had the other classes. If single symbols were requested, nothing follows for
+    # the class.
     if run.symbols or result.usable:
         return False
     stored = run.connection.execute(f"select count(*) from {table_name}").fetchall()[0][0]
     return bool(result.rows_delivered) or stored > 0
 
 
-def _required(run: Run, result: Ingested) -> tuple[int, list[str]]:
-    """How many instruments of the class are required, and the missing ones with the reason."""
+def _required(run: Run, result: ClassResult) -> tuple[int, dict[str, str]]:
+    """How many instruments of the class are required, and the missing ones, each with the reason."""
     required = [
         i.id
         for i in run.universe.instruments
         if i.is_required and i.asset_class == result.asset_class and run.asks_for(i.id)
     ]
     usable = set(result.usable)
-    missing = [f"{id_}: {result.failures.get(id_, 'not delivered')}" for id_ in required if id_ not in usable]
-    return len(required), missing
+    return len(required), {id_: result.failures.get(id_, "not delivered") for id_ in required if id_ not in usable}

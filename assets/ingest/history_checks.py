@@ -1,222 +1,227 @@
-"""A delivery against what is stored: which whole symbols must not be believed, and what has vanished.
+"""Checks of whole symbols: does a delivery agree with what is stored?
 
-Here: what only history can tell. A symbol whose delivery is a fragment, another instrument, another unit or half of a
-split is refused as a whole, so that the last good data stay. Single rows were judged before, in `row_checks`, whose
-staging tables this reads; the first day of each delivery is in temp.covered. Nothing stored is touched here.
+Here: what only history can tell. A symbol is rejected as a whole, and its stored data kept, if its delivery lacks
+stored rows or looks like another instrument, another unit, or a split of only a part of the history. Single stored rows
+that a delivery lacks are recorded in meta.vanished. Single rows were checked before, in `row_checks`. Nothing is stored
+in the raw tables here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 import duckdb
 
 from assets.config.parameters import Parameters
+from assets.contracts.queries import query
 from assets.contracts.table import Table
-from assets.ingest.row_checks import closes_at, staging, stored
+from assets.ingest.row_checks import check_rows
+from assets.ingest.stage import Fetched, fetch_again, staging, stored
+from assets.warehouse.results import same_reasons
+from assets.warehouse.run import log
 
 # Units that vendors confuse: pence and pounds, single shares and thousands.
 UNITS = (100, 1000)
 
 
-class Overlap(NamedTuple):
-    """How an instrument's delivered prices relate to those stored for the same sessions.
+class PriceOverlap(NamedTuple):
+    """How the delivered prices of an instrument relate to the stored ones of the same sessions.
 
-    `middle` is the median of delivered over stored, and `agreeing` of the `bars` share it. Of the bars that are far
-    from what is stored (`differing`), `moved_middle` is the median, shared by `moved_agreeing`. Where only total-return
-    closes are (`is_adjusted`), dividends move the past as well.
+    Attributes:
+        bars: Sessions that are both delivered and stored.
+        ratio: Median of delivered over stored price.
+        agreeing: Bars that share this ratio.
+        differing: Bars that are far from the stored ones.
+        differing_ratio: Median ratio of the differing bars; None if there are none.
+        differing_agreeing: Differing bars that share that ratio.
+        is_adjusted: True if only total-return closes could be compared, whose past dividends move as well.
     """
 
     bars: int
-    middle: float
+    ratio: float
     agreeing: int
     differing: int
-    moved_middle: float | None
-    moved_agreeing: int
+    differing_ratio: float | None
+    differing_agreeing: int
     is_adjusted: bool
 
     def is_rescaled(self, parameters: Parameters) -> bool:
-        """One factor for nearly all: a split, or another unit."""
+        """Whether nearly all prices changed by one factor: a split, or another unit."""
         return (
             self.bars >= parameters["split_rows"].value
             and self.agreeing >= parameters["split_agreement"].value * self.bars
-            and max(self.middle, 1 / self.middle) >= 1 + parameters["split_smallest"].value
+            and max(self.ratio, 1 / self.ratio) >= 1 + parameters["split_smallest"].value
         )
 
-    def doubt(self, parameters: Parameters) -> str | None:
-        """Why the prices cannot follow on those stored, if so."""
+    def contradiction(self, parameters: Parameters) -> str | None:
+        """Why the prices cannot continue the stored ones; None if they can."""
         if self.differing < parameters["split_rows"].value or self.is_rescaled(parameters):
             return None
-        if not self.is_adjusted and self.moved_agreeing >= parameters["split_agreement"].value * self.differing:
-            times = f"{self.moved_middle:.4g} times those stored"
-            return f"half of a split? {self.differing} of {self.bars} prices are {times}"
+        if not self.is_adjusted and self.differing_agreeing >= parameters["split_agreement"].value * self.differing:
+            times = f"{self.differing_ratio:.4g} times the stored ones"
+            return f"a split of only a part of the history? {self.differing} of {self.bars} prices are {times}"
         if self.differing > self.bars / 2:
             return (
-                f"another instrument? {self.differing} of {self.bars} prices are not those stored "
-                f"(about {self.middle:.4g} times them)"
+                f"another instrument? {self.differing} of {self.bars} prices differ from the stored ones "
+                f"(about {self.ratio:.4g} times them)"
             )
         return None
 
 
-def overlaps(connection: duckdb.DuckDBPyConnection, table: Table, parameters: Parameters) -> dict[str, Overlap]:
-    """Per instrument that has delivered and stored bars of the same sessions, how they relate."""
+def check_history(fetched: Fetched, captured_at: datetime) -> None:
+    """Reject the symbols whose delivery contradicts what is stored, and record what vanished from the others.
+
+    If a split put prices on a new scale, the full history is fetched here, so that both scales never meet. With
+    --accept nothing is rejected.
+
+    Args:
+        fetched: The class, its rows checked by `row_checks`.
+        captured_at: The capture time that the class will be stored with.
+    """
+    run, result = fetched.run, fetched.result
+    reasons: dict[str, str] = {}
+    known = [table for table in fetched.tables if _has_rows(run.connection, stored(table))]
+    if fetched.tables[0].is_bars and fetched.tables[0] in known:
+        reasons |= _price_contradictions(fetched)
+    for table in known:
+        if table.has_one_row_a_day:
+            reasons |= _lost_histories(run.connection, table, run.parameters)
+    if run.is_accepting:
+        reasons = {}
+    for id_, reason in reasons.items():
+        result.fail(id_, f"rejected, stored data kept: {reason} (use --symbol {id_} --accept to store it anyway)")
+    for ids, reason in same_reasons(reasons):
+        log.warning("%s rejected, stored data kept: %s", ids, reason)
+    _reject_symbols(run.connection, fetched.tables, reasons)
+    for table in known:
+        if table.date_column:
+            result.vanished += _record_vanished(run.connection, table, captured_at, reasons.keys())
+
+
+def _has_rows(connection: duckdb.DuckDBPyConnection, table_name: str) -> bool:
+    return bool(connection.execute(f"select 1 from {table_name} limit 1").fetchall())
+
+
+def _price_contradictions(fetched: Fetched) -> dict[str, str]:
+    """The instruments whose prices do not continue the stored ones, each with the reason.
+
+    Prices on a new scale are fetched again with their full history before they are judged.
+    """
+    run, bars, parameters = fetched.run, fetched.tables[0], fetched.run.parameters
+    overlaps = _price_overlaps(run.connection, bars, parameters)
+    partial = {id_: o for id_, o in overlaps.items() if o.is_rescaled(parameters) and id_ in fetched.request.since}
+    incomplete: dict[str, str] = {}
+    if partial:
+        log.info("%s: prices are on a new scale, fetching the full history", ", ".join(sorted(partial)))
+        fetch_again(fetched, frozenset(partial))
+        for table in fetched.tables:
+            check_rows(run, table)
+        overlaps = _price_overlaps(run.connection, bars, parameters)
+        incomplete = {
+            id_: f"the prices are {before.ratio:.4g} times the stored ones, and the full history on that scale was "
+            "not delivered"
+            for id_, before in partial.items()
+            if id_ not in overlaps or not overlaps[id_].is_rescaled(parameters)
+        }
+    rescaled = {id_: overlap.ratio for id_, overlap in overlaps.items() if overlap.is_rescaled(parameters)}
+    splits = next((table for table in fetched.tables if table.name == "equity_actions"), None)
+    contradictions = {id_: overlap.contradiction(parameters) for id_, overlap in overlaps.items()}
+    return {
+        **_unit_changes(run.connection, rescaled, splits, parameters["split_rounding"].value),
+        **{id_: reason for id_, reason in contradictions.items() if reason is not None},
+        **incomplete,
+    }
+
+
+def _price_overlaps(
+    connection: duckdb.DuckDBPyConnection, table: Table, parameters: Parameters
+) -> dict[str, PriceOverlap]:
+    """Per instrument with delivered and stored bars of the same sessions, how their prices relate."""
     rows = connection.execute(
-        f"""
-        with ratios as (
-            select
-                staged.instrument_id as id,
-                coalesce(staged.close / stored.close, staged.adj_close / stored.adj_close) as ratio,
-                staged.close is null or stored.close is null as is_adjusted
-            from {staging(table)} as staged
-            inner join {stored(table)} as stored
-                on stored.instrument_id = staged.instrument_id
-                and stored.session_date = staged.session_date
-            where staged.refused_for is null
-        ),
-        middles as (
-            select
-                id,
-                median(ratio) as middle,
-                median(ratio) filter (abs(ratio - 1) > $foreign_difference) as moved_middle
-            from ratios
-            where ratio is not null
-            group by id
-        )
-        select
-            ratios.id,
-            count(*) as bars,
-            any_value(middles.middle) as middle,
-            count(*) filter (abs(ratios.ratio / middles.middle - 1) <= $split_rounding) as agreeing,
-            count(*) filter (abs(ratios.ratio - 1) > $foreign_difference) as differing,
-            any_value(middles.moved_middle) as moved_middle,
-            count(*) filter (
-                abs(ratios.ratio - 1) > $foreign_difference
-                and abs(ratios.ratio / middles.moved_middle - 1) <= $split_rounding
-            ) as moved_agreeing,
-            bool_and(ratios.is_adjusted) as is_adjusted
-        from ratios
-        inner join middles on middles.id = ratios.id
-        where ratios.ratio is not null
-        group by ratios.id
-        order by ratios.id
-        """,
-        _values(parameters, "split_rounding", "foreign_difference"),
+        query("checks/price_overlaps", staged_rows=staging(table), stored_rows=stored(table)),
+        {name: parameters[name].value for name in ("split_rounding", "foreign_difference")},
     ).fetchall()
-    return {id_: Overlap(*values) for id_, *values in rows}
+    return {id_: PriceOverlap(*values) for id_, *values in rows}
 
 
-def unexplained(
-    connection: duckdb.DuckDBPyConnection, factors: Mapping[str, float], splits: Table | None, parameters: Parameters
+def _unit_changes(
+    connection: duckdb.DuckDBPyConnection, factors: Mapping[str, float], splits: Table | None, rounding: float
 ) -> dict[str, str]:
-    """Of the rescaled instruments, those whose factor is that of a unit and no delivered split says the same."""
-    rounding = parameters["split_rounding"].value
+    """The rescaled instruments whose factor is that of a unit and is explained by no delivered split."""
     known: list[tuple[str, float]] = []
     if splits is not None:
         known = connection.execute(
-            f"select instrument_id, value from {staging(splits)} where kind = 'split' and refused_for is null"
+            f"select instrument_id, value from {staging(splits)} where kind = 'split' and rejected_because is null"
         ).fetchall()
     reasons = {}
     for id_, factor in factors.items():
         is_unit = any(abs(max(factor, 1 / factor) / unit - 1) <= rounding for unit in UNITS)
         if is_unit and not any(id_ == name and abs(ratio * factor - 1) <= rounding for name, ratio in known):
-            reasons[id_] = f"another unit? every price is {factor:.4g} times the one stored, and no split says so"
+            reasons[id_] = f"another unit? every price is {factor:.4g} times the stored one, and no split explains it"
     return reasons
 
 
-def fragments(connection: duckdb.DuckDBPyConnection, table: Table, parameters: Parameters) -> dict[str, str]:
-    """The ids of which a delivery has lost what is stored, each with the reason: it ends earlier, or it has holes.
-
-    Only final rows count: the unfinished bar of a day may go again.
-    """
-    id_, day = table.key[0], table.date_column
-    is_final = f"stored.captured_at >= {closes_at(table, 'stored')}" if table.is_bars else "true"
+def _lost_histories(connection: duckdb.DuckDBPyConnection, table: Table, parameters: Parameters) -> dict[str, str]:
+    """The ids whose delivery ends earlier than the stored rows or lacks many of them, each with the reason."""
     rows = connection.execute(
-        f"""
-        with covered as (
-            select
-                stored.{id_} as id,
-                stored.{day} as day,
-                staged.{id_} is null as is_lost
-            from {stored(table)} as stored
-            left join (select distinct {id_}, {day} from {staging(table)}) as staged
-                on staged.{id_} = stored.{id_}
-                and staged.{day} = stored.{day}
-            where stored.is_covered and {is_final}
+        query(
+            "checks/lost_rows",
+            staged_rows=staging(table),
+            stored_rows=stored(table),
+            id_column=table.key[0],
+            date_column=str(table.date_column),
+            is_final=_is_final(table) if table.is_bars else "true",
         ),
-        ends as (
-            select {id_} as id, max({day}) as last_day
-            from {staging(table)}
-            group by {id_}
-        )
-        select
-            covered.id,
-            max(covered.day),
-            any_value(ends.last_day),
-            count(*) filter (covered.is_lost),
-            count(*)
-        from covered
-        inner join ends on ends.id = covered.id
-        group by covered.id
-        having max(covered.day) > any_value(ends.last_day)
-            or count(*) filter (covered.is_lost) > $lost_share * count(*)
-        order by covered.id
-        """,
-        _values(parameters, "lost_share"),
+        {"lost_share": parameters["lost_share"].value},
     ).fetchall()
     return {
         id_: f"it ends on {last_delivered}, but {last_stored} is stored"
         if last_delivered < last_stored
-        else f"{lost} of {known} stored rows are not in it any more"
+        else f"{lost} of {known} stored rows are missing from it"
         for id_, last_stored, last_delivered, lost, known in rows
     }
 
 
-def refuse_whole(connection: duckdb.DuckDBPyConnection, tables: Collection[Table], reasons: Mapping[str, str]) -> None:
-    """Refuse all that was delivered of some ids, in every table of the class."""
+def _is_final(table: Table) -> str:
+    """SQL that is true for a stored bar that was captured after its session closed."""
+    return (
+        "stored.captured_at >= (select sessions.closes_at from reference.sessions as sessions "
+        f"where sessions.calendar = '{table.calendar}' and sessions.session_date = stored.{table.date_column})"
+    )
+
+
+def _reject_symbols(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], reasons: Mapping[str, str]) -> None:
+    """Reject everything that was delivered of some ids, in every table of the class."""
     for id_, reason in reasons.items():
         for table in tables:
             connection.execute(
-                f"update {staging(table)} set refused_for = ? where {table.key[0]} = ? and refused_for is null",
+                f"update {staging(table)} set rejected_because = ? "
+                f"where {table.key[0]} = ? and rejected_because is null",
                 [reason, id_],
             )
 
 
-def note_vanished(
+def _record_vanished(
     connection: duckdb.DuckDBPyConnection, table: Table, captured_at: datetime, excepted: Collection[str]
 ) -> list[tuple[str, str]]:
-    """Enter the stored rows that the delivery should have and has not, once each. Returns (id, day) of the new ones.
+    """Add the stored rows that the delivery lacks to meta.vanished, once each. Returns the (id, day) that are new.
 
-    The ids that are `excepted` were refused as a whole: what they lack says nothing.
+    What the `excepted` ids lack is no news: they were rejected as a whole.
     """
-    id_, day = table.key[0], table.date_column
-    same_key = " and ".join(f"staged.{name} = stored.{name}" for name in table.key)
-    connection.execute(
-        f"""
-        create or replace temp table missed as
-        select distinct
-            '{table.full_name}' as table_name,
-            stored.{id_} as id,
-            stored.{day} as session_date,
-            $captured_at::timestamptz as captured_at
-        from {stored(table)} as stored
-        where stored.is_covered
-            and not list_contains($excepted, stored.{id_})
-            and not exists (select 1 from {staging(table)} as staged where {same_key})
-            and not exists (
-                select 1 from meta.vanished as known
-                where known.table_name = '{table.full_name}' and known.id = stored.{id_}
-                    and known.session_date = stored.{day}
-            )
-        """,
-        {"captured_at": captured_at, "excepted": list(excepted)},
+    statement = query(
+        "checks/vanished_rows",
+        staged_rows=staging(table),
+        stored_rows=stored(table),
+        id_column=table.key[0],
+        date_column=str(table.date_column),
+        is_same_key=" and ".join(f"staged.{name} = stored.{name}" for name in table.key),
     )
-    connection.execute("insert into meta.vanished by name from temp.missed")
-    missing = connection.execute("select id, session_date::varchar from temp.missed").fetchall()
-    connection.execute("drop table temp.missed")
-    return sorted(missing)
-
-
-def _values(parameters: Parameters, *names: str) -> dict[str, float]:
-    return {name: parameters[name].value for name in names}
+    connection.execute(
+        statement, {"table_name": table.full_name, "captured_at": captured_at, "excepted": list(excepted)}
+    )
+    connection.execute("insert into meta.vanished by name from temp.vanished_rows")
+    vanished = connection.execute("select id, session_date::varchar from temp.vanished_rows").fetchall()
+    connection.execute("drop table temp.vanished_rows")
+    return sorted(vanished)

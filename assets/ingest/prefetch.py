@@ -1,7 +1,7 @@
-"""Fetching ahead: while one asset class is stored, the next one is being fetched.
+"""Fetching ahead: the next asset class is fetched while one is stored.
 
-Here: the thread that does it, and how it ends. What is fetched and what becomes of it stands in `store`. Classes are
-fetched one after the other and in their order, so that a vendor of two classes is asked for one at a time.
+Here: the thread that fetches, and how it ends. Fetching itself is in `stage`, storing in `store`. Classes are fetched
+one after the other, in their order, so that a vendor of two classes gets requests for one at a time.
 """
 
 from __future__ import annotations
@@ -12,33 +12,34 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from threading import Event
 
-from assets.ingest.store import Fetched, Ingested, fetch, store
+from assets.ingest.stage import ClassResult, Fetched, fetch
+from assets.ingest.store import store
 from assets.sources.base import AssetClass
 from assets.warehouse.run import Run
 
 
 class Prefetch:
-    """The classes of a run, each on a connection of its own, to which the rows belong until they are stored."""
+    """The classes of a run, each fetched on a connection of its own, which keeps the staging tables until storing."""
 
     def __init__(self, run: Run, asset_classes: Sequence[AssetClass]) -> None:
-        """Begins at once with the first of the classes."""
+        """Start fetching the first of the classes."""
         self._run = run
         self._stopped = Event()
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._fetched = {asset_class: self._thread.submit(self._fetch, asset_class) for asset_class in asset_classes}
 
-    def ingest(self, asset_class: AssetClass) -> Ingested:
-        """Store what was fetched of a class, once it is there. Raises what `ingest.ingest` raises."""
+    def ingest(self, asset_class: AssetClass) -> ClassResult:
+        """Wait until the class is fetched, and store it. Raises what `store.ingest` raises."""
         fetched = self._fetched.pop(asset_class).result()
         with closing(fetched.run.connection):
             return store(fetched)
 
     def close(self) -> None:
-        """Forget what nobody has stored; what is being fetched ends with the delivery that is waited for."""
+        """Drop what was not stored. A fetch that is under way ends after its current delivery."""
         self._stopped.set()
         self._thread.shutdown(cancel_futures=True)
         for fetched in self._fetched.values():
-            # Why one failed is not wanted any more.
+            # Nothing will be stored any more, so the reason for a failed fetch does not matter.
             with suppress(BaseException):
                 fetched.result().run.connection.close()
 

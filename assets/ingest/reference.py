@@ -1,6 +1,6 @@
-"""The reference tables: the universe, the claims and the parameters as data, the sessions, the releases and the clock.
+"""The reference tables: universe, claims and parameters, sessions, releases and the clock.
 
-Here: writing down what people decided and what calendars say, so that SQL can read it. Nothing here looks at a price.
+Here: writing configuration and calendars into tables, so that SQL can read them. No price is read here.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ _TABLE = {table.full_name: table for table in STORED_TABLES}
 
 
 class ClockError(Exception):
-    """There is no day as of which tables could be true."""
+    """The run has no valid as-of date. The message is one line that says what to do."""
 
 
 def write_universe(run: Run) -> dict[str, int]:
-    """Replace the reference tables that come from the universe, claims and parameter files. Returns rows per table."""
+    """Replace the tables that come from the universe, claims and parameter files. Returns the rows per table."""
     parameters = [{"name": name, **parameter.model_dump()} for name, parameter in run.parameters.items()]
     tables = {**_universe_rows(run.universe), **_claims_rows(load_claims()), "meta.parameters": parameters}
     with transaction(run.connection):
         for name, rows in tables.items():
-            # The columns are those of the contract, also where there is no row to read them from.
+            # The columns come from the contract, because there may be no row to take them from.
             replace_rows(run.connection, name, pd.DataFrame(rows, columns=[c.name for c in _TABLE[name].columns]))
     return {name: len(rows) for name, rows in tables.items()}
 
 
 def write_sessions(run: Run) -> int:
-    """Bring reference.sessions up to the calendar library at hand. Returns the number of sessions.
+    """Write reference.sessions if the calendar library or the last day changed. Returns the number of sessions.
 
-    They reach to the end of next year, so that planned sessions are known too.
+    They reach to the end of next year, so that future sessions are known too.
     """
     last_day = date(run.started_at.year + 1, 12, 31)
     build = (calendars.library_version(), last_day)
@@ -56,21 +56,21 @@ def write_sessions(run: Run) -> int:
 
 
 def write_clock(run: Run) -> date:
-    """Set the instant as of which everything derived is true, and return its day.
+    """Set the as-of instant of everything derived, and return its day.
 
-    It is --as-of if given, else now for a live source, else the end of the last session that was delivered.
-    Raises ClockError when nothing was ever delivered, or nothing is as old as the day that was asked for.
+    It is the end of the day given by --as-of; else now for a live source; else the end of the last stored session.
+    Raises ClockError if no price is stored, or none is as old as --as-of.
     """
     span = _span_of_bars(run.connection)
     if run.as_of is not None:
         if span is not None and run.as_of < span[0]:
-            raise ClockError(f"nothing was known on {run.as_of}: the first price is of {span[0]}")
+            raise ClockError(f"no data as of {run.as_of}: the first price is of {span[0]}; choose a later day")
         as_of, as_of_at = run.as_of, calendars.end_of_day(run.as_of)
     elif run.source.has_clock:
         as_of, as_of_at = run.started_at.date(), run.started_at
     else:
         if span is None:
-            raise ClockError("no price was ever stored, so there is no day to work as of; look at the source")
+            raise ClockError("no price is stored, so there is no as-of date; check the source")
         as_of = span[1]
         as_of_at = min(calendars.end_of_day(as_of), run.started_at)
     frame = pd.DataFrame({"as_of": [pd.Timestamp(as_of)], "as_of_at": [pd.Timestamp(as_of_at)]})
@@ -80,7 +80,7 @@ def write_clock(run: Run) -> date:
 
 
 def _span_of_bars(connection: duckdb.DuckDBPyConnection) -> tuple[date, date] | None:
-    """The days that the stored bars begin and end with; None when there are none."""
+    """The first and the last day of the stored bars; None if there are no bars."""
     bars = [f"select session_date from {table.full_name}" for table in RAW_TABLES if table.is_bars]
     row = connection.execute(
         f"select min(session_date), max(session_date) from ({' union all '.join(bars)})"
@@ -89,11 +89,11 @@ def _span_of_bars(connection: duckdb.DuckDBPyConnection) -> tuple[date, date] | 
 
 
 def write_releases(run: Run) -> int:
-    """Work out when each macro observation became public, stored or due since. Returns the number of observations.
+    """Write when each macro observation became public, or should have. Returns the number of observations.
 
-    Due are those that the frequency of a series leads to expect after its last one, up to the day of the run. A series
-    without a rule (it is not in the universe) gets the most cautious one for a daily series: the next business day at
-    noon.
+    Besides the stored observations these are the ones that are due: those expected from the frequency of a series after
+    its last one, up to the day of the run. A series that is not in the universe gets the most cautious rule for a daily
+    series: the next business day at noon.
     """
     observed = run.connection.execute(
         f"select distinct series_id, observation_date from {RAW_TABLE['macro_observations'].full_name}"
@@ -117,7 +117,7 @@ def write_releases(run: Run) -> int:
 
 
 def _universe_rows(universe: Universe) -> dict[str, list[dict[str, object]]]:
-    """The rows of each table that comes from the universe file, by column."""
+    """Per table that comes from the universe file, its rows."""
     return {
         "reference.instruments": [
             {**i.model_dump(exclude={"id", "yahoo"}), "instrument_id": i.id, "calendar": i.calendar}
@@ -167,7 +167,7 @@ def _universe_rows(universe: Universe) -> dict[str, list[dict[str, object]]]:
 
 
 def _claims_rows(book: ClaimsBook) -> dict[str, list[dict[str, object]]]:
-    """The rows of each table that comes from the claims file, by column."""
+    """Per table that comes from the claims file, its rows."""
     return {
         "reference.claims": [
             {

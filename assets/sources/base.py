@@ -1,8 +1,30 @@
-"""The shape every source answers in.
+"""The interface between a source of market data and the pipeline.
 
-Here: the `Source` protocol, the `FetchResult` it yields and nothing that knows a vendor. A source does its own parsing
-and naming; it never judges whether a value is plausible (that is the contracts' and the screens' work) and never
-touches the warehouse.
+Here: the `Source` protocol, the `FetchRequest` that a source gets and the `FetchResult` that it returns. A source
+parses what its vendor sends and names the columns. It does not judge whether a value is plausible (`ingest` does), and
+it never touches the warehouse. Nothing in this module knows a vendor.
+
+A minimal source, which reads closes of one coin from a CSV file:
+
+    class OneCoin:
+        name = "onecoin"         # its data goes to data/onecoin
+        is_synthetic = False
+        has_clock = False        # a file is as of its last session, not as of now
+
+        def __init__(self, path: Path) -> None:
+            self._path = path
+
+        def fetch(self, request: FetchRequest) -> Iterator[FetchResult]:
+            if request.asset_class != "crypto" or not request.wants("BTC"):
+                return
+            rows = pd.read_csv(self._path, parse_dates=["date"])
+            bars = pd.DataFrame({"instrument_id": "BTC", "session_date": rows["date"], "close": rows["close"]})
+            yield FetchResult("BTC", str(self._path), {"crypto_bars": bars})
+
+        def on_stored(self, asset_class: AssetClass) -> None:
+            pass                 # it keeps nothing between runs
+
+Then list and construct it in `pipelines.settings`, and `cascade run --source onecoin` works.
 """
 
 from __future__ import annotations
@@ -20,14 +42,16 @@ ASSET_CLASSES: tuple[AssetClass, ...] = ("equity", "crypto", "macro")
 
 
 class SourceError(Exception):
-    """The source as a whole cannot be read. The message is one line and names the cure."""
+    """The source as a whole cannot be read. The message is one line that says what is wrong and how to fix it."""
 
 
 @dataclass(frozen=True)
 class UnparsedRow:
-    """A row that cannot even be given a key (no readable date), kept word for word.
+    """A row that has no usable key, for instance because its date cannot be read. It goes to meta.quarantine.
 
-    `payload` is the row as JSON text, `reason` one sentence for the person who looks at meta.quarantine.
+    Attributes:
+        payload: The row as it arrived: JSON text, or the line of the file.
+        reason: Why it could not be parsed, in one sentence.
     """
 
     payload: str
@@ -36,10 +60,14 @@ class UnparsedRow:
 
 @dataclass(frozen=True)
 class FetchRequest:
-    """What a run asks of a source.
+    """What a run requests from a source: one asset class.
 
-    `since` gives, per id, the first day wanted; an id that is not in it is wanted whole. `only` names the ids wanted
-    (None: all that the source has). `seen` gives, per origin, the state in which it was when it was last stored whole.
+    Attributes:
+        asset_class: The class to deliver.
+        since: Per id, the first day to deliver. Deliver the full history of an id that is not in it.
+        only: The ids to deliver; None for every id that the source has.
+        seen: Per origin, its `FetchResult.state` when everything from it was last stored. A source that reports
+            states can skip what has not changed since; other sources ignore it.
     """
 
     asset_class: AssetClass
@@ -48,23 +76,30 @@ class FetchRequest:
     seen: Mapping[str, str] = field(default_factory=dict)
 
     def wants(self, id_: str) -> bool:
-        """Whether the id is asked for."""
+        """Whether the id is requested."""
         return self.only is None or id_ in self.only
 
 
 @dataclass(frozen=True)
 class FetchResult:
-    """What a source has for one instrument or series, whole or from `since` on.
+    """What a source has for one instrument or series. An id may have several results, say prices and market values.
 
-    `tables` maps the name of a raw contract ("equity_bars", "crypto_market_caps", ...) to a frame with the contract's
-    own columns, without the book-keeping ones (source, captured_at, version). Dates are `datetime64`, numbers are
-    `float64`, unknown is NaN. `origin` is where the rows came from, for people ("yahoo:^RUT", "equity/RUT.csv").
-    `failure` is set when nothing, or not everything, could be had; what did arrive still counts.
-
-    `since` is the first day that the delivery is about; None when it is the whole history. `state` is what a source
-    that can tell says of the state of the origin; `is_continuation` that the origin still is what was seen before, and
-    the tables hold only what it has more of, which may be nothing. `of` is how many deliveries the answer has in all,
-    where the source knows it before.
+    Attributes:
+        id: The instrument or series.
+        origin: Where the rows come from, for people: "yahoo:^RUT", "equity/RUT.csv".
+        tables: Per raw table ("equity_bars", "crypto_market_caps", ...; see `contracts.raw`) a frame with that table's
+            own columns, without source, captured_at and version. Dates are datetime64, numbers are float64, NaN means
+            unknown. A column that is left out is unknown in every row.
+        rejected: Rows that could not be parsed.
+        failure: Why nothing, or not everything, could be fetched; None if all went well. The rows that did arrive are
+            stored all the same.
+        since: The first day that the result covers; None for the day that was requested, or for the full history if
+            no day was. A stored row of a covered day that is not delivered counts as vanished.
+        state: Any text that changes when the origin changes (a hash, a version, an ETag). It comes back in
+            `FetchRequest.seen` on the next run. None if the source cannot tell.
+        is_continuation: True if the origin still holds what it held in the `seen` state, and `tables` holds only the
+            rows that were added since, if any.
+        total: How many results this fetch yields in all, for the progress display; None if not known beforehand.
     """
 
     id: str
@@ -75,7 +110,7 @@ class FetchResult:
     since: date | None = None
     state: str | None = None
     is_continuation: bool = False
-    of: int | None = None
+    total: int | None = None
 
 
 # The name of the only source whose numbers no market made.
@@ -85,8 +120,10 @@ SYNTHETIC = "demo"
 class Source(Protocol):
     """A place that market data comes from.
 
-    `name` is the name of the home that it fills (data/<name>); `is_synthetic` marks data that no market made.
-    `has_clock` is true when data is as of now (live), false when it is as of its own last session.
+    Attributes:
+        name: The value of `--source`, and the folder of its data: data/<name>.
+        is_synthetic: True for generated data. Everything published from it says "synthetic".
+        has_clock: True if the data is as of now (a live market), False if it is as of its own last session (files).
     """
 
     name: str
@@ -94,14 +131,24 @@ class Source(Protocol):
     has_clock: bool
 
     def fetch(self, request: FetchRequest) -> Iterator[FetchResult]:
-        """One delivery or more per instrument or series that is asked for, in a stable order.
+        """Yield at least one result per requested instrument or series, always in the same order.
 
-        A source that cannot ask for less may deliver more. Raises SourceError when there is nothing to read at all.
+        A source may deliver more days than requested, never fewer. If one id cannot be fetched, yield a result with a
+        `failure` and go on with the next.
+
+        Args:
+            request: The asset class, and optionally which ids and days of it.
+
+        Yields:
+            One `FetchResult` after the other, as they arrive.
+
+        Raises:
+            SourceError: There is nothing to read at all.
         """
         ...
 
-    def stored(self, asset_class: AssetClass) -> None:
-        """Hears that what was fetched of the class is in the warehouse now, and need not be kept anywhere else."""
+    def on_stored(self, asset_class: AssetClass) -> None:
+        """Called when everything fetched of the class is in the warehouse, so that caches of it can be dropped."""
         ...
 
 

@@ -1,14 +1,14 @@
-"""A synthetic market: sixteen years of daily data that no market made, and the answers that were planted in it.
+"""A synthetic market: sixteen years of generated daily data, with known answers planted in it.
 
-Here: the factors that drive the market, what each instrument and series makes of them, and the answer key. No clock,
-no network, no calendar library (the equity sessions are handed in) and no judgement of values. A real vendor's symbols,
-gaps and quirks do not belong here; broken input belongs in a test's own hands.
+Here: the factors that drive the market, how each instrument and series responds to them, and the answer key. There is
+no clock, no network and no calendar library (the equity sessions are an argument). Symbols, gaps and quirks of a real
+vendor do not belong here, and neither does broken input: tests make that themselves.
 
-How it hangs together: one slow cycle of risk appetite reaches net liquidity first, then equities, then crypto majors,
-then altcoins. On top come a market factor with stochastic volatility, a crash, a size factor (small against large
-caps) that crypto repeats a month later, yields, spreads, and what is each instrument's own. All randomness is one
-normal number per calendar day and purpose, so an instrument, a longer calendar or a later last day changes nothing
-that was there before.
+How it works: one slow cycle of risk appetite reaches net liquidity first, then equities, then crypto majors, then
+altcoins. In addition there are a market factor with stochastic volatility, a crash, a size factor (small against large
+caps) that crypto repeats a month later, yields, spreads, and noise of each instrument. All randomness is one normal
+number per calendar day and purpose. So another instrument, a longer calendar or a later last day does not change any
+value that was there before.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Places = npt.NDArray[np.int64]
 Anchors = tuple[tuple[str, float], ...]
 
 ORIGIN = "synthetic"
-# The answer key holds for this seed; another one gives a market of the same kind with other dates.
+# The answer key is valid for this seed. Another seed gives a similar market with other dates.
 SEED = 26
 FIRST_DAY = date(2010, 1, 4)
 LAST_DAY = date(2025, 12, 31)
@@ -40,7 +40,7 @@ LAST_DAY = date(2025, 12, 31)
 LAST_DAY_AFTER_SPLIT = date(2026, 1, 8)
 SMALL_CAPS = "us_small_cap_demo"
 MEGA_CAPS = "us_mega_cap_demo"
-GROUP_SIZE = 12  # breadth asks for ten members: two may be missing
+GROUP_SIZE = 12  # breadth needs ten members, so two may be missing
 
 SESSIONS_PER_YEAR = 252
 DAYS_PER_YEAR = 365.25
@@ -51,9 +51,9 @@ DAYS_PER_YEAR = 365.25
 
 @dataclass(frozen=True)
 class PlantedBreakout:
-    """One all-time-high breakout of RUT and the sessions (None: never) whose closes decided what became of it.
+    """One all-time-high breakout of RUT, with the sessions whose closes decided its outcomes (None: never).
 
-    A retest needs a low at or near the level after the breakout's own session, and a close above it after that.
+    A retest needs a low at or near the level after the session of the breakout, and then a close above the level.
     """
 
     session_date: date
@@ -81,7 +81,7 @@ def _breakout(
 
 @dataclass(frozen=True)
 class PlantedLead:
-    """`signal` (numerator over denominator, daily return) leads the daily return of `target` on the equity calendar."""
+    """The daily return of a ratio (numerator, denominator) leads that of a target, on the equity calendar."""
 
     signal: tuple[str, str]
     target: str
@@ -92,7 +92,7 @@ class PlantedLead:
 
 @dataclass(frozen=True)
 class PlantedSplit:
-    """`ratio` new shares for one old; every value before `ex_date` is stated in new shares once the split is known."""
+    """`ratio` new shares for one old. Once the split is known, earlier values are in new shares too."""
 
     instrument_id: str
     ex_date: date
@@ -101,24 +101,22 @@ class PlantedSplit:
 
 @dataclass(frozen=True)
 class AnswerKey:
-    """What anybody who looks at the synthetic market properly must find."""
+    """What a correct analysis of the synthetic market must find."""
 
-    # All that the definition finds with W = Q = 252 and no margin.
+    # Every breakout that the definition finds with W = Q = 252 and no margin.
     breakouts: tuple[PlantedBreakout, ...]
     false_breakout: date
     lead: PlantedLead
-    # In the data from the first download on.
+    # Part of the data from the first download on.
     old_split: PlantedSplit
     # Restates the whole history between the two states of the source.
     restated_split: PlantedSplit
-    # The coin that ends, its last bar; the coin that comes last, its first bar.
+    # The coin that ends, with its last bar; the coin that is listed last, with its first bar.
     died: tuple[str, date]
     listed_last: tuple[str, date]
-    # Calendar days by which each stage follows (minus: leads) equities through the cycle of risk appetite.
-    stage_delays: Mapping[str, int]
 
 
-# Net liquidity turns two months before equities, crypto a month after, altcoins another month later.
+# Calendar days by which each stage follows equities through the cycle of risk appetite; negative if it leads.
 STAGE_DELAYS = {"liquidity": -60, "equities": 0, "crypto_majors": 30, "altcoins": 60}
 LEAD_SESSIONS = 21
 OLD_SPLIT = PlantedSplit("MC05", date(2020, 8, 31), 4.0)
@@ -141,13 +139,12 @@ ANSWERS = AnswerKey(
     restated_split=RESTATED_SPLIT,
     died=("ETC", date(2021, 3, 15)),
     listed_last=("SUI", date(2023, 5, 3)),
-    stage_delays=STAGE_DELAYS,
 )
 
 
 # --- the script: what happens when ------------------------------------------------------------------------------
 
-# Risk appetite as log deviation from trend. Each hollow is longer than a year, so that the way out is a breakout.
+# Risk appetite as log deviation from trend. Each trough is longer than a year, so that leaving it is a breakout.
 APPETITE: Anchors = (
     ("2009-06-01", -0.10),
     ("2010-01-04", 0.00),
@@ -172,7 +169,7 @@ APPETITE: Anchors = (
     ("2026-01-01", 0.165),
     ("2026-08-01", 0.19),
 )
-# A third of the market's value gone in five weeks, and back within the year.
+# The market loses a third of its value within five weeks, and recovers within the year.
 CRASH: Anchors = (
     ("2020-02-20", 0.0),
     ("2020-03-24", -0.36),
@@ -180,7 +177,7 @@ CRASH: Anchors = (
     ("2020-06-08", -0.12),
     ("2020-10-15", 0.0),
 )
-# A burst over the old peak that does not last: the planted false breakout.
+# A short rise above the old peak: the planted false breakout.
 FALSE_BREAKOUT: Anchors = (
     ("2015-10-20", 0.0),
     ("2015-11-24", 0.07),
@@ -217,7 +214,7 @@ TEN_YEAR_YIELD: Anchors = (
     ("2023-10-01", 4.5),
     ("2026-12-31", 4.1),
 )
-# USD billions: hardly used, then a flood of cash that drains away again.
+# USD billions: hardly used, then a lot of cash that leaves again.
 REVERSE_REPO: Anchors = (
     ("2010-01-01", 2.0),
     ("2013-09-01", 5.0),
@@ -237,7 +234,7 @@ TREASURY_ACCOUNT: Anchors = (
     ("2021-12-01", 250_000.0),
     ("2026-12-31", 800_000.0),
 )
-# Log of initial claims: the crash leaves work for a year.
+# Log of initial claims: they stay high for a year after the crash.
 LAY_OFFS: Anchors = (
     ("2020-03-07", 0.0),
     ("2020-04-04", 2.6),
@@ -249,24 +246,24 @@ LAY_OFFS: Anchors = (
 # --- sizes of the factors ---------------------------------------------------------------------------------------
 
 MARKET_VOLATILITY = 0.0085  # daily; times a beta near 1 gives an index 15-20 % a year
-MARKET_MEMORY = 0.980  # noise around the script forgets with a half-life of seven weeks: levels stay where planned
+MARKET_MEMORY = 0.980  # noise around the script has a half-life of seven weeks, so levels stay close to the script
 VOLATILITY_MEMORY = 0.985
 VOLATILITY_OF_VOLATILITY = 0.065
-LEVERAGE = 0.7  # share of a shock to volatility that is a fall of the market
+LEVERAGE = 0.7  # how much of a shock to volatility comes from a fall of the market
 SIZE_VOLATILITY = 0.0048  # daily; small against large caps
-CRYPTO_VOLATILITY = 0.029  # daily; with the market and the lead, BTC comes to 60-70 % a year
+CRYPTO_VOLATILITY = 0.029  # daily; together with the market and the lead, BTC has 60-70 % a year
 CRYPTO_MEMORY = 0.997
-CRYPTO_APPETITE = 6.0  # log crypto per unit of log appetite: cycles of a factor three to five
+CRYPTO_APPETITE = 6.0  # log crypto per unit of log appetite: prices rise three- to fivefold in a cycle
 CRYPTO_MARKET_BETA = 1.2
 CRYPTO_LEAD = 0.014  # log return of crypto per standard deviation of the size factor LEAD_SESSIONS earlier
-ALTCOIN_APPETITE = 4.0  # what altcoins gain on BTC per unit of log appetite
-OWN_MEMORY = 0.995  # what is an instrument's own stays within reach of its factors
+ALTCOIN_APPETITE = 4.0  # log gain of altcoins over BTC per unit of log appetite
+OWN_MEMORY = 0.995  # keeps the noise of an instrument small compared with its factors
 LIQUIDITY_APPETITE = 0.8
 
 
 @dataclass(frozen=True)
 class Stock:
-    """An index, fund or share: its first price and what it makes of each factor, as log return per unit."""
+    """An index, fund or share: its first price and its response to each factor, as log return per unit."""
 
     price: float
     drift: float  # log total return a year beyond the factors
@@ -274,15 +271,15 @@ class Stock:
     size: float = 0.0
     duration: float = 0.0  # years: percent lost per percentage point that the ten-year yield rises
     credit: float = 0.0  # years: percent lost per percentage point that the high-yield spread rises
-    own: float = 0.0  # yearly volatility of its own
+    own: float = 0.0  # yearly volatility of its own noise
     income: float = 0.0  # dividends a year as a share of the price
     payments: int = 4  # dividends a year
-    volume: float = 0.0  # usual shares a session; 0: an index, which has none
+    volume: float = 0.0  # typical shares per session; 0 for an index, which has no volume
 
 
 @dataclass(frozen=True)
 class Tracker:
-    """A fund that holds an index: a fixed part of its level, income that accrues until it is paid out."""
+    """A fund that tracks an index at a fixed part of its level, and accrues income until it is paid out."""
 
     index: str
     part: float
@@ -293,16 +290,16 @@ class Tracker:
 
 @dataclass(frozen=True)
 class Coin:
-    """A coin: its price on its first day and what it makes of the crypto and altcoin factors from then on."""
+    """A coin: its price on its first day, and its response to the crypto and altcoin factors from then on."""
 
     price: float
     listed: date
     beta: float
     alt: float = 1.0
-    own: float = 0.55  # yearly volatility of its own
-    drift: float = -0.15  # the trend of crypto is BTC's; most others lose against it over the years
-    volume: float = 2e8  # usual USD a day
-    supply: float | None = None  # coins in circulation; None: nobody delivers its market value
+    own: float = 0.55  # yearly volatility of its own noise
+    drift: float = -0.15  # relative to BTC, which has the trend of crypto; most others lose against it over the years
+    volume: float = 2e8  # typical USD per day
+    supply: float | None = None  # coins in circulation; None if there is no market value
     ended: date | None = None
 
 
@@ -342,7 +339,7 @@ FUNDS: Mapping[str, Stock] = {
 
 
 def _shares() -> dict[str, Stock]:
-    """Two groups of invented shares, each member a little different from the one before it."""
+    """Two groups of invented shares; each member differs a little from the one before."""
     numbers = range(1, GROUP_SIZE + 1)
     small_caps = {
         f"SC{n:02d}": Stock(
@@ -401,7 +398,7 @@ def _day_numbers(days: pd.DatetimeIndex) -> Floats:
 
 
 def _path(days: pd.DatetimeIndex, anchors: Anchors, delay: int = 0) -> Floats:
-    """The straight lines between the anchors, `delay` calendar days late; level before the first, after the last."""
+    """Straight lines between the anchors, `delay` calendar days later; constant before the first and after the last."""
     at = np.array([day for day, _ in anchors], dtype="datetime64[D]").astype(np.float64)
     return np.asarray(np.interp(_day_numbers(days) - delay, at, [value for _, value in anchors]), dtype=np.float64)
 
@@ -421,7 +418,7 @@ def _changes(levels: Floats) -> Floats:
 
 
 def _significant(values: Floats, digits: int = 6) -> Floats:
-    """Rounded to six significant digits, without a tail of binary noise."""
+    """Rounded to `digits` significant digits."""
     exponent = np.floor(np.log10(values)) - (digits - 1)
     unit = 10.0 ** np.abs(exponent)
     return np.asarray(np.where(exponent < 0, np.rint(values * unit) / unit, np.rint(values / unit) * unit))
@@ -433,7 +430,7 @@ def _cents(values: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Days:
-    """Every calendar day, which of them are equity sessions, and the dice: one normal number per day and purpose."""
+    """The calendar days, which of them are equity sessions, and the random numbers: one per day and purpose."""
 
     seed: int
     every: pd.DatetimeIndex
@@ -444,7 +441,7 @@ class Days:
         return np.asarray(self.every.get_indexer(self.sessions), dtype=np.int64)
 
     def noise(self, purpose: str) -> Floats:
-        """Normal numbers for every calendar day; the same day always gets the same number."""
+        """Normal numbers, one per calendar day. The same day and purpose always get the same number."""
         bits = np.random.PCG64(np.random.SeedSequence([self.seed, zlib.crc32(purpose.encode())]))
         return np.random.Generator(bits).standard_normal(len(self.every))
 
@@ -455,12 +452,12 @@ class Days:
         return (_day_numbers(days) - _day_numbers(self.every[:1])) / DAYS_PER_YEAR
 
     def carried(self, on_sessions: Floats) -> Floats:
-        """A value per session as a value per calendar day: that of the latest session."""
+        """Values per session as values per calendar day: each day has the value of the latest session."""
         latest = np.searchsorted(self.session_places, np.arange(len(self.every)), side="right") - 1
         return np.asarray(on_sessions[latest])
 
     def placed(self, on_sessions: Floats) -> Floats:
-        """A return per session as a return per calendar day: zero where there is no session."""
+        """Returns per session as returns per calendar day: zero on days without a session."""
         everywhere = np.zeros(len(self.every))
         everywhere[self.session_places] = on_sessions
         return everywhere
@@ -471,9 +468,9 @@ class Days:
 
 @dataclass(frozen=True)
 class Factors:
-    """What moves everything, on equity sessions (market, size, yields, spread) or every day (crypto, alt)."""
+    """The factors, per equity session (fear, market, size, ten_year, spread) or per calendar day (crypto, alt)."""
 
-    fear: Floats  # log volatility against its usual level
+    fear: Floats  # log volatility relative to its normal level
     market: Floats  # log level
     size: Floats  # log level, small against large caps
     ten_year: Floats  # percent
@@ -502,46 +499,46 @@ def _build_factors(days: Days) -> Factors:
 
 
 def _fear(days: Days, market_shock: Floats) -> Floats:
-    """Stochastic volatility: it clusters, and it rises when the market falls."""
+    """Stochastic volatility, which clusters and rises when the market falls."""
     own = days.session_noise("volatility")
     shocks = VOLATILITY_OF_VOLATILITY * (np.sqrt(1 - LEVERAGE**2) * own - LEVERAGE * market_shock)
     return _mean_reverting(shocks, VOLATILITY_MEMORY) + _path(days.sessions, CRASH_FEAR)
 
 
 def _market(days: Days, shock: Floats, fear: Floats) -> Floats:
-    """The script (appetite, crash, false breakout) and noise around it, as large as the fear of the day before."""
+    """The script (appetite, crash, false breakout) plus noise, whose size follows the fear of the day before."""
     script = sum(_path(days.sessions, part) for part in (APPETITE, CRASH, FALSE_BREAKOUT))
     fear_before = np.concatenate([[0.0], fear[:-1]])
     return np.asarray(script + _mean_reverting(MARKET_VOLATILITY * np.exp(fear_before) * shock, MARKET_MEMORY))
 
 
 def _ten_year(days: Days, market_shock: Floats) -> Floats:
-    """Percent. Five basis points a day; some of it is money that flees from or returns to shares."""
+    """The ten-year yield in percent. It moves five basis points a day, in part together with the market."""
     shocks = 0.05 * (0.3 * market_shock + 0.95 * days.session_noise("ten-year yield"))
     return np.maximum(_path(days.sessions, TEN_YEAR_YIELD) + _mean_reverting(shocks, 0.985), 0.3)
 
 
 def _spread(fear: Floats, market: Floats) -> Floats:
-    """Percentage points: wide when the market is low, and slowly wider in fear."""
+    """The high-yield spread in percentage points: wide when the market is low, and slowly wider with fear."""
     slow_fear = _mean_reverting(0.05 * fear, 0.95)
     return np.asarray(4.3 * np.exp(0.35 * slow_fear - 1.5 * market))
 
 
 def _crypto(days: Days, market: Floats, size_scaled: Floats) -> Floats:
-    """Trend, a late and large answer to appetite, and shocks: its own, the market's, and the size factor's of old."""
-    heard = np.concatenate([np.zeros(LEAD_SESSIONS), size_scaled[:-LEAD_SESSIONS]])
+    """Trend, a late and strong response to appetite, and shocks: its own, the market's and the past size factor's."""
+    leading = np.concatenate([np.zeros(LEAD_SESSIONS), size_scaled[:-LEAD_SESSIONS]])
     heat = _mean_reverting(0.07 * days.noise("crypto volatility"), VOLATILITY_MEMORY)
     shocks = (
         CRYPTO_VOLATILITY * np.exp(heat - 0.08) * days.noise("crypto")  # 0.08: half the variance, so the mean stays
         + CRYPTO_MARKET_BETA * days.placed(_changes(market))
-        + CRYPTO_LEAD * days.placed(heard)
+        + CRYPTO_LEAD * days.placed(leading)
     )
     slow = CRYPTO_APPETITE * _path(days.every, APPETITE, STAGE_DELAYS["crypto_majors"])
     return np.asarray(_path(days.every, CRYPTO_TREND) + slow + _mean_reverting(shocks, CRYPTO_MEMORY))
 
 
 def _alt(days: Days) -> Floats:
-    """What altcoins gain on BTC: the last stage of the cycle."""
+    """The gain of altcoins over BTC: the last stage of the cycle."""
     slow = ALTCOIN_APPETITE * _path(days.every, APPETITE, STAGE_DELAYS["altcoins"])
     return np.asarray(slow + _mean_reverting(0.010 * days.noise("altcoins"), 0.99))
 
@@ -555,14 +552,14 @@ def _bars(
     prices: Mapping[str, Floats],
     volume: Floats,
 ) -> pd.DataFrame:
-    """A frame of the bar contract. The total return follows from price and actions, so there is no adj_close."""
+    """A frame of the bars contract. adj_close is unknown, as the total return follows from prices and dividends."""
     return pd.DataFrame(
         {"instrument_id": id_, "session_date": on, **prices, "adj_close": np.nan, "volume": volume},
     )
 
 
 def _ohlc(close: Floats, opened: Floats, reach: Floats, up: Floats, down: Floats) -> dict[str, Floats]:
-    """Prices of a day that opened and closed there and reached a little over and under both (`reach`: log units)."""
+    """Prices of a day with that open and close, whose range goes a little beyond both (`reach`: log units)."""
     return {
         "open": opened,
         "high": np.maximum(opened, close) * np.exp(reach * np.abs(up)),
@@ -571,16 +568,16 @@ def _ohlc(close: Floats, opened: Floats, reach: Floats, up: Floats, down: Floats
     }
 
 
-def _usual_volume(usual: float, fear: Floats, noise: Floats) -> Floats:
-    """Around its usual size, more when there is fear; it remembers yesterday."""
-    return np.asarray(usual * np.exp(0.4 * fear + _mean_reverting(0.22 * noise, 0.6)))
+def _volume(typical: float, fear: Floats, noise: Floats) -> Floats:
+    """Around its typical size, larger with fear, and autocorrelated."""
+    return np.asarray(typical * np.exp(0.4 * fear + _mean_reverting(0.22 * noise, 0.6)))
 
 
 # --- equities ---------------------------------------------------------------------------------------------------
 
 
 def _stock_level(id_: str, stock: Stock, days: Days, factors: Factors) -> Floats:
-    """Its price with all income kept."""
+    """The price of a stock that would keep all its income."""
     own = stock.own / np.sqrt(SESSIONS_PER_YEAR) * days.session_noise(f"{id_} own")
     log_return = (
         stock.drift * days.years(days.sessions)
@@ -594,13 +591,13 @@ def _stock_level(id_: str, stock: Stock, days: Days, factors: Factors) -> Floats
 
 
 def _tracker_level(id_: str, tracker: Tracker, index: Floats, days: Days) -> Floats:
-    """The index's level with income accruing, three hundredths of a percent off on a usual day."""
+    """The level of the index plus accrued income, with a tracking error of 0.03 % a day."""
     accrued = tracker.income * days.years(days.sessions)
     return np.asarray(tracker.part * index * np.exp(accrued + 0.0003 * days.session_noise(f"{id_} own")))
 
 
 def _ex_dates(sessions: pd.DatetimeIndex, payments: int) -> Places:
-    """Where the ex-dates are: the twelfth session of every paying month, counted from the end of the year."""
+    """The places of the ex-dates: the twelfth session of every paying month, the last of which is December."""
     month = np.asarray(sessions.year * 12 + sessions.month)
     nth = pd.Series(month).groupby(month).cumcount().to_numpy()
     pays = np.asarray(sessions.month) % (12 // payments) == 0
@@ -623,7 +620,7 @@ def _pay_out(id_: str, level: Floats, income: float, payments: int, days: Days) 
 
 
 def _equity_bars(id_: str, close: Floats, returns: Floats, like: Stock, days: Days, factors: Factors) -> pd.DataFrame:
-    """Most of a day's return comes overnight; the range of the day follows the volatility of a stock `like` this."""
+    """Bars around a close. Most of the return comes overnight, and the range follows the volatility of `like`."""
     volatility = (
         MARKET_VOLATILITY * like.beta * np.exp(factors.fear)
         + like.own / np.sqrt(SESSIONS_PER_YEAR)
@@ -633,7 +630,7 @@ def _equity_bars(id_: str, close: Floats, returns: Floats, like: Stock, days: Da
     opened = close * np.exp(-0.4 * returns + 0.3 * reach * days.session_noise(f"{id_} open"))
     prices = _ohlc(close, opened, reach, days.session_noise(f"{id_} high"), days.session_noise(f"{id_} low"))
     volume = (
-        np.round(_usual_volume(like.volume, factors.fear, days.session_noise(f"{id_} volume")), -2)
+        np.round(_volume(like.volume, factors.fear, days.session_noise(f"{id_} volume")), -2)
         if like.volume
         else np.full(len(close), np.nan)
     )
@@ -641,14 +638,14 @@ def _equity_bars(id_: str, close: Floats, returns: Floats, like: Stock, days: Da
 
 
 def _fear_index(days: Days, factors: Factors) -> pd.DataFrame:
-    """VIX: never under nine, about eighteen as a rule, sixty in the crash."""
+    """VIX: never below nine, normally about eighteen, sixty in the crash."""
     close = (9.0 + 8.5 * np.exp(factors.fear)) * np.exp(0.01 * days.session_noise("VIX own"))
     like = Stock(close[0], 0.0, own=0.8)
     return _equity_bars("VIX", close, _changes(np.log(close)), like, days, factors)
 
 
 def _build_equities(days: Days, factors: Factors) -> dict[str, dict[str, pd.DataFrame]]:
-    """Per instrument its tables: bars and, of what pays or splits, actions."""
+    """The tables per instrument: bars, and actions if it pays dividends or splits."""
     tables = {"VIX": {"equity_bars": _fear_index(days, factors)}}
     stocks = {**INDICES, **FUNDS, **SHARES}
     levels = {id_: _stock_level(id_, stock, days, factors) for id_, stock in stocks.items()}
@@ -672,9 +669,9 @@ def _with_split(actions: pd.DataFrame, split: PlantedSplit) -> pd.DataFrame:
 
 
 def _restated(tables: Mapping[str, pd.DataFrame], split: PlantedSplit) -> dict[str, pd.DataFrame]:
-    """What a vendor serves after a split: prices and dividends from before it divided, volume multiplied."""
+    """What a vendor delivers after a split: earlier prices and dividends divided by its ratio, volumes multiplied."""
     bars, actions = tables["equity_bars"].copy(), tables["equity_actions"].copy()
-    # The new sessions too: the path was drawn in old shares.
+    # The sessions after the split too, as the generated path is in old shares.
     bars[["open", "high", "low", "close"]] /= split.ratio
     bars["volume"] *= split.ratio
     actions["value"] /= split.ratio
@@ -682,7 +679,7 @@ def _restated(tables: Mapping[str, pd.DataFrame], split: PlantedSplit) -> dict[s
 
 
 def _groups() -> pd.DataFrame:
-    """Who belongs to which group of shares: all of them, from the first day on."""
+    """The groups of shares: every share is a member from the first day on."""
     members = [(MEGA_CAPS if id_.startswith("MC") else SMALL_CAPS, id_) for id_ in SHARES]
     frame = pd.DataFrame(members, columns=["group_id", "instrument_id"])
     frame["valid_from"] = pd.Timestamp(FIRST_DAY)
@@ -714,7 +711,7 @@ def _coin_close(id_: str, coin: Coin, alive: Places, days: Days, factors: Factor
 def _build_coin(
     id_: str, coin: Coin, days: Days, factors: Factors, close_only_before: date | None
 ) -> dict[str, pd.DataFrame]:
-    """A coin's bars and, where known, its market value, over the days that it was listed."""
+    """The bars of a coin, and its market value if its supply is known, on the days that it was listed."""
     is_alive = (days.every >= pd.Timestamp(coin.listed)) & (days.every <= pd.Timestamp(coin.ended or days.every[-1]))
     alive = np.asarray(np.flatnonzero(is_alive), dtype=np.int64)
     on = days.every[alive]
@@ -726,9 +723,9 @@ def _build_coin(
     if close_only_before:
         for name in ("open", "high", "low"):
             prices[name][on < pd.Timestamp(close_only_before)] = np.nan
-    # The dollars traded grow with the price level of crypto, which ends at about the last anchor of its trend.
-    usual = coin.volume * np.exp(0.8 * (factors.crypto[alive] - CRYPTO_TREND[-1][1]))
-    volume = usual * _usual_volume(1.0, days.carried(factors.fear)[alive], days.noise(f"{id_} volume")[alive])
+    # The traded dollars grow with the price level of crypto, which ends near the last anchor of its trend.
+    typical = coin.volume * np.exp(0.8 * (factors.crypto[alive] - CRYPTO_TREND[-1][1]))
+    volume = typical * _volume(1.0, days.carried(factors.fear)[alive], days.noise(f"{id_} volume")[alive])
     tables = {"crypto_bars": _bars(id_, on, prices, _significant(volume))}
     if coin.supply:
         # Two percent of today's supply is issued a year.
@@ -747,11 +744,11 @@ Rhythm = Literal["every day", "business day", "session", "wednesday", "friday", 
 
 @dataclass(frozen=True)
 class MacroSeries:
-    """When a series is observed and how it is written down."""
+    """When a series is observed, and how many decimals it has."""
 
     rhythm: Rhythm
     decimals: int
-    # Days from the observation date until it is public: what was not public on the last day is not delivered.
+    # Days from the observation date until it is public. What was not public on the last day is not delivered.
     published_after: int
     begins: date = FIRST_DAY
 
@@ -779,12 +776,12 @@ MACRO: Mapping[str, MacroSeries] = {
     "UNRATE": MacroSeries("month", 1, published_after=36),
 }
 WEEKDAYS = {"wednesday": 2, "friday": 4, "saturday": 5}
-# A normal number above this, three days in a thousand: the vendor has a hole there.
+# If the normal number of a day is above this (three days in a thousand), the series has no value on it.
 HOLE = 2.75
 
 
 def _observed(id_: str, series: MacroSeries, days: Days) -> Places:
-    """The places, among all days, that the series has a value for."""
+    """The places among all days on which the series has a value."""
     every = days.every
     if series.rhythm == "every day":
         is_observed = np.full(len(every), True)
@@ -801,18 +798,18 @@ def _observed(id_: str, series: MacroSeries, days: Days) -> Places:
 
 
 def _is_bond_holiday(every: pd.DatetimeIndex) -> npt.NDArray[np.bool_]:
-    """Days when shares trade but bonds do not: the second Monday of October, and the eleventh of November."""
+    """Days on which shares trade and bonds do not: the second Monday of October, and the eleventh of November."""
     columbus = (every.month == 10) & (every.weekday == 0) & (every.day > 7) & (every.day <= 14)
     return np.asarray(columbus | ((every.month == 11) & (every.day == 11)))
 
 
 def _around(days: Days, id_: str, daily: float, memory: float) -> Floats:
-    """Noise of a series of its own, every calendar day."""
+    """Mean-reverting noise of one series, per calendar day."""
     return _mean_reverting(daily * days.noise(f"{id_} own"), memory)
 
 
 def _build_liquidity(days: Days) -> dict[str, Floats]:
-    """The three parts of net liquidity, so that their difference is a trend and an early answer to appetite."""
+    """The parts of net liquidity, made so that net liquidity is a trend plus an early response to appetite."""
     every = days.every
     appetite = _path(every, APPETITE, STAGE_DELAYS["liquidity"])
     noise = _around(days, "net liquidity", 0.0015, 0.95)
@@ -829,7 +826,7 @@ def _build_rates(days: Days, factors: Factors) -> dict[str, Floats]:
     funds = policy + 0.008 * days.noise("DFF own")
     is_quarter_end = np.asarray((every.month % 3 == 0) & (every.day >= 30))
     ten_year = days.carried(factors.ten_year)
-    # Two-year money expects where policy will be in half a year.
+    # The two-year yield anticipates the policy rate by half a year.
     two_year = np.maximum(_path(every, POLICY_RATE, -180) + 0.35 + _around(days, "DGS2", 0.03, 0.98), 0.1)
     return {
         "DFF": funds,
@@ -866,7 +863,7 @@ def _build_economy(days: Days) -> dict[str, Floats]:
 
 
 def _build_macro(days: Days, factors: Factors, fear_index: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Per series its observations."""
+    """The observations per series."""
     values = {
         **_build_liquidity(days),
         **_build_rates(days, factors),
@@ -892,9 +889,9 @@ _DATE_COLUMNS = ("session_date", "ex_date", "observation_date")
 
 
 def synthetic_universe(universe: Universe) -> Universe:
-    """The universe as it must be for this market: every name says synthetic, the coin that ends here is dead.
+    """The universe for this market: every name says synthetic, and the coin that ends here has a last day.
 
-    Coins that this market does not have are left out, so that nobody waits for them.
+    Coins that this market does not have are left out, so that they are not reported as missing.
     """
     died, last_bar = ANSWERS.died
     death = {"valid_to": last_bar, "valid_to_reason": "dies in the synthetic market"}
@@ -909,11 +906,15 @@ def synthetic_universe(universe: Universe) -> Universe:
 
 @dataclass
 class DemoSource:
-    """The synthetic market as a source. It is drawn once, at the first fetch.
+    """The synthetic market as a source. It is generated once, at the first fetch.
 
-    `sessions` is the equity calendar, at least from FIRST_DAY to the last day. `is_after_split` is the same market
-    downloaded five sessions later, after RESTATED_SPLIT: the history of one share has been restated meanwhile.
-    Instruments and series that the universe does not name are left out, but for the two groups of invented shares.
+    It delivers the instruments and series that the universe lists, and two groups of invented shares.
+
+    Attributes:
+        universe: The universe, see `synthetic_universe`.
+        sessions: The equity calendar, at least from FIRST_DAY to the last day.
+        seed: The seed of all randomness.
+        is_after_split: The same market five sessions later, after RESTATED_SPLIT restated the history of one share.
     """
 
     universe: Universe
@@ -929,7 +930,7 @@ class DemoSource:
         return LAST_DAY_AFTER_SPLIT if self.is_after_split else LAST_DAY
 
     def fetch(self, request: FetchRequest) -> Iterator[FetchResult]:
-        """One delivery per instrument or series in the order of the universe, then the shares and their groups."""
+        """Yield one result per instrument or series in the order of the universe, then the shares and their groups."""
         everything = {"equity": self._equities, "crypto": self._coins, "macro": self._macro}
         for id_, tables in everything[request.asset_class].items():
             if request.wants(id_):
@@ -938,8 +939,8 @@ class DemoSource:
                     id_, ORIGIN, {name: _from(frame, since) for name, frame in tables.items()}, since=since
                 )
 
-    def stored(self, asset_class: AssetClass) -> None:
-        """Nothing is kept: the market can always be made again."""
+    def on_stored(self, asset_class: AssetClass) -> None:
+        """Do nothing: this source keeps no cache."""
 
     @cached_property
     def _days(self) -> Days:
@@ -981,7 +982,7 @@ class DemoSource:
 
 
 def _from(frame: pd.DataFrame, since: date | None) -> pd.DataFrame:
-    """The rows from a day on. A copy in any case: what a reader does to it stays with the reader."""
+    """A copy of the rows from a day on."""
     column = next((name for name in _DATE_COLUMNS if name in frame), None)
     if since is None or column is None:
         return frame.copy()

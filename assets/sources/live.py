@@ -1,8 +1,8 @@
-"""The live source: what the universe names, asked of its vendors now.
+"""The live source: fetches the instruments and series of the universe from their vendors, now.
 
-Here: who is asked for what, in which order, how many at once and how fast. How a vendor is asked and what its answer
-means stands in the vendor's module; what a run that was cut short leaves to the next one in `response_cache`. Groups of
-shares and market values have no live vendor and come from files.
+Here: which vendor gets which request, in which order, how many at a time and how fast. How a request is sent and what
+the answer means is in the vendor's module. What an interrupted run leaves for the next one is in `response_cache`.
+Groups of shares and market values have no live vendor; they come from files.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from assets.sources.response_cache import ResponseCache, VendorRequest
 from assets.sources.retry import RateLimiter, Retrier
 from assets.sources.vendors import fred, yahoo
 
-# An answer takes Yahoo a fifth of a second to a whole one, nearly all of it waiting. More at once gain little, as what
-# yfinance makes of the answers takes as long (benchmarks/vendor_speed.py), and look like a crawler.
+# Yahoo answers within 0.2 to 1 second, nearly all of it waiting. More workers gain little, as yfinance takes about as
+# long to process the answers (benchmarks/vendor_speed.py), and they look like a crawler.
 YAHOO_WORKERS = 8
-# Yahoo publishes no limit, so these are manners. A fortieth of a second between two starts is no volley, and keeps the
-# workers busy when answers are quick. In the long run it is four a second; a minute's worth may go at once, which is
-# more than two hundred symbols at one request each.
+# Yahoo publishes no limit, so this is courtesy. A fortieth of a second between two requests avoids bursts and keeps the
+# workers busy when answers are quick. Over time it is four requests per second; a minute's worth may be sent at once,
+# which is enough for more than two hundred symbols with one request each.
 YAHOO_LIMITS = ((1, 0.025), (240, 60.0))
 
 
@@ -36,12 +36,8 @@ def _utc_now() -> datetime:
 class LiveSource:
     """Yahoo for prices, FRED for macro series.
 
-    `cache` is a folder for yfinance's cookies, and for what was fetched and not stored yet. The
-    environment variable CASCADE_FRED_DELAY_SECONDS replaces FRED's crawl delay, which is for runs against a stand-in of
-    FRED only. `sleep` and `clock` (monotonic seconds) take the place of the real ones in tests, as do `now` and
-    `timeout` (seconds per answer).
-
-    Raises SourceError if the environment variable is not a number of seconds.
+    The environment variable CASCADE_FRED_DELAY_SECONDS replaces FRED's crawl delay. Use it only with a stand-in for
+    FRED.
     """
 
     name: str = "live"
@@ -58,73 +54,85 @@ class LiveSource:
         now: Callable[[], datetime] = _utc_now,
         timeout: float | None = None,
     ) -> None:
+        """Prepare the source; nothing is fetched yet.
+
+        Args:
+            universe: What to fetch.
+            cache: The folder for yfinance's cookies, and for what was fetched and not stored yet.
+            sleep: Waits a number of seconds; tests pass their own.
+            clock: Monotonic seconds; tests pass their own.
+            now: The current time, which decides whether a cached answer is still good; tests pass their own.
+            timeout: Seconds to wait for an answer; None for the vendors' defaults.
+
+        Raises:
+            SourceError: CASCADE_FRED_DELAY_SECONDS is not a number.
+        """
         self._universe = universe
         self._now = now
-        # One limiter per host, whatever is fetched of it: shares and coins are both Yahoo's.
+        # One limiter per host: shares and coins both come from Yahoo.
         self._yahoo_limiter = RateLimiter(*YAHOO_LIMITS, sleep=sleep, clock=clock)
         self._fred_limiter = RateLimiter((1, _fred_delay()), sleep=sleep, clock=clock)
         self._yahoo = yahoo.Yahoo(cache, timeout or yahoo.TIMEOUT_SECONDS)
         self._fred = fred.Fred(timeout or fred.TIMEOUT_SECONDS)
-        self._kept = ResponseCache(cache / "answers")
+        self._cache = ResponseCache(cache / "answers")
 
     def fetch(self, request: FetchRequest) -> Iterator[FetchResult]:
-        """One delivery per instrument or series that has a vendor and is asked for, in the universe's order.
+        """Yield one result per requested instrument or series that has a vendor, in the order of the universe.
 
-        An instrument that fails does not stop the others; a vendor that cannot be reached fails the rest at once. What
-        an earlier fetch brought and nobody stored is not asked for again while it is good.
+        If one instrument fails, the others are still fetched. If a vendor cannot be reached at all, the rest of its
+        instruments fail at once. An answer that an interrupted run left in the cache is used while it is good.
         """
         if request.asset_class == "macro":
             yield from self._observations(request)
         else:
             yield from self._bars(request)
 
-    def stored(self, asset_class: AssetClass) -> None:
-        """What was fetched of the class is in the warehouse now: it need not be kept here any longer."""
-        self._kept.forget(asset_class)
+    def on_stored(self, asset_class: AssetClass) -> None:
+        """Drop the cached answers of the class: they are in the warehouse now."""
+        self._cache.forget(asset_class)
 
     def _bars(self, request: FetchRequest) -> Iterator[FetchResult]:
         retrier = Retrier(self._yahoo_limiter)
 
-        def kept(instrument: Instrument) -> FetchResult | None:
-            return self._kept.get(VendorRequest(instrument, request.since.get(instrument.id)), self._now())
+        def cached(instrument: Instrument) -> FetchResult | None:
+            return self._cache.get(VendorRequest(instrument, request.since.get(instrument.id)), self._now())
 
-        def asked(instrument: Instrument) -> FetchResult:
+        def fetched(instrument: Instrument) -> FetchResult:
             vendor_request = VendorRequest(instrument, request.since.get(instrument.id))
-            return self._keeping(vendor_request, lambda: self._yahoo.fetch(instrument, vendor_request.since, retrier))
+            return self._caching(vendor_request, lambda: self._yahoo.fetch(instrument, vendor_request.since, retrier))
 
         waiting = (
             i
             for i in self._universe.instruments
             if i.asset_class == request.asset_class and i.yahoo_spans and request.wants(i.id)
         )
-        # The first that is asked for goes alone: several threads that create yfinance's cache at once lock each other
-        # out of it.
+        # The first request is sent alone: threads that create yfinance's cache at the same time lock each other out.
         for instrument in waiting:
-            answer = kept(instrument)
-            yield answer or asked(instrument)
+            answer = cached(instrument)
+            yield answer or fetched(instrument)
             if answer is None:
                 break
         with ThreadPoolExecutor(YAHOO_WORKERS) as pool:
-            yield from pool.map(lambda instrument: kept(instrument) or asked(instrument), waiting)
+            yield from pool.map(lambda instrument: cached(instrument) or fetched(instrument), waiting)
 
     def _observations(self, request: FetchRequest) -> Iterator[FetchResult]:
         retrier = Retrier(self._fred_limiter)
 
-        def asked(series: Series, vendor_request: VendorRequest) -> FetchResult:
-            return self._keeping(vendor_request, lambda: self._fred.fetch(series, vendor_request.since, retrier))
+        def fetched(series: Series, vendor_request: VendorRequest) -> FetchResult:
+            return self._caching(vendor_request, lambda: self._fred.fetch(series, vendor_request.since, retrier))
 
         for series in self._universe.series:
             if series.fred_id is not None and request.wants(series.id):
                 vendor_request = VendorRequest(series, request.since.get(series.id))
-                yield self._kept.get(vendor_request, self._now()) or asked(series, vendor_request)
+                yield self._cache.get(vendor_request, self._now()) or fetched(series, vendor_request)
 
-    def _keeping(self, vendor_request: VendorRequest, ask: Callable[[], FetchResult]) -> FetchResult:
-        """The vendor's answer to the request, kept if it is whole."""
-        asked_at = self._now()
-        delivery = ask()
-        if delivery.failure is None:
-            self._kept.keep(vendor_request, asked_at, delivery)
-        return delivery
+    def _caching(self, vendor_request: VendorRequest, fetch: Callable[[], FetchResult]) -> FetchResult:
+        """The vendor's answer to the request, which is put into the cache if it is complete."""
+        requested_at = self._now()
+        result = fetch()
+        if result.failure is None:
+            self._cache.keep(vendor_request, requested_at, result)
+        return result
 
 
 def _fred_delay() -> float:

@@ -1,8 +1,8 @@
 """Rate limits and retries for vendors on the network.
 
-Here: what a failed request is (`VendorFault`), how fast a host is asked (`RateLimiter`), and whether it is asked again
-(`Retrier`). What a vendor's errors mean is in the vendor's module. Each host's limits, and how many requests run at
-once, are in `live`.
+Here: a failed request (`VendorFault`), how fast requests to a host may start (`RateLimiter`), and whether a failed one
+is repeated (`Retrier`). What a vendor's errors mean is in the vendor's module. The limits per host, and how many
+requests run at a time, are in `live`.
 """
 
 from __future__ import annotations
@@ -18,25 +18,29 @@ from typing import TypeVar
 
 Answer = TypeVar("Answer")
 
-# Four tries spread over about ten seconds outlast a hiccup; what lasts longer is for the next scheduled run.
+# Four tries over about ten seconds are enough for a short outage. The next scheduled run deals with a longer one.
 TRIES = 4
 FIRST_DELAY_SECONDS = 2.0
-# A vendor that asks for more than this wants to be left alone in this run.
+# If a vendor asks to wait longer than this, the run does not try again.
 LONGEST_DELAY_SECONDS = 60.0
-# One symbol without a connection may be chance; three in a row are the network, and fifty would only cost minutes.
+# One failed connection may be chance. Three in a row mean that the network is down; more tries would only cost minutes.
 FAULTS_UNTIL_GIVEN_UP = 3
 
 
 class VendorFault(Exception):
-    """A contact that brought nothing. The text is one line for the person who reads the run's result.
-
-    `is_passing`: the same question may be answered in a moment. `is_general`: it would meet every other symbol too
-    (no connection, too many requests). `retry_after`: seconds that the vendor asks to wait, if it said so.
-    """
+    """A request that failed. The text is one line for the person who reads the result of the run."""
 
     def __init__(
         self, reason: str, *, is_passing: bool = False, is_general: bool = False, retry_after: float | None = None
     ) -> None:
+        """Describe the fault.
+
+        Args:
+            reason: What went wrong, in one line.
+            is_passing: The same request may succeed a little later.
+            is_general: Requests for other symbols would fail too (no connection, too many requests).
+            retry_after: Seconds that the vendor asks to wait; None if it does not say.
+        """
         super().__init__(reason)
         self.is_passing = is_passing
         self.is_general = is_general
@@ -44,42 +48,49 @@ class VendorFault(Exception):
 
 
 def status_fault(vendor: str, what: str, status: int, detail: str, retry_after: str | None) -> VendorFault:
-    """The fault behind an HTTP status other than 200; `what` was asked for, `detail` is the vendor's own word on it."""
+    """The fault that an HTTP status other than 200 means.
+
+    Args:
+        vendor: The name of the vendor.
+        what: The symbol or series that was requested.
+        status: The HTTP status.
+        detail: What the vendor says about it.
+        retry_after: The Retry-After header, if the answer has one.
+
+    Returns:
+        The fault, to be raised.
+    """
     seconds = None if retry_after is None else seconds_to_wait(retry_after, datetime.now(UTC))
     match status:
         case 404:
             return VendorFault(f"404: {vendor} does not know {what}")
         case 429:
-            reason = f"429: {vendor} refuses because of too many requests"
+            reason = f"429: {vendor} reports too many requests"
             return VendorFault(reason, is_passing=True, is_general=True, retry_after=seconds)
         case 401 | 403:
-            return VendorFault(f"{status}: {vendor} refuses to answer for {what} ({detail})", is_passing=True)
+            return VendorFault(f"{status}: {vendor} denied access to {what} ({detail})", is_passing=True)
         case _ if status >= 500:
-            reason = f"{status}: {vendor} has a fault of its own"
+            reason = f"{status}: server error at {vendor}"
             return VendorFault(reason, is_passing=True, retry_after=seconds)
         case _:
-            return VendorFault(f"{status}: {vendor} refuses {what} ({detail})")
+            return VendorFault(f"{status}: {vendor} rejected the request for {what} ({detail})")
 
 
 def seconds_to_wait(retry_after: str, now: datetime) -> float | None:
-    """What a Retry-After header asks for, which is a number of seconds or a date; None if it is neither."""
+    """The seconds to wait that a Retry-After header (a number of seconds, or a date) means; None if it is neither."""
     if retry_after.isdecimal():
         return float(retry_after)
     try:
-        moment = parsedate_to_datetime(retry_after)
+        until = parsedate_to_datetime(retry_after)
     except ValueError:
         return None
-    # HTTP dates are in GMT; Python leaves the zone out of one that is written as -0000.
-    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
+    # HTTP dates are in GMT; Python returns one that is written with -0000 without a zone.
+    until = until if until.tzinfo is not None else until.replace(tzinfo=UTC)
+    return max(0.0, (until - now).total_seconds())
 
 
 class RateLimiter:
-    """How fast one host is asked, by all threads and all fetches that share this object.
-
-    Each of `limits` is (most, seconds): no more than `most` requests start in any window of so many seconds. `sleep`
-    and `clock` (seconds, monotonic) stand in for time in tests.
-    """
+    """Limits how fast requests to one host start, for all threads and all fetches that share this object."""
 
     def __init__(
         self,
@@ -87,35 +98,47 @@ class RateLimiter:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Set the limits.
+
+        Args:
+            limits: Each is (requests, seconds): no more than so many requests start in any window of so many seconds.
+            sleep: Waits a number of seconds; tests pass their own.
+            clock: Monotonic seconds; tests pass their own.
+        """
         self.sleep = sleep
         self._clock = clock
         self._limits = [(deque[float](maxlen=most), seconds) for most, seconds in limits]
         self._lock = threading.Lock()
         self._resumes_at = clock()
-        self._refusal = ""
+        self._pause_reason = ""
 
     def wait_for_turn(self) -> None:
-        """Come back when a request may start. Raises VendorFault when the host wants to be left alone for too long."""
+        """Wait until a request may start. Raises VendorFault if the host demands a longer pause than we wait."""
         while (wait := self._take_turn()) > 0:
             self.sleep(wait)
 
-    def pause(self, seconds: float, refusal: str) -> None:
-        """Let nobody start before so many seconds have passed; `refusal` tells why, should that be too long."""
+    def pause(self, seconds: float, reason: str) -> None:
+        """Let no request start for some seconds.
+
+        Args:
+            seconds: The length of the pause from now on. A longer pause that is under way stays.
+            reason: The text of the VendorFault if that is longer than we wait.
+        """
         with self._lock:
             resumes_at = self._clock() + seconds
             if resumes_at > self._resumes_at:
-                self._resumes_at, self._refusal = resumes_at, refusal
+                self._resumes_at, self._pause_reason = resumes_at, reason
 
     def _take_turn(self) -> float:
-        """The seconds until a request may start; 0 when one has just been counted as started."""
+        """Count a request as started and return 0, or return the seconds to wait before asking again."""
         with self._lock:
             now = self._clock()
             if self._resumes_at - now > LONGEST_DELAY_SECONDS:
-                raise VendorFault(self._refusal, is_general=True)
+                raise VendorFault(self._pause_reason, is_general=True)
             full = (starts[0] + seconds for starts, seconds in self._limits if len(starts) == starts.maxlen)
             free = max((self._resumes_at, *full))
             if free > now:
-                # A turn that is still to come is nobody's: the host may call a pause before.
+                # No turn is reserved, because the host may ask for a pause before it comes.
                 return free - now
             for starts, _ in self._limits:
                 starts.append(now)
@@ -123,13 +146,13 @@ class RateLimiter:
 
 
 class Retrier:
-    """How long one fetch bears with one vendor; safe to share between threads.
+    """Repeats failed requests of one fetch to one vendor. Threads may share it.
 
-    A caller waits for its turn at `limiter` before every single request, of which a try may need several.
-    `jitter` (0 to 1) stands in for chance in tests.
+    The caller calls `limiter.wait_for_turn` before every single request; one attempt may need several requests.
     """
 
     def __init__(self, limiter: RateLimiter, *, jitter: Callable[[], float] = random.random) -> None:
+        """Use a rate limiter; `jitter` returns a number from 0 to 1, and tests pass their own."""
         self.limiter = limiter
         self._jitter = jitter
         self._lock = threading.Lock()
@@ -137,11 +160,12 @@ class Retrier:
         self._given_up: str | None = None
 
     def call(self, attempt: Callable[[], Answer]) -> Answer:
-        """The answer of `attempt`, which is tried again while that makes sense.
+        """Return the answer of `attempt`, which is repeated while its fault may pass.
 
-        Raises the last VendorFault; after three calls in a row that failed for a general reason, that one at once.
+        Raises the last VendorFault. After three calls in a row that failed for a general reason, all further calls
+        raise that one at once.
         """
-        # Half of each delay is chance, lest threads that were refused together come back together.
+        # Half of each delay is random, so that threads that failed together do not come back together.
         delays = (FIRST_DELAY_SECONDS * 2**n * (1 + self._jitter()) / 2 for n in range(TRIES - 1))
         while True:
             if self._given_up is not None:
@@ -151,7 +175,7 @@ class Retrier:
             except VendorFault as fault:
                 delay = next(delays, None)
                 wait = max(delay or 0.0, fault.retry_after or 0.0)
-                # A host that refuses requests, or says when it can be asked again, means everybody.
+                # Too many requests, or a time to wait, concerns every request to this host.
                 is_for_all = fault.is_passing and (fault.is_general or fault.retry_after is not None)
                 if is_for_all:
                     self.limiter.pause(wait, str(fault))

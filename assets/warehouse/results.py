@@ -13,6 +13,8 @@ from assets.contracts.table import Column
 
 # How many bad rows or failed symbols a check names in its detail. meta.quarantine and meta.deliveries list all.
 NAMED = 10
+# How many ids are named of those that failed for the same reason.
+NAMED_ALIKE = 3
 
 
 class StepFailed(Exception):
@@ -81,3 +83,18 @@ class CheckGroup:
 
 
 StepEvent = TableBuilt | Check | CheckGroup
+
+
+def same_reasons(failures: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Group what failed for the same reason: ("SPX, NDX, RUT ... (75 in all)", "no connection: ...").
+
+    Without a network every symbol fails alike, and people want to read that once. The groups keep the order of
+    `failures`, which maps an id to its reason.
+    """
+    ids: dict[str, list[str]] = {}
+    for id_, reason in failures.items():
+        ids.setdefault(reason, []).append(id_)
+    return [
+        (", ".join(same[:NAMED_ALIKE]) + (f" ... ({len(same)} in all)" if len(same) > NAMED_ALIKE else ""), reason)
+        for reason, same in ids.items()
+    ]

@@ -1,7 +1,7 @@
-"""Folders with something wrong in them, through real runs: what is said, what is kept out, and what stays as it was.
+"""Folders with something wrong in them, through real runs: what is reported, rejected, and kept.
 
 Every defect gets an instrument of its own, whose healthy bars are known, so that many of them go through one run and
-each is judged by what is left of those bars. A defect that nobody is told of, that costs a neighbour a row or that
+each is judged by what is left of those bars. A defect that is not reported, that costs a neighbour a row or that
 removes anything stored fails here.
 """
 
@@ -36,7 +36,7 @@ from folders import (
 from assets.sources.base import FetchRequest, SourceError
 from assets.sources.files import FilesSource
 
-# A Friday of which the defects are made, the day that their bars begin on, and days without a session.
+# A Friday that most defects are about, the first day of their bars, and days without a session.
 DAY, START = "2025-03-14", "2025-02-03"
 SATURDAY, HOLIDAY = "2025-03-15", "2025-07-04"
 
@@ -149,20 +149,20 @@ def more_columns(text: str) -> str:
 class Defect:
     """One broken file. `name` is its instrument.
 
-    `failure`: what meta.deliveries says of it. `refused`: the reasons in meta.quarantine, each with its date and with
+    `failure`: what meta.deliveries says of it. `rejected`: the reasons in meta.quarantine, each with its date and with
     what its payload must show. `lost`: the days whose bar is not there afterwards; None stands for all of them.
     """
 
     name: str
     spoil: Spoil
     failure: str | None = None
-    refused: tuple[tuple[str | None, str, str], ...] = ()
+    rejected: tuple[tuple[str | None, str, str], ...] = ()
     lost: tuple[str, ...] | None = ()
 
 
 NO_CSV = "not readable as csv ("
 UNREADABLE_DATE, UNREADABLE_NUMBER = "the date cannot be read", "a value is not a number"
-NO_CLOSE, NO_SESSION = "no value for close or adj_close", "the date is no session of the calendar"
+NO_CLOSE, NO_SESSION = "no value for close or adj_close", "the date is not a session of the calendar"
 UNFIT = "the line does not fit the header"
 WHOLE = None
 
@@ -198,7 +198,7 @@ ROWS = [
     Defect("INFINITE", with_values(high="inf"), None, ((DAY, "high is not a positive number", "nf"),), (DAY,)),
     Defect("OVERFLOW", with_values(volume="1e400"), None, ((DAY, "volume is negative or infinite", "nf"),), (DAY,)),
     Defect("HIGH-UNDER-LOW", with_values(high="1"), None, ((DAY, "high is under low", '"high":1.0'),), (DAY,)),
-    Defect("TWICE", on(DAY), None, ((DAY, "the same row is there more than once", DAY),)),
+    Defect("TWICE", on(DAY), None, ((DAY, "the same row was delivered more than once", DAY),)),
     Defect(
         "CONTRADICTION",
         lambda text: text + line_of(text) + "0\n",
@@ -206,7 +206,7 @@ ROWS = [
         ((DAY, "different rows for the same key", DAY), (DAY, "different rows for the same key", DAY)),
         (DAY,),
     ),
-    Defect("FUTURE", on("2099-01-05"), None, (("2099-01-05", "the date lies in the future", "2099-01-05"),)),
+    Defect("FUTURE", on("2099-01-05"), None, (("2099-01-05", "the date is in the future", "2099-01-05"),)),
     Defect("WEEKEND", on(SATURDAY), None, ((SATURDAY, NO_SESSION, SATURDAY),)),
     Defect("HOLIDAY", on(HOLIDAY), None, ((HOLIDAY, NO_SESSION, HOLIDAY),)),
     Defect("MANY-FIELDS", with_line(lambda line: f"{line},9"), None, ((None, UNFIT, DAY),), (DAY,)),
@@ -248,10 +248,10 @@ DEFECTS = [*WHOLE_FILES, *ROWS, *ODD_BUT_WHOLE, *PARTS]
 
 @dataclass
 class Outcome:
-    """What a reader finds of a run: bars per instrument and day, refused rows per table and id, failures per id."""
+    """What a reader finds of a run: bars per instrument and day, rejected rows per table and id, failures per id."""
 
     bars: dict[str, dict[str, tuple[Any, ...]]]
-    refused: dict[tuple[str, str], list[tuple[str | None, str, str]]]
+    rejected: dict[tuple[str, str], list[tuple[str | None, str, str]]]
     failures: dict[str, str | None]
 
     @classmethod
@@ -265,7 +265,7 @@ class Outcome:
         for table, id_, day, reason, payload in home.ask(
             "select table_name, id, session_date::varchar, reason, payload from meta.quarantine order by all"
         ):
-            found.refused[table, id_].append((day, reason, payload))
+            found.rejected[table, id_].append((day, reason, payload))
         found.failures.update(home.ask("select id, failure from meta.deliveries"))
         return found
 
@@ -283,14 +283,14 @@ def spoil_the_rest(folder: MarketFolder) -> None:
     folder.write("crypto_mcap/XRP", "date,market_cap\n2025-03-14,0\n2025-03-15,\n2025-03-16,-5\n2025-03-17,much\n")
     folder.add("groups", "small_three,COCO,2025-01-02,2025-02-03,too,many", ",COCO,2025-01-02,")
     folder.file("equity/FOLDER").mkdir()
-    # What another operating system leaves beside a file.
+    # What another operating system leaves next to a file.
     folder.write("equity/._COCO", b"\0\5\26\7")
     # The UTC day of a coin, though midnight in UTC is the day before in New York.
     folder.rewrite("crypto/SOL", lambda row: {**row, "date": f"{row['date']} 00:00:00+00:00"})
 
 
 @pytest.mark.slow
-def test_each_defect_is_named_and_costs_nobody_else_a_row(
+def test_each_defect_is_reported_and_costs_no_other_file_a_row(
     healthy: CascadeHome, folder: MarketFolder, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
     model = recent(folder.text("equity/COCO"))
@@ -311,9 +311,9 @@ def test_each_defect_is_named_and_costs_nobody_else_a_row(
             else:
                 assert str(failure).startswith(f"equity/{defect.name}.csv: {defect.failure}")
                 assert f"cascade: {defect.name} failed: {failure}" in ended.err.splitlines()
-            found = outcome.refused["raw.equity_bars", defect.name]
-            assert [day for day, _, _ in found] == [day for day, _, _ in defect.refused]
-            for (_, reason, payload), (_, found_reason, found_payload) in zip(defect.refused, found, strict=True):
+            found = outcome.rejected["raw.equity_bars", defect.name]
+            assert [day for day, _, _ in found] == [day for day, _, _ in defect.rejected]
+            for (_, reason, payload), (_, found_reason, found_payload) in zip(defect.rejected, found, strict=True):
                 assert reason in found_reason
                 assert payload in found_payload
             left = outcome.bars[defect.name]
@@ -329,18 +329,18 @@ def test_each_defect_is_named_and_costs_nobody_else_a_row(
         assert home.ask(observed, "T10Y2Y") == [(days[0], 0.5), (days[2], 0.7)]
         assert home.ask(observed, "RRPONTSYD") == [(days[0], 400.0), (days[2], 401.5)]
         assert home.ask(observed, "VIXCLS") == [(days[0], 15.0)]
-        assert {id_ for table, id_ in outcome.refused if table == "raw.macro_observations"} == {"VIXCLS"}
-        assert [(day, reason) for day, reason, _ in outcome.refused["raw.macro_observations", "VIXCLS"]] == [
+        assert {id_ for table, id_ in outcome.rejected if table == "raw.macro_observations"} == {"VIXCLS"}
+        assert [(day, reason) for day, reason, _ in outcome.rejected["raw.macro_observations", "VIXCLS"]] == [
             (days[2], "value is not a finite number"),
             (days[3], "different rows for the same key"),
             (days[3], "different rows for the same key"),
-            ("2099-01-05", "the date lies in the future"),
+            ("2099-01-05", "the date is in the future"),
             (None, UNREADABLE_NUMBER),
         ]
         assert outcome.failures["SOFR"] == "macro/SOFR.csv: no date column; the header reads day, rate"
     with subtests.test("market values"):
         assert home.ask("from core.market_cap where instrument_id = 'XRP'") == []
-        assert [(day, reason) for day, reason, _ in outcome.refused["raw.crypto_market_caps", "XRP"]] == [
+        assert [(day, reason) for day, reason, _ in outcome.rejected["raw.crypto_market_caps", "XRP"]] == [
             ("2025-03-16", "market_cap_usd is not a positive number"),
             (None, UNREADABLE_NUMBER),
         ]
@@ -349,20 +349,20 @@ def test_each_defect_is_named_and_costs_nobody_else_a_row(
             ("crypto/XRP.csv; crypto_mcap/XRP.csv", len(clean.bars["XRP"]) + 2, 2)
         ]
     with subtests.test("groups"):
-        assert outcome.refused["raw.group_members", "groups"] == [
+        assert outcome.rejected["raw.group_members", "groups"] == [
             (None, UNFIT, "small_three,COCO,2025-01-02,2025-02-03,too,many")
         ]
-        assert [(day, reason) for day, reason, _ in outcome.refused["raw.group_members", ""]] == [
+        assert [(day, reason) for day, reason, _ in outcome.rejected["raw.group_members", ""]] == [
             ("2025-01-02", "group_id is missing")
         ]
-    with subtests.test("everybody else"):
+    with subtests.test("the others"):
         assert ended.code == 3
-        assert outcome.failures["FOLDER"] == "equity/FOLDER.csv: it is no file"
+        assert outcome.failures["FOLDER"] == "equity/FOLDER.csv: it is not a file"
         (stale,) = [line for line in ended.out.splitlines() if line.startswith("Stale, with the last day: ")]
         assert f"ENDS-EARLY ({SESSIONS[-31]})" in stale
         assert "._COCO" not in outcome.failures
         assert differences(healthy.published, home.published, may_add=True) == {}
-        # A refused row is the same row wherever in its file it moves to.
+        # A rejected row is the same row wherever in its file it moves to.
         payloads = home.ask("select payload from meta.quarantine where reason = ?", UNREADABLE_DATE)
         assert all(list(json.loads(payload)) == BAR_HEADER.split(",") for (payload,) in payloads)
     with subtests.test("the same again"):
@@ -390,7 +390,7 @@ def test_a_bad_delivery_leaves_what_was_stored_as_it_was(
     ended = home.run(folder)
 
     assert ended.code == 3
-    told, outcome = ended.err.splitlines(), Outcome.of(home)
+    reported, outcome = ended.err.splitlines(), Outcome.of(home)
     for id_, reason in {
         "IWM": "equity/IWM.csv: not readable as csv",
         "QQQ": "equity/QQQ.csv: no row in it has a value",
@@ -399,13 +399,13 @@ def test_a_bad_delivery_leaves_what_was_stored_as_it_was(
         "groups": "groups.csv: no column valid_from, valid_to; the header reads group, symbol",
     }.items():
         assert str(outcome.failures[id_]).startswith(reason)
-        assert any(line.startswith(f"cascade: {id_} failed: {reason}") for line in told)
+        assert any(line.startswith(f"cascade: {id_} failed: {reason}") for line in reported)
         assert f"{id_} ({reason}" in ended.out
-    assert [day for day, _, _ in outcome.refused["raw.crypto_bars", "ETH"]] == [DAY]
+    assert [day for day, _, _ in outcome.rejected["raw.crypto_bars", "ETH"]] == [DAY]
     assert f"raw.crypto_bars nothing_quarantined: ETH {DAY}: close is not a positive number" in ended.out
     # Fifty rows where there were more are a fragment, and a file that is gone was there before.
-    assert "stored rows are not in it any more" in str(outcome.failures["SPY"])
-    assert outcome.failures["SOL"] == "not delivered any more; what is stored stays"
+    assert "stored rows are missing from it" in str(outcome.failures["SPY"])
+    assert outcome.failures["SOL"] == "no longer delivered, stored data kept"
     before, after = healthy.stored(), home.stored()
     assert after == {**before, "meta.quarantine": 51}
     assert differences(healthy.published, home.published) == {}
@@ -436,7 +436,7 @@ def spoil_every(folder_name: str) -> Callable[[MarketFolder], None]:
 
 
 LOSSES = {
-    "required file gone": (delete("equity/RUT.csv"), "RUT: not delivered"),
+    "required file gone": (delete("equity/RUT.csv"), "RUT: no longer delivered"),
     "required file empty": (replace("equity/SPX", ""), "SPX: equity/SPX.csv: the file is empty"),
     "required coin with a market value only": (
         replace("crypto/BTC", BAR_HEADER + "\n"),
@@ -446,17 +446,17 @@ LOSSES = {
         lambda folder: folder.rewrite("equity/RUT", lambda row: {**row, "high": "-1"}),
         "RUT: ",
     ),
-    "equities gone": (delete("equity"), "the source delivered nothing usable of the class equity"),
-    "coins gone": (delete("crypto"), "the source delivered nothing usable of the class crypto"),
-    "series gone": (delete("macro"), "the source delivered nothing usable of the class macro"),
-    "series broken": (spoil_every("macro"), "the source delivered nothing usable of the class macro"),
+    "equities gone": (delete("equity"), "the source delivered no usable data of the class equity"),
+    "coins gone": (delete("crypto"), "the source delivered no usable data of the class crypto"),
+    "series gone": (delete("macro"), "the source delivered no usable data of the class macro"),
+    "series broken": (spoil_every("macro"), "the source delivered no usable data of the class macro"),
     "manifest without the column": (
         replace("MANIFEST", "kind,symbol\nequity,IWM\n"),
-        "MANIFEST.csv is no manifest (no column 'price_basis'); correct it or remove it",
+        "MANIFEST.csv is not a manifest (no column 'price_basis'); correct it or remove it",
     ),
-    "manifest binary": (replace("MANIFEST", b"\xff\xfe\0"), "MANIFEST.csv is no manifest ("),
-    "manifest empty": (replace("MANIFEST", ""), "MANIFEST.csv is no manifest (No columns to parse from file); "),
-    "manifest ragged": (replace("MANIFEST", "symbol,price_basis\na,b\na,b,c\n"), "MANIFEST.csv is no manifest ("),
+    "manifest binary": (replace("MANIFEST", b"\xff\xfe\0"), "MANIFEST.csv is not a manifest ("),
+    "manifest empty": (replace("MANIFEST", ""), "MANIFEST.csv is not a manifest (No columns to parse from file); "),
+    "manifest ragged": (replace("MANIFEST", "symbol,price_basis\na,b\na,b,c\n"), "MANIFEST.csv is not a manifest ("),
 }
 
 
@@ -553,14 +553,14 @@ def test_a_manifest_that_may_not_be_read_stops_the_fetch(folder: MarketFolder) -
 
 
 @pytest.mark.slow
-def test_a_file_whose_dates_nobody_can_read_has_failed(home: CascadeHome, folder: MarketFolder) -> None:
+def test_a_file_with_unreadable_dates_has_failed(home: CascadeHome, folder: MarketFolder) -> None:
     day_first = [line.replace("-", "/") + ",1,1,1,1,1,1" for line in ("13-01-2025", "14-01-2025")]
     folder.write("equity/DAYFIRST", "\n".join([BAR_HEADER, *day_first, ""]))
 
     ended = home.run(folder)
 
     assert ended.code == 3
-    assert "Failed: DAYFIRST (every row for raw.equity_bars was refused: the date cannot be read)" in ended.out
+    assert "Failed: DAYFIRST (every row for raw.equity_bars was rejected: the date cannot be read)" in ended.out
 
 
 @pytest.mark.slow
@@ -574,8 +574,8 @@ def test_an_id_belongs_to_one_class_and_the_home_recovers(
 
     assert ended.code == 3
     assert dict(home.ask("select id, failure from meta.deliveries where failure is not null")) == {
-        "ETH": "every row for raw.equity_bars was refused: the id belongs to crypto",
-        "BRAVO": "every row for raw.crypto_bars was refused: the id belongs to equity",
+        "ETH": "every row for raw.equity_bars was rejected: the id belongs to crypto",
+        "BRAVO": "every row for raw.crypto_bars was rejected: the id belongs to equity",
     }
     assert differences(healthy.published, home.published) == {}
 
@@ -626,12 +626,13 @@ def test_a_run_that_was_killed_does_not_run_for_ever(home: CascadeHome, folder: 
 
 
 @pytest.mark.slow
-def test_a_day_before_all_data_is_refused(home: CascadeHome, folder: MarketFolder) -> None:
+def test_a_day_before_all_data_is_rejected(home: CascadeHome, folder: MarketFolder) -> None:
     ended = home.run(folder, "--as-of", "1990-01-01")
 
     assert (ended.code, ended.err) == (
         1,
-        "cascade: not published: clock: nothing was known on 1990-01-01: the first price is of 2024-05-01\n",
+        "cascade: not published: clock: no data as of 1990-01-01: the first price is of 2024-05-01; "
+        "choose a later day\n",
     )
     assert not list(home.path.glob("cascade-asof-*"))
 

@@ -1,7 +1,7 @@
 """The live source through whole runs, against the stand-in for Yahoo and FRED: what a user gets on good and bad days.
 
-The whole universe is asked for, with as much history as a year's high needs. Nothing waits: the stand-in has no crawl
-delay, and what it refuses for good is not asked for twice.
+The whole universe is fetched, with as much history as a year's high needs. Nothing waits: the stand-in has no crawl
+delay, and what it rejects for good is not requested twice.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def test_a_good_day_from_the_shell(
     for table in ("marts.breakouts", "marts.rotation_responses", "marts.rotation_summary"):
         assert home.ask(f"select count(*) > 0 from {table}") == [(True,)]
 
-    # A past day is rebuilt from what is stored: nobody is asked, and what is stored stays.
+    # A past day is rebuilt from stored data: no vendor is asked, and stored data is kept.
     asked, stored = len(standin.requests), home.stored()
     day = sessions[-5]
     past = home.invoke("run", "--source", "live", "--as-of", str(day))
@@ -141,11 +141,11 @@ def test_what_fails_is_named_and_the_rest_is_published(
     assert ended.code == 3
     assert ended.err.splitlines() == [
         "cascade: XBI failed: 404: Yahoo does not know XBI",
-        "cascade: DFF failed: 500: FRED has a fault of its own",
+        "cascade: DFF failed: 500: server error at FRED",
     ]
-    assert "Failed: DFF (500: FRED has a fault of its own), XBI (404: Yahoo does not know XBI)" in ended.out
+    assert "Failed: DFF (500: server error at FRED), XBI (404: Yahoo does not know XBI)" in ended.out
     assert home.ask("select id, failure from meta.deliveries where failure is not null order by all") == [
-        ("DFF", "500: FRED has a fault of its own"),
+        ("DFF", "500: server error at FRED"),
         ("XBI", "404: Yahoo does not know XBI"),
     ]
     assert home.ask("select status from meta.runs") == [("published_with_failures",)]
@@ -173,7 +173,7 @@ def test_what_fails_is_named_and_the_rest_is_published(
         ({"BTC-USD": Fault("empty_window")}, "crypto_bars: BTC: "),
         (
             {"fred.stlouisfed.org": Fault("not_found_404")},
-            "macro_observations: the source delivered nothing usable of the class macro",
+            "macro_observations: the source delivered no usable data of the class macro",
         ),
     ],
 )
@@ -192,7 +192,7 @@ def test_what_cannot_be_done_without_publishes_nothing(
     assert ended.reason.startswith(f"cascade: not published: {reason}")
     assert "Traceback" not in ended.err
     assert not home.published.exists()
-    # What did arrive is not asked for in vain: it is stored, for the run that publishes.
+    # What did arrive is stored, for the next run.
     assert home.stored()["raw.crypto_bars" if "^RUT" in faults else "raw.equity_bars"] > 0
     assert home.ask_warehouse("select status from meta.runs") == [("not_published",)]
 

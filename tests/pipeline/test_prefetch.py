@@ -1,4 +1,4 @@
-"""Classes that are fetched ahead: what overlaps, what does not, and how it ends."""
+"""Fetching asset classes ahead: what overlaps, what does not, and how it ends."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Watched(Script):
             yield from (FetchResult(f"C{number}", "endless") for number in itertools.count())
         self.ended[question.asset_class].set()
 
-    def stored(self, asset_class: AssetClass) -> None:
-        """Wait for the next class: whoever stored before fetching would wait in vain."""
+    def on_stored(self, asset_class: AssetClass) -> None:
+        """Wait until the next class is being fetched; without fetching ahead this would never happen."""
         if asset_class == "equity":
             assert self.began["crypto"].wait(PATIENCE_SECONDS), "crypto is not fetched while equity is stored"
 
@@ -74,11 +74,11 @@ def test_the_next_class_is_fetched_while_one_is_stored_and_never_two_at_once(des
     assert [result.rows_delivered for result in results] == [{"SPY": 3}, {"BTC": 2}, {}]
     assert stored(desk) == [("BTC", 2), ("SPY", 3)]
     assert not source.overlapped
-    # What belongs to a class is gone with its connection.
+    # The staging tables of a class disappear with its connection.
     assert desk.rows("select table_name from duckdb_tables() where temporary") == []
 
 
-def test_a_class_that_cannot_be_had_keeps_no_other_away(desk: Desk, source: Watched) -> None:
+def test_a_class_that_fails_does_not_stop_the_others(desk: Desk, source: Watched) -> None:
     source.broken = "crypto"
     ahead = Prefetch(desk.begin("2024-03-11 12:00"), ASSET_CLASSES)
     assert ahead.ingest("equity").rows_delivered == {"SPY": 3}
@@ -89,7 +89,7 @@ def test_a_class_that_cannot_be_had_keeps_no_other_away(desk: Desk, source: Watc
     assert stored(desk) == [("SPY", 3)]
 
 
-def test_what_nobody_wants_any_more_is_not_fetched_to_its_end(desk: Desk, source: Watched) -> None:
+def test_closing_stops_a_fetch_under_way(desk: Desk, source: Watched) -> None:
     source.endless = "crypto"
     ahead = Prefetch(desk.begin("2024-03-11 12:00"), ASSET_CLASSES)
     ahead.ingest("equity")

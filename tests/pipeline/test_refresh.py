@@ -1,7 +1,7 @@
-"""What a refresh asks for and what it makes of the answer, day after day: windows, gaps, splits, restatements.
+"""What a refresh requests and what it stores of the answer, day after day: windows, gaps, splits, restatements.
 
-The source is a script, so that each test says exactly what the vendor sends. The same rules against real answers of the
-vendors' software stand in test_vendor_faults.
+The source is a script, so that each test says exactly what the vendor sends. test_vendor_faults tests the same rules
+with answers that go through the vendors' libraries.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from desk import Desk, Script
 from assets.config.calendars import EQUITY_CALENDAR
 from assets.config.universe import Instrument, Series, Targets, Universe
 from assets.contracts.raw import RAW_TABLE
-from assets.ingest.row_checks import read_stored
+from assets.ingest.stage import read_stored
 from assets.warehouse.connection import connect, prepare
 
 MODELS = ("core.bars_as_of", "core.macro_as_of", "meta.restatements", "meta.gaps", "meta.freshness")
-KEPT, CURE = "refused, and what is stored stays", "(--symbol IWM --accept takes it)"
+KEPT, CURE = "rejected, stored data kept", "(use --symbol IWM --accept to store it anyway)"
 UNIVERSE = Universe(
     instruments=(
         Instrument(id="IWM", name="Fund", asset_class="equity", kind="fund", role="small_cap"),
@@ -83,7 +83,7 @@ def after_close(day: date) -> str:
     return f"{day} 22:00"
 
 
-# --- what is asked for --------------------------------------------------------------------------------------------
+# --- what is requested --------------------------------------------------------------------------------------------
 
 
 def test_the_first_load_asks_for_everything_and_a_refresh_for_thirty_sessions(
@@ -92,11 +92,11 @@ def test_the_first_load_asks_for_everything_and_a_refresh_for_thirty_sessions(
     sell(script, sessions[:-1])
     desk.refresh(after_close(sessions[-2]))
     sell(script, sessions)
-    told = desk.refresh(after_close(sessions[-1]))
+    refreshed = desk.refresh(after_close(sessions[-1]))
 
     first, second = (question for question in script.questions if question.asset_class == "equity")
     assert (first.since, second.since) == ({}, {"IWM": sessions[-31]})
-    assert told.stored == 1
+    assert refreshed.stored == 1
 
 
 @pytest.mark.slow
@@ -104,18 +104,18 @@ def test_the_cost_of_a_refresh_does_not_grow_with_history(desk: Desk, script: Sc
     for count in (40, 60):
         sell(script, sessions[:count])
         desk.refresh(after_close(sessions[count - 1]))
-        told = desk.refresh(after_close(sessions[count - 1]))
-        assert sum(told.classes["equity"].rows_delivered.values()) == 30
+        refreshed = desk.refresh(after_close(sessions[count - 1]))
+        assert sum(refreshed.classes["equity"].rows_delivered.values()) == 30
 
 
 @pytest.mark.slow
 def test_full_asks_for_everything_again(desk: Desk, script: Script, sessions: list[date]) -> None:
     sell(script, sessions)
     desk.refresh(after_close(sessions[-1]))
-    told = desk.refresh(after_close(sessions[-1]), full=True)
+    refreshed = desk.refresh(after_close(sessions[-1]), full=True)
 
     assert script.questions[-3].since == {}
-    assert (told.classes["equity"].rows_delivered, told.stored) == ({"IWM": 60}, 0)
+    assert (refreshed.classes["equity"].rows_delivered, refreshed.stored) == ({"IWM": 60}, 0)
 
 
 @pytest.mark.slow
@@ -123,22 +123,22 @@ def test_a_named_symbol_is_asked_for_alone_and_whole(desk: Desk, script: Script,
     sell(script, sessions)
     sell(script, sessions, id_="SPY")
     desk.refresh(after_close(sessions[-1]))
-    told = desk.refresh(after_close(sessions[-1]), symbols=("SPY",))
+    refreshed = desk.refresh(after_close(sessions[-1]), symbols=("SPY",))
 
-    assert told.classes["equity"].rows_delivered == {"SPY": 60}
-    # The other one is none the worse for it.
+    assert refreshed.classes["equity"].rows_delivered == {"SPY": 60}
+    # The other one is not affected.
     assert desk.rows("select id, rows_delivered, failure from meta.deliveries order by id") == [
         ("IWM", 60, None),
         ("SPY", 60, None),
     ]
 
 
-def test_a_named_symbol_that_nobody_delivers_is_told(desk: Desk, script: Script, sessions: list[date]) -> None:
+def test_a_named_symbol_that_is_not_delivered_is_reported(desk: Desk, script: Script, sessions: list[date]) -> None:
     sell(script, sessions)
     desk.refresh(after_close(sessions[-1]))
-    told = desk.refresh(after_close(sessions[-1]), symbols=("IWM", "SPY"))
+    refreshed = desk.refresh(after_close(sessions[-1]), symbols=("IWM", "SPY"))
 
-    assert told.failures == {"SPY": "not delivered"}
+    assert refreshed.failures == {"SPY": "not delivered"}
 
 
 def test_an_unfinished_day_is_asked_for_again_until_it_is_final(
@@ -171,12 +171,12 @@ def test_a_gap_is_recorded_and_asked_for_again_until_it_is_filled(
     assert desk.rows("select missing_sessions from meta.freshness where id = 'IWM'") == [(1,)]
 
     sell(script, sessions)
-    told = desk.refresh(after_close(sessions[-1]))
+    refreshed = desk.refresh(after_close(sessions[-1]))
     assert script.questions[-3].since == {"IWM": hole}
-    assert told.stored == 2
+    assert refreshed.stored == 2
     desk.build(*MODELS)
     assert desk.rows("select * from meta.gaps") == []
-    # It came after newer ones: before that, nobody could know it.
+    # It arrived after newer ones, so it was not known before.
     assert desk.rows("select session_date, captured_at, field, old_value, new_value, kind from meta.restatements") == [
         (str(hole), after_close(sessions[-1]), "close", None, prices([hole])[0], "late_fill")
     ]
@@ -222,7 +222,7 @@ def test_what_was_read_is_read_again_when_what_judges_it_has_changed(
     assert [question.seen for question in script.questions] == [{}, {"script:IWM": "as it was"}, {}]
 
 
-# --- what the answer may not do -----------------------------------------------------------------------------------
+# --- which answers are rejected -----------------------------------------------------------------------------------
 
 
 def split(closes: Sequence[float], ratio: float = 4.0) -> list[float]:
@@ -234,9 +234,9 @@ def test_a_split_brings_the_whole_history_on_the_new_scale(desk: Desk, script: S
     sell(script, sessions[:-1])
     desk.refresh(after_close(sessions[-2]))
     sell(script, sessions, split(prices(sessions)))
-    told = desk.refresh(after_close(sessions[-1]))
+    refreshed = desk.refresh(after_close(sessions[-1]))
 
-    assert (told.failures, told.stored) == ({}, 60)
+    assert (refreshed.failures, refreshed.stored) == ({}, 60)
     assert [(q.only, q.since) for q in script.questions[-4:-2]] == [
         (None, {"IWM": sessions[-31]}),
         (frozenset({"IWM"}), {}),
@@ -251,7 +251,7 @@ def test_a_split_brings_the_whole_history_on_the_new_scale(desk: Desk, script: S
 def test_a_past_day_is_on_its_own_scale_even_where_it_was_seen_after_a_split(
     desk: Desk, script: Script, sessions: list[date]
 ) -> None:
-    """Friday's bar and dividend come on Saturday morning, together with a split: on Friday nobody knew of it."""
+    """Friday's bar and dividend come on Saturday morning, together with a split: on Friday it was not known."""
     sell(script, sessions[:-1])
     desk.refresh(after_close(sessions[-2]))
     closes = prices(sessions)
@@ -279,35 +279,37 @@ def test_a_split_whose_history_cannot_be_had_changes_nothing(desk: Desk, script:
     desk.refresh(after_close(sessions[-2]))
     sell(script, sessions, split(prices(sessions)))
     script.failures_of_the_whole["IWM"] = "500: a fault of its own"
-    told = desk.refresh(after_close(sessions[-1]))
+    refreshed = desk.refresh(after_close(sessions[-1]))
 
-    assert told.stored == 0
-    assert "500: a fault of its own" in told.failures["IWM"]
-    assert "0.25 times those stored, and the whole history on that scale did not come" in told.failures["IWM"]
+    assert refreshed.stored == 0
+    assert "500: a fault of its own" in refreshed.failures["IWM"]
+    assert (
+        "0.25 times the stored ones, and the full history on that scale was not delivered" in refreshed.failures["IWM"]
+    )
     # The next day it can be had.
     script.failures_of_the_whole.clear()
     assert desk.refresh(after_close(sessions[-1])).stored == 60
 
 
 @pytest.mark.slow
-def test_a_history_that_is_split_in_part_only_is_refused(desk: Desk, script: Script, sessions: list[date]) -> None:
+def test_a_history_that_is_split_in_part_only_is_rejected(desk: Desk, script: Script, sessions: list[date]) -> None:
     sell(script, sessions[:-1])
     desk.refresh(after_close(sessions[-2]))
     closes = prices(sessions)
     # The vendor has restated its last month, but nothing before.
     sell(script, sessions, closes[:30] + split(closes[30:]))
-    told = desk.refresh(after_close(sessions[-1]))
+    refreshed = desk.refresh(after_close(sessions[-1]))
 
-    assert told.stored == 0
-    assert "the whole history on that scale did not come" in told.failures["IWM"]
+    assert refreshed.stored == 0
+    assert "the full history on that scale was not delivered" in refreshed.failures["IWM"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("factor", "has_split", "reason"),
     [
-        (100.0, False, "another unit? every price is 100 times the one stored, and no split says so"),
-        (0.01, False, "another unit? every price is 0.01 times the one stored, and no split says so"),
+        (100.0, False, "another unit? every price is 100 times the stored one, and no split explains it"),
+        (0.01, False, "another unit? every price is 0.01 times the stored one, and no split explains it"),
         (0.01, True, None),
     ],
 )
@@ -320,13 +322,11 @@ def test_a_factor_of_a_unit_needs_a_split_that_says_so(
     if has_split:
         event = {"ex_date": pd.to_datetime([sessions[-1]]), "kind": ["split"], "value": [1 / factor]}
         script.answers["equity_actions"] = {"IWM": pd.DataFrame(event)}
-    told = desk.refresh(after_close(sessions[-1]))
+    refreshed = desk.refresh(after_close(sessions[-1]))
 
-    failure = told.failures.get("IWM")
-    assert failure == (
-        None if reason is None else f"refused, and what is stored stays: {reason} (--symbol IWM --accept takes it)"
-    )
-    assert (told.stored > 0) == (reason is None)
+    failure = refreshed.failures.get("IWM")
+    assert failure == (None if reason is None else f"{KEPT}: {reason} {CURE}")
+    assert (refreshed.stored > 0) == (reason is None)
 
 
 @pytest.mark.slow
@@ -337,13 +337,13 @@ def test_a_shorter_history_never_replaces_a_longer_one(desk: Desk, script: Scrip
     desk.refresh(after_close(sessions[-1]))
     script.answers["macro_observations"] = {"RATE": observed.iloc[30:].copy()}
     sell(script, sessions[30:])
-    told = desk.refresh(after_close(sessions[-1]), full=True)
+    refreshed = desk.refresh(after_close(sessions[-1]), full=True)
 
-    assert told.failures == {
-        "IWM": f"{KEPT}: 30 of 60 stored rows are not in it any more {CURE}",
-        "RATE": f"{KEPT}: 30 of 60 stored rows are not in it any more {CURE.replace('IWM', 'RATE')}",
+    assert refreshed.failures == {
+        "IWM": f"{KEPT}: 30 of 60 stored rows are missing from it {CURE}",
+        "RATE": f"{KEPT}: 30 of 60 stored rows are missing from it {CURE.replace('IWM', 'RATE')}",
     }
-    assert told.stored == 0
+    assert refreshed.stored == 0
     # A plain refresh never asks that far back, and goes on.
     assert desk.refresh(after_close(sessions[-1])).failures == {}
 
@@ -353,9 +353,9 @@ def test_a_last_session_never_moves_back(desk: Desk, script: Script, sessions: l
     sell(script, sessions)
     desk.refresh(after_close(sessions[-1]))
     sell(script, sessions[:-1])
-    told = desk.refresh(after_close(sessions[-1]))
+    refreshed = desk.refresh(after_close(sessions[-1]))
 
-    assert told.failures == {"IWM": f"{KEPT}: it ends on {sessions[-2]}, but {sessions[-1]} is stored {CURE}"}
+    assert refreshed.failures == {"IWM": f"{KEPT}: it ends on {sessions[-2]}, but {sessions[-1]} is stored {CURE}"}
     desk.build("core.bars")
     assert desk.rows("select max(session_date)::varchar from core.bars") == [(str(sessions[-1]),)]
 
@@ -369,7 +369,7 @@ def test_the_unfinished_bar_of_today_may_go_again(desk: Desk, script: Script, se
 
 
 @pytest.mark.slow
-def test_a_session_that_vanishes_stays_stored_and_is_told_once(
+def test_a_session_that_vanishes_stays_stored_and_is_reported_once(
     desk: Desk, script: Script, sessions: list[date]
 ) -> None:
     sell(script, sessions)
@@ -384,28 +384,28 @@ def test_a_session_that_vanishes_stays_stored_and_is_told_once(
 
 
 @pytest.mark.slow
-def test_a_dividend_that_vanishes_is_told_as_well(desk: Desk, script: Script, sessions: list[date]) -> None:
+def test_a_dividend_that_vanishes_is_reported_as_well(desk: Desk, script: Script, sessions: list[date]) -> None:
     sell(script, sessions)
     paid = {"ex_date": pd.to_datetime([sessions[-5]]), "kind": ["dividend"], "value": [0.5]}
     script.answers["equity_actions"] = {"IWM": pd.DataFrame(paid)}
     desk.refresh(after_close(sessions[-1]))
     # Nothing of the kind comes any more, which is no fragment: most days have no dividend.
     script.answers["equity_actions"] = {"IWM": pd.DataFrame(paid).iloc[:0]}
-    told = desk.refresh(after_close(sessions[-1]))
-    assert (told.failures, told.vanished) == ({}, {("IWM", str(sessions[-5]))})
+    refreshed = desk.refresh(after_close(sessions[-1]))
+    assert (refreshed.failures, refreshed.vanished) == ({}, {("IWM", str(sessions[-5]))})
 
 
 @pytest.mark.slow
-def test_another_instrument_under_the_symbol_is_refused_until_somebody_says_that_it_is_right(
+def test_another_instrument_under_the_symbol_is_rejected_until_it_is_accepted(
     desk: Desk, script: Script, sessions: list[date]
 ) -> None:
     sell(script, sessions[:-1])
     desk.refresh(after_close(sessions[-2]))
     stranger = [0.0007 * (1.2 if number % 2 else 0.8) for number in range(60)]
     sell(script, sessions, stranger)
-    told = desk.refresh(after_close(sessions[-1]))
-    assert "another instrument? 30 of 30 prices are not those stored" in told.failures["IWM"]
-    assert told.stored == 0
+    refreshed = desk.refresh(after_close(sessions[-1]))
+    assert "another instrument? 30 of 30 prices differ from the stored ones" in refreshed.failures["IWM"]
+    assert refreshed.stored == 0
 
     accepted = desk.refresh(after_close(sessions[-1]), symbols=("IWM",), accept=True)
     assert (accepted.failures, accepted.stored) == ({}, 60)
@@ -423,8 +423,8 @@ def test_what_is_not_delivered_any_more_is_named(desk: Desk, script: Script, ses
     desk.refresh(after_close(sessions[-1]))
     del script.answers["equity_bars"]["SPY"]
     for _ in range(2):
-        told = desk.refresh(after_close(sessions[-1]))
-        assert told.failures == {"SPY": "not delivered any more; what is stored stays"}
+        refreshed = desk.refresh(after_close(sessions[-1]))
+        assert refreshed.failures == {"SPY": "no longer delivered, stored data kept"}
 
 
 @pytest.mark.slow
@@ -437,7 +437,7 @@ def test_what_merely_knows_less_is_no_change(desk: Desk, script: Script, session
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("rows", "refused"),
+    ("rows", "rejected"),
     [
         ({10: 100.0}, [10]),
         ({10: 0.01, 11: 0.01}, [10, 11]),
@@ -449,24 +449,24 @@ def test_what_merely_knows_less_is_no_change(desk: Desk, script: Script, session
         ({10: 5.0}, []),
     ],
 )
-def test_a_price_in_another_unit_is_refused(
-    rows: dict[int, float], refused: list[int], desk: Desk, script: Script, sessions: list[date]
+def test_a_price_in_another_unit_is_rejected(
+    rows: dict[int, float], rejected: list[int], desk: Desk, script: Script, sessions: list[date]
 ) -> None:
     closes = [close * rows.get(number, 1.0) for number, close in enumerate(prices(sessions))]
     sell(script, sessions, closes)
-    told = desk.refresh(after_close(sessions[-1]))
-    assert [day for _, _, day, _ in told.classes["equity"].refusals] == [sessions[number] for number in refused]
+    refreshed = desk.refresh(after_close(sessions[-1]))
+    assert [day for _, _, day, _ in refreshed.classes["equity"].rejections] == [sessions[number] for number in rejected]
 
 
 @pytest.mark.slow
-def test_a_price_in_another_unit_is_refused_when_it_is_the_only_new_one(
+def test_a_price_in_another_unit_is_rejected_when_it_is_the_only_new_one(
     desk: Desk, script: Script, sessions: list[date]
 ) -> None:
     sell(script, sessions[:-1])
     desk.refresh(after_close(sessions[-2]))
     sell(script, sessions, [*prices(sessions)[:-1], 10_590.0])
-    told = desk.refresh(after_close(sessions[-1]))
-    assert told.refusals["IWM"] == {
+    refreshed = desk.refresh(after_close(sessions[-1]))
+    assert refreshed.rejections["IWM"] == {
         "the price is 97.51 times that of the bars around it: another unit, or another instrument"
     }
 
@@ -480,10 +480,12 @@ def test_total_return_closes_on_another_base_are_never_appended(
     factors = [0.99] * 20 + [1.0] * 30 + [0.997] * 10
     adjusted = [close * factor for close, factor in zip(closes, factors, strict=True)]
     script.answers["equity_bars"] = {"IWM": frame(sessions, closes, adj_close=adjusted)}
-    told = desk.refresh(after_close(sessions[-1]))
+    refreshed = desk.refresh(after_close(sessions[-1]))
 
-    assert told.refusals["IWM"] == {"adj_close/close falls by 0.30 %: adjusted on another base than the bars before"}
-    assert [day for _, _, day, _ in told.classes["equity"].refusals] == sessions[-10:]
+    assert refreshed.rejections["IWM"] == {
+        "adj_close/close falls by 0.30 %: adjusted to another base than the bars before it"
+    }
+    assert [day for _, _, day, _ in refreshed.classes["equity"].rejections] == sessions[-10:]
 
 
 @pytest.mark.slow
@@ -512,10 +514,9 @@ def test_dividends_may_move_a_part_of_total_return_closes_but_nothing_may_so_mov
     script.answers["equity_bars"] = {"IWM": adjusted, "SPY": price}
     desk.refresh(after_close(sessions[-1]))
     script.answers["equity_bars"] = {"IWM": adjusted.assign(adj_close=moved), "SPY": price.assign(close=moved)}
-    told = desk.refresh(after_close(sessions[-1]), full=True)
-    assert told.failures == {
-        "SPY": f"{KEPT}: half of a split? 20 of 60 prices are 0.85 times those stored {CURE.replace('IWM', 'SPY')}"
-    }
+    refreshed = desk.refresh(after_close(sessions[-1]), full=True)
+    reason = "a split of only a part of the history? 20 of 60 prices are 0.85 times the stored ones"
+    assert refreshed.failures == {"SPY": f"{KEPT}: {reason} {CURE.replace('IWM', 'SPY')}"}
 
 
 @pytest.mark.slow
@@ -591,8 +592,8 @@ def test_a_whole_history_delivered_again_is_compared_within_bounded_memory(tmp_p
             insert into raw.equity_bars by name
             select * replace (9 as close, 2 as version) from raw.equity_bars where session_date = '2015-01-01';
             create temp table staged_equity_bars as select instrument_id from raw.equity_bars limit 0;
-            create temp table covered as
-            select distinct 'equity_bars' as table_name, instrument_id as id, null::date as first_day
+            create temp table delivered_ranges as
+            select distinct 'equity_bars' as table_name, instrument_id as id, null::date as since
             from raw.equity_bars;
             set memory_limit = '80MiB'
             """

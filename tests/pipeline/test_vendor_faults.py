@@ -1,4 +1,4 @@
-"""What becomes of every fault that a vendor was seen to have: what is stored, refused and told to the user.
+"""What becomes of every fault that a vendor was seen to have: what is stored, rejected and reported.
 
 A desk has loaded everything on Wednesday. On Thursday each symbol and each series meets a fault of its own; on Friday
 the vendors are well again. docs/faults.md is the table of what these tests show.
@@ -14,7 +14,7 @@ from datetime import date
 
 import pandas as pd
 import pytest
-from desk import Desk, Told, live_source, sell
+from desk import Desk, Refreshed, live_source, sell
 from standin import PRICES, Fault, StandinMarket, VendorStandin, forget_vendors
 
 from assets.config.calendars import EQUITY_CALENDAR
@@ -36,8 +36,8 @@ Change = Callable[[StandinMarket, str], None]
 class Case:
     """A fault of one symbol or series on Thursday, and what must come of it.
 
-    `fault` is what the stand-in does, `change` what has become of the market. `failure` and `refusal` are patterns of
-    what the user is told (None: nothing). `has_thursday`: whether Thursday's value is stored on Thursday. `vanished`
+    `fault` is what the stand-in does, `change` what has become of the market. `failure` and `rejection` are patterns of
+    what is reported (None: nothing). `has_thursday`: whether Thursday's value is stored on Thursday. `vanished`
     are the stored days that the delivery lacked; `kinds` are the restatements on Thursday.
     """
 
@@ -45,7 +45,7 @@ class Case:
     fault: Fault | None = None
     change: Change | None = None
     failure: str | None = None
-    refusal: str | None = None
+    rejection: str | None = None
     has_thursday: bool = False
     vanished: tuple[date, ...] = ()
     kinds: tuple[str, ...] = ()
@@ -98,10 +98,10 @@ def _corrected(market: StandinMarket, symbol: str) -> None:
 NO_ANSWER = [
     Case("A404", Fault("not_found_404"), failure="404: Yahoo does not know A404"),
     Case("A401", Fault("invalid_crumb_401"), failure="401: .* [(]Invalid Crumb[)]"),
-    Case("A429", Fault("too_many_429"), failure="429: Yahoo refuses because of too many requests"),
-    Case("A500", Fault("server_error_500"), failure="500: Yahoo has a fault of its own"),
+    Case("A429", Fault("too_many_429"), failure="429: Yahoo reports too many requests"),
+    Case("A500", Fault("server_error_500"), failure="500: server error at Yahoo"),
     Case("LATE", Fault("timeout"), failure="timeout: Yahoo did not answer"),
-    Case("RESET", Fault("reset"), failure="connection lost: Yahoo broke off"),
+    Case("RESET", Fault("reset"), failure="connection lost: Yahoo closed the connection"),
     Case("TORN", Fault("truncated_json"), failure="not JSON"),
     Case("HTML", Fault("html"), failure="not JSON"),
     Case("ODD", Fault("odd_shape"), failure="not a chart"),
@@ -113,18 +113,18 @@ BAD_ROWS = [
     Case(
         "NULLS",
         Fault("null_rows"),
-        refusal="vendor sent the session without prices",
+        rejection="vendor sent the session without prices",
         has_thursday=True,
         vanished=(date(2025, 12, 8), WEDNESDAY),
         kinds=("vanished",),
     ),
-    Case("NANLAST", Fault("all_nan_last_row"), refusal="vendor sent the session without prices"),
-    Case("TWICE", Fault("duplicate_last_row"), refusal="different rows for the same key"),
+    Case("NANLAST", Fault("all_nan_last_row"), rejection="vendor sent the session without prices"),
+    Case("TWICE", Fault("duplicate_last_row"), rejection="different rows for the same key"),
     Case("NOVOLUME", Fault("zero_volume"), has_thursday=True),
     Case("UNVOLUME", Fault("missing_volume"), has_thursday=True),
-    Case("X100", Fault("x100"), refusal=r"the price is [\d.]+ times that of the bars around it", has_thursday=True),
-    Case("MINUS", Fault("negative_price"), refusal="is not a positive number", has_thursday=True),
-    Case("SATURDAY", Fault("weekend_row"), refusal="the date is no session of the calendar", has_thursday=True),
+    Case("X100", Fault("x100"), rejection=r"the price is [\d.]+ times that of the bars around it", has_thursday=True),
+    Case("MINUS", Fault("negative_price"), rejection="is not a positive number", has_thursday=True),
+    Case("SATURDAY", Fault("weekend_row"), rejection="the date is not a session of the calendar", has_thursday=True),
     Case("DOWN", Fault("descending"), has_thursday=True),
     Case(
         "HOLE",
@@ -138,19 +138,22 @@ BAD_ROWS = [
 ]
 BAD_SYMBOLS = [
     Case(
-        "SHORT", Fault("shorter", rows=5), failure="refused, .*: 26 of 30 stored rows are not in it", refusal="26 of 30"
+        "SHORT",
+        Fault("shorter", rows=5),
+        failure="rejected, .*: 26 of 30 stored rows are missing",
+        rejection="26 of 30",
     ),
     Case(
-        "ENDED", change=_without_last(3), failure="it ends on 2025-12-08, but 2025-12-10 is stored", refusal="it ends"
+        "ENDED", change=_without_last(3), failure="it ends on 2025-12-08, but 2025-12-10 is stored", rejection="it ends"
     ),
     Case("SPLIT", change=_split, has_thursday=True, kinds=("split",)),
-    Case("HALF", change=_times(0.25, FORGOTTEN), failure="half of a split", refusal="half of a split"),
-    Case("UNIT", change=_times(100.0), failure="another unit", refusal="another unit"),
-    Case("STRANGER", change=_another, failure="another instrument", refusal="another instrument"),
+    Case("HALF", change=_times(0.25, FORGOTTEN), failure="a split of only a part", rejection="a split of only a part"),
+    Case("UNIT", change=_times(100.0), failure="another unit", rejection="another unit"),
+    Case("STRANGER", change=_another, failure="another instrument", rejection="another instrument"),
 ]
 FUNDS = [*NO_ANSWER, *BAD_ROWS, *BAD_SYMBOLS]
 COINS = [
-    Case("UNI", change=_another, failure="another instrument", refusal="another instrument", has_thursday=False),
+    Case("UNI", change=_another, failure="another instrument", rejection="another instrument", has_thursday=False),
     Case("GONE", Fault("not_found_404"), failure="404"),
 ]
 SERIES = [
@@ -159,8 +162,8 @@ SERIES = [
     Case("SNONE", Fault("empty_body"), failure="empty: FRED sent nothing"),
     Case("SHEAD", Fault("wrong_heading"), failure="wrong heading"),
     Case("SOLD", Fault("old_format"), has_thursday=True),
-    Case("SGARBLED", Fault("garbled_rows"), refusal="the date or the value cannot be read", has_thursday=True),
-    Case("SSHORT", Fault("shorter", rows=5), failure="refused, .*: 26 of 30 stored rows", refusal="26 of 30"),
+    Case("SGARBLED", Fault("garbled_rows"), rejection="the date or the value cannot be read", has_thursday=True),
+    Case("SSHORT", Fault("shorter", rows=5), failure="rejected, .*: 26 of 30 stored rows", rejection="26 of 30"),
 ]
 HEALTHY = "WELL"
 
@@ -203,12 +206,12 @@ NAMES = [HEALTHY, *(case.id for case in FUNDS), "BTC-USD", *(f"{case.id}-USD" fo
 
 @dataclass(frozen=True)
 class Week:
-    """The desk after its three days: what it was told, and each day's prices and restatements as they stood."""
+    """The desk after its three days: each day's reports, prices and restatements."""
 
     desk: Desk
     standin: VendorStandin
     market: StandinMarket
-    told: dict[date, Told]
+    refreshed: dict[date, Refreshed]
     prices: dict[date, dict[tuple[str, str], float]]
     kinds: dict[str, set[str]]
     asked: dict[date, dict[str, int]]
@@ -237,7 +240,7 @@ def week(calendar_sessions: pd.DataFrame, tmp_path_factory: pytest.TempPathFacto
         for name, value in {**standin.environment, "CASCADE_FRED_DELAY_SECONDS": "0"}.items():
             patch.setenv(name, value)
         desk = Desk(UNIVERSE, calendar_sessions, live_source(UNIVERSE, tmp_path_factory.mktemp("desk")))
-        told, prices, asked = {}, {}, {}
+        refreshed, prices, asked = {}, {}, {}
         cases = [*FUNDS, *COINS, *SERIES]
         coins = {case.id for case in COINS}
         for day in (WEDNESDAY, THURSDAY, FRIDAY):
@@ -255,7 +258,7 @@ def week(calendar_sessions: pd.DataFrame, tmp_path_factory: pytest.TempPathFacto
                 _corrected(today, "CORRECT")
             standin.requests.clear()
             sell(standin, today, day)
-            told[day] = desk.refresh(AT[day])
+            refreshed[day] = desk.refresh(AT[day])
             asked[day] = {name: len(standin.asked(name)) for name in [*symbols, *series]}
             desk.build("core.bars_as_of", "core.macro_as_of", "meta.restatements", "meta.gaps", "meta.freshness")
             prices[day] = _prices(desk)
@@ -263,27 +266,27 @@ def week(calendar_sessions: pd.DataFrame, tmp_path_factory: pytest.TempPathFacto
                 kinds: dict[str, set[str]] = {}
                 for id_, kind in desk.connection.execute("select distinct id, kind from meta.restatements").fetchall():
                     kinds.setdefault(id_, set()).add(kind)
-        yield Week(desk, standin, market, told, prices, kinds, asked)
+        yield Week(desk, standin, market, refreshed, prices, kinds, asked)
         desk.connection.close()
 
 
 CASES = pytest.mark.parametrize("case", [*FUNDS, *COINS, *SERIES], ids=lambda case: case.id)
 
 
-def test_on_a_good_day_nobody_complains(week: Week) -> None:
+def test_on_a_good_day_nothing_is_reported(week: Week) -> None:
     for day in (WEDNESDAY, FRIDAY):
-        assert (week.told[day].failures, week.told[day].refusals) == ({}, {})
+        assert (week.refreshed[day].failures, week.refreshed[day].rejections) == ({}, {})
     assert week.prices[THURSDAY][HEALTHY, str(THURSDAY)] > 0
 
 
 @CASES
 def test_what_the_user_is_told(week: Week, case: Case) -> None:
-    told = week.told[THURSDAY]
-    failure, refusals = told.failures.get(case.id), "; ".join(told.refusals.get(case.id, ()))
+    refreshed = week.refreshed[THURSDAY]
+    failure, rejections = refreshed.failures.get(case.id), "; ".join(refreshed.rejections.get(case.id, ()))
     assert (failure is None) == (case.failure is None), failure
     assert re.search(case.failure or "", failure or ""), failure
-    assert bool(refusals) == (case.refusal is not None), refusals
-    assert re.search(case.refusal or "", refusals), refusals
+    assert bool(rejections) == (case.rejection is not None), rejections
+    assert re.search(case.rejection or "", rejections), rejections
 
 
 @CASES
@@ -305,7 +308,7 @@ def test_what_is_stored(week: Week, case: Case) -> None:
 @CASES
 def test_what_is_on_record(week: Week, case: Case) -> None:
     assert week.kinds.get(case.id, set()) == set(case.kinds)
-    vanished = {day for id_, day in week.told[THURSDAY].vanished if id_ == case.id}
+    vanished = {day for id_, day in week.refreshed[THURSDAY].vanished if id_ == case.id}
     assert vanished == {str(day) for day in case.vanished}
 
 

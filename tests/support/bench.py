@@ -126,7 +126,7 @@ class NoSource:
     def fetch(self, question: FetchRequest) -> Iterator[FetchResult]:
         raise NotImplementedError
 
-    def stored(self, asset_class: AssetClass) -> None:
+    def on_stored(self, asset_class: AssetClass) -> None:
         raise NotImplementedError
 
 

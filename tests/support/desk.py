@@ -23,7 +23,8 @@ from standin import StandinMarket, VendorStandin
 from assets.config.universe import Universe
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.ingest.reference import write_clock, write_releases, write_universe
-from assets.ingest.store import Ingested, ingest
+from assets.ingest.stage import ClassResult
+from assets.ingest.store import ingest
 from assets.models.create import create_model
 from assets.sources.base import ASSET_CLASSES, AssetClass, FetchRequest, FetchResult, Source
 from assets.sources.live import LiveSource
@@ -107,7 +108,7 @@ class Script:
                 frames[name] = wanted.assign(**{table.key[0]: id_})
             yield FetchResult(id_, f"script:{id_}", frames, failure=failure, since=since, state=self.states.get(id_))
 
-    def stored(self, asset_class: AssetClass) -> None:
+    def on_stored(self, asset_class: AssetClass) -> None:
         """Nothing is kept."""
 
 
@@ -162,10 +163,10 @@ class Desk:
         accept: bool = False,
         code_version: str = "test",
         classes: tuple[AssetClass, ...] = ASSET_CLASSES,
-    ) -> Told:
+    ) -> Refreshed:
         """Ask for what may have changed at an instant in UTC, and store it."""
         run = self.begin(at, full=full, symbols=symbols, accept=accept, code_version=code_version)
-        return Told({asset_class: ingest(run, asset_class) for asset_class in classes})
+        return Refreshed({asset_class: ingest(run, asset_class) for asset_class in classes})
 
     def build(self, *names: str, as_of: date | None = None) -> None:
         """Run the named models, and those that they are made of, as of the last refresh or a day before it."""
@@ -181,10 +182,10 @@ class Desk:
 
 
 @dataclass(frozen=True)
-class Told:
+class Refreshed:
     """What a refresh has to say, per asset class."""
 
-    classes: Mapping[AssetClass, Ingested]
+    classes: Mapping[AssetClass, ClassResult]
 
     @property
     def failures(self) -> dict[str, str]:
@@ -192,13 +193,13 @@ class Told:
         return {id_: why for result in self.classes.values() for id_, why in result.failures.items()}
 
     @property
-    def refusals(self) -> dict[str, set[str]]:
-        """The reasons for which rows were refused, per id."""
-        told: dict[str, set[str]] = {}
+    def rejections(self) -> dict[str, set[str]]:
+        """The reasons for which rows were rejected, per id."""
+        refreshed: dict[str, set[str]] = {}
         for result in self.classes.values():
-            for _, id_, _, reason in result.refusals:
-                told.setdefault(id_, set()).add(reason)
-        return told
+            for _, id_, _, reason in result.rejections:
+                refreshed.setdefault(id_, set()).add(reason)
+        return refreshed
 
     @property
     def vanished(self) -> set[tuple[str, str]]:

@@ -220,7 +220,7 @@ def test_what_a_reader_changes_stays_with_the_reader(source: Source) -> None:
     assert (next(source.fetch(FetchRequest("equity"))).tables["equity_bars"]["close"] > 0).all()
 
 
-def test_a_calendar_that_is_too_short_is_refused(universe: Universe, sessions: pd.DatetimeIndex) -> None:
+def test_a_calendar_that_is_too_short_is_rejected(universe: Universe, sessions: pd.DatetimeIndex) -> None:
     with pytest.raises(SourceError, match="needs the equity sessions from 2010-01-04 to 2025-12-31"):
         list(DemoSource(universe, sessions[:100]).fetch(FetchRequest("macro")))
 
@@ -351,12 +351,14 @@ def test_the_dead_coin_and_the_late_one(market: Market) -> None:
     assert coins[late][0].date() == first_bar
 
 
-def test_the_universe_can_be_told_of_the_death(universe: Universe) -> None:
+def test_the_universe_gets_the_last_day_of_the_dead_coin(universe: Universe) -> None:
     died, last_bar = ANSWERS.died
-    told = {i.id: i for i in synthetic_universe(universe).instruments}
-    assert told[died].valid_to == last_bar
-    assert told[died].valid_to_reason is not None
-    assert {id_ for id_, i in told.items() if i.valid_to} - {i.id for i in universe.instruments if i.valid_to} == {died}
+    known = {i.id: i for i in synthetic_universe(universe).instruments}
+    assert known[died].valid_to == last_bar
+    assert known[died].valid_to_reason is not None
+    assert {id_ for id_, i in known.items() if i.valid_to} - {i.id for i in universe.instruments if i.valid_to} == {
+        died
+    }
 
 
 def test_ten_altcoins_from_the_sixth_year_on(market: Market) -> None:

@@ -11,7 +11,7 @@ from desk import Desk
 from folders import LAST_DAY, SESSIONS, CascadeHome, MarketFolder, healthy_home, market_folder
 
 from assets.config.universe import Instrument, Targets, Universe
-from assets.ingest.store import _counted
+from assets.ingest.stage import _with_progress
 from assets.sources.base import FetchRequest, FetchResult
 from assets.sources.files import FilesSource
 
@@ -104,8 +104,8 @@ def test_a_symbol_in_two_files_gets_one_new_version(folder: MarketFolder, desk: 
     if has_grown:
         folder.write("equity/IWM", before)
         folder.add("equity/IWM", NEW_LINES[0])
-    told = desk.refresh("2025-12-21 00:00", classes=("equity",)).classes["equity"]
-    assert (told.rows_new["raw.equity_bars"], told.rows_restated["raw.equity_bars"]) == (int(has_grown), 1)
+    refreshed = desk.refresh("2025-12-21 00:00", classes=("equity",)).classes["equity"]
+    assert (refreshed.rows_new["raw.equity_bars"], refreshed.rows_restated["raw.equity_bars"]) == (int(has_grown), 1)
     versions = "select session_date, version from raw.equity_bars where instrument_id = 'IWM' and session_date = ?"
     assert sorted(desk.rows(versions, SESSIONS[3])) == [(str(SESSIONS[3]), 1), (str(SESSIONS[3]), 2)]
 
@@ -113,8 +113,10 @@ def test_a_symbol_in_two_files_gets_one_new_version(folder: MarketFolder, desk: 
 def test_a_folder_of_closes_alone_is_enough(folder: MarketFolder, desk: Desk) -> None:
     for path in (folder.path / "equity").glob("*.csv"):
         pd.read_csv(path, usecols=["date", "close"]).to_csv(path, index=False)
-    told = desk.refresh("2025-12-20 00:00", classes=("equity",))
-    assert told.failures["IWM"] == "equity/IWM.csv: no column open, high, low, adj_close, volume, so it stays unknown"
+    refreshed = desk.refresh("2025-12-20 00:00", classes=("equity",))
+    assert (
+        refreshed.failures["IWM"] == "equity/IWM.csv: no column open, high, low, adj_close, volume, so it stays unknown"
+    )
     counted = "select count(close), count(open) from raw.equity_bars where instrument_id = 'IWM'"
     assert desk.rows(counted) == [(len(SESSIONS), 0)]
 
@@ -124,11 +126,11 @@ def test_a_new_line_is_measured_against_the_last_one_that_is_stored(folder: Mark
     desk.refresh("2025-12-20 00:00", classes=("equity",))
     close = 100 * float(folder.line("equity/IWM", str(LAST_DAY)).split(",")[4])
     folder.add("equity/IWM", f"2025-12-15,{close},{close},{close},{close},{close},1000")
-    told = desk.refresh("2025-12-20 00:00", classes=("equity",))
-    assert told.refusals["IWM"] == {
+    refreshed = desk.refresh("2025-12-20 00:00", classes=("equity",))
+    assert refreshed.rejections["IWM"] == {
         "the price is 100 times that of the bars around it: another unit, or another instrument"
     }
-    assert told.classes["equity"].rows_delivered == {"IWM": 1, "groups": 3}
+    assert refreshed.classes["equity"].rows_delivered == {"IWM": 1, "groups": 3}
 
 
 @pytest.mark.slow
@@ -155,9 +157,9 @@ def test_how_long_the_rest_takes_is_said_while_it_is_read(
     folder: MarketFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     files = sorted((folder.path / "equity").glob("*.csv"))
-    assert {d.of for origin, d in fetch(folder).items() if origin.startswith("equity/")} == {len(files)}
+    assert {d.total for origin, d in fetch(folder).items() if origin.startswith("equity/")} == {len(files)}
     with caplog.at_level("INFO", "cascade"):
-        list(_counted((FetchResult(path.stem, "", of=len(files)) for path in files), "equity"))
+        list(_with_progress((FetchResult(path.stem, "", total=len(files)) for path in files), "equity"))
     assert caplog.messages[0].startswith(f"equity: 1 of {len(files)}, about 0:00:")
     assert (
         caplog.messages[-1] == f"equity: {len(files)} of {len(files)}, about 0:00:00 left, delivered {files[-1].stem}"

@@ -67,7 +67,7 @@ def market() -> StandinMarket:
 
 
 class Time:
-    """A clock that only moves when somebody sleeps."""
+    """A clock that only moves when a thread sleeps."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -172,7 +172,7 @@ def test_days_on_which_nothing_could_trade_yet_are_no_failure(yahoo: Yahoo, time
 def test_an_answer_without_any_session_for_over_a_week_is_a_failure(yahoo: Yahoo, time: Time) -> None:
     delivery = yahoo.fetch(IWM, SESSIONS[-1] + timedelta(days=30), time.retrier())
 
-    assert delivery.failure == "no sessions: Yahoo knows IWM but sent none of the days asked for"
+    assert delivery.failure == "no sessions: Yahoo knows IWM but sent none of the requested days"
 
 
 RENAMED = BTC.model_copy(
@@ -338,14 +338,14 @@ def test_after_a_split_all_before_it_is_in_new_shares(yahoo: Yahoo, standin: Ven
     ("kind", "failure", "tries"),
     [
         ("not_found_404", "404: Yahoo does not know IWM", 1),
-        ("invalid_crumb_401", "401: Yahoo refuses to answer for IWM (Invalid Crumb)", 4),
-        ("too_many_429", "429: Yahoo refuses because of too many requests", 4),
-        ("server_error_500", "500: Yahoo has a fault of its own", 4),
-        ("reset", "connection lost: Yahoo broke off while answering for IWM", 4),
+        ("invalid_crumb_401", "401: Yahoo denied access to IWM (Invalid Crumb)", 4),
+        ("too_many_429", "429: Yahoo reports too many requests", 4),
+        ("server_error_500", "500: server error at Yahoo", 4),
+        ("reset", "connection lost: Yahoo closed the connection while answering for IWM", 4),
         ("truncated_json", "not JSON: Yahoo's answer for IWM cannot be read", 4),
         ("html", "not JSON: Yahoo's answer for IWM cannot be read", 4),
-        ("odd_shape", "not a chart: Yahoo's answer for IWM has another shape ('indicators')", 4),
-        ("empty_window", "no sessions: Yahoo knows IWM but sent none of the days asked for", 1),
+        ("odd_shape", "not a chart: Yahoo's answer for IWM has an unexpected shape ('indicators')", 4),
+        ("empty_window", "no sessions: Yahoo knows IWM but sent none of the requested days", 1),
         ("wrong_symbol", "wrong symbol: Yahoo's answer for IWM says IWM2 instead of IWM", 1),
         ("wrong_currency", "wrong currency: Yahoo's answer for IWM says GBp instead of USD", 1),
     ],
@@ -377,7 +377,7 @@ def test_no_answer_is_not_waited_for_longer_than_allowed(standin: VendorStandin,
 @pytest.mark.parametrize(
     ("kind", "times"),
     [
-        # yfinance itself asks twice when it is refused, but is not let to when there were too many requests.
+        # yfinance itself repeats a rejected request once, except when there were too many requests.
         ("invalid_crumb_401", 2),
         ("too_many_429", 1),
         ("server_error_500", 2),
@@ -416,7 +416,7 @@ def test_the_wait_that_yahoo_asks_for_is_honoured(yahoo: Yahoo, standin: VendorS
 
 
 @pytest.mark.parametrize("kind", ["too_many_429", "server_error_500"])
-def test_a_wait_may_be_asked_for_as_a_date_and_nobody_asks_before(
+def test_a_wait_may_end_on_a_date_and_no_request_starts_before(
     kind: FaultKind, yahoo: Yahoo, standin: VendorStandin, time: Time
 ) -> None:
     standin.faults["IWM"] = Fault(kind, times=1, retry_after=datetime.now(UTC) + timedelta(seconds=30))
@@ -430,7 +430,7 @@ def test_a_wait_may_be_asked_for_as_a_date_and_nobody_asks_before(
 def test_a_wait_too_long_for_a_run_is_not_waited(yahoo: Yahoo, standin: VendorStandin, time: Time) -> None:
     standin.faults["IWM"] = Fault("too_many_429", retry_after=3600)
 
-    assert yahoo.fetch(IWM, None, time.retrier()).failure == "429: Yahoo refuses because of too many requests"
+    assert yahoo.fetch(IWM, None, time.retrier()).failure == "429: Yahoo reports too many requests"
     assert time.sleeps == []
 
 
@@ -440,12 +440,14 @@ def test_a_symbol_that_yahoo_does_not_have_is_named(yahoo: Yahoo, time: Time) ->
     assert yahoo.fetch(unknown, None, time.retrier()).failure == "404: Yahoo does not know ^XYZ"
 
 
-def test_days_before_the_first_trade_are_refused_with_yahoos_reason(yahoo: Yahoo, time: Time) -> None:
+def test_days_before_the_first_trade_fail_with_yahoos_reason(yahoo: Yahoo, time: Time) -> None:
     early = IWM.model_copy(update={"valid_to": date(2020, 1, 3), "valid_to_reason": "test"})
 
     failure = yahoo.fetch(early, date(2020, 1, 1), time.retrier()).failure
 
-    assert failure is not None and failure.startswith("400: Yahoo refuses IWM (Data doesn't exist for startDate = ")
+    assert failure is not None and failure.startswith(
+        "400: Yahoo rejected the request for IWM (Data doesn't exist for startDate = "
+    )
 
 
 @pytest.mark.parametrize(
@@ -539,13 +541,13 @@ def test_rows_that_cannot_be_read_are_rejected_word_for_word(fred: Fred, standin
     ("kind", "failure", "tries"),
     [
         ("not_found_404", "404: FRED does not know RATE", 1),
-        ("too_many_429", "429: FRED refuses because of too many requests", 4),
-        ("server_error_500", "500: FRED has a fault of its own", 4),
+        ("too_many_429", "429: FRED reports too many requests", 4),
+        ("server_error_500", "500: server error at FRED", 4),
         ("timeout", "timeout: FRED did not answer for RATE", 4),
-        ("reset", "connection lost: FRED broke off while answering for RATE", 4),
+        ("reset", "connection lost: FRED closed the connection while answering for RATE", 4),
         ("html", "not CSV: FRED sent a web page for RATE", 4),
         ("empty_body", "empty: FRED sent nothing for RATE", 4),
-        ("wrong_heading", "wrong heading: FRED's answer for RATE is headed observation_date,OTHER", 1),
+        ("wrong_heading", "wrong heading: FRED's answer for RATE has the heading observation_date,OTHER", 1),
     ],
 )
 def test_a_fault_of_fred_that_stays_is_named_and_retried_if_it_may_pass(
@@ -601,24 +603,24 @@ def test_the_limits_hold_over_all_threads() -> None:
     assert min(later - earlier for earlier, later in zip(starts, starts[10:], strict=False)) >= 0.1
 
 
-def test_a_refusal_of_everybody_stops_everybody(time: Time) -> None:
+def test_a_pause_for_one_request_pauses_all(time: Time) -> None:
     limiter = time.limiter()
     busy = iter([VendorFault("busy", is_passing=True, retry_after=30)])
 
-    def refuse_once() -> None:
+    def fail_once() -> None:
         limiter.wait_for_turn()
         for fault in busy:
-            # Others who come while the refused one waits come after the wait.
+            # Requests that come during the pause wait for its end.
             raise fault
 
-    Retrier(limiter).call(refuse_once)
+    Retrier(limiter).call(fail_once)
     assert time.now == 1030.0
     limiter.pause(20, "busy")
     Retrier(limiter).call(limiter.wait_for_turn)
     assert time.now == 1050.0
 
 
-def test_a_fault_of_one_symbol_stops_nobody_else(time: Time) -> None:
+def test_a_fault_of_one_symbol_stops_no_other(time: Time) -> None:
     limiter = time.limiter()
     faults = iter([VendorFault("not JSON", is_passing=True)])
     others = []
@@ -811,22 +813,20 @@ def test_only_what_is_wanted_is_asked_for(whole: VendorStandin, universe: Univer
 
 
 @pytest.mark.slow
-def test_a_refusal_stops_every_thread_until_yahoo_can_be_asked_again(
-    whole: VendorStandin, universe: Universe, tmp_path: Path
-) -> None:
+def test_too_many_requests_pause_every_thread(whole: VendorStandin, universe: Universe, tmp_path: Path) -> None:
     whole.faults["SPY"] = Fault("too_many_429", times=1, retry_after=1)
 
     deliveries = list(LiveSource(universe, tmp_path).fetch(FetchRequest("equity")))
 
     assert [d.failure for d in deliveries] == [None] * len(deliveries)
-    refused = whole.asked("SPY")[0].at
-    # What was under way when the refusal came may still arrive; otherwise it would be all that there is.
-    assert len([r for r in whole.requests if refused < r.at < refused + 1.0]) < YAHOO_WORKERS
-    assert len([r for r in whole.requests if r.at >= refused + 1.0]) > 5
+    rejected = whole.asked("SPY")[0].at
+    # Requests that were under way at that time may still arrive.
+    assert len([r for r in whole.requests if rejected < r.at < rejected + 1.0]) < YAHOO_WORKERS
+    assert len([r for r in whole.requests if r.at >= rejected + 1.0]) > 5
 
 
 @pytest.mark.slow
-def test_what_yahoo_refuses_for_shares_it_is_not_asked_for_coins(
+def test_too_many_requests_for_shares_stop_those_for_coins(
     whole: VendorStandin, universe: Universe, tmp_path: Path, time: Time
 ) -> None:
     whole.faults["^RUT"] = Fault("too_many_429", retry_after=3600)
@@ -836,7 +836,7 @@ def test_what_yahoo_refuses_for_shares_it_is_not_asked_for_coins(
     asked = len(whole.requests)
     coins = list(source.fetch(FetchRequest("crypto")))
 
-    assert {d.failure for d in shares[1:] + coins} == {"429: Yahoo refuses because of too many requests"}
+    assert {d.failure for d in shares[1:] + coins} == {"429: Yahoo reports too many requests"}
     # Only the spacing between requests was waited for.
     assert len(whole.requests) == asked and max(time.sleeps) < 1
     time.now += 3600
@@ -864,18 +864,18 @@ def test_three_symbols_without_a_connection_fail_the_rest_at_once(
     assert [d.failure for d in source.fetch(FetchRequest("macro"))] == [None] * 20
 
 
-def test_a_vendor_that_refuses_three_in_a_row_is_left_alone(
+def test_after_three_rejections_in_a_row_a_vendor_gets_no_more_requests(
     whole: VendorStandin, universe: Universe, tmp_path: Path, time: Time
 ) -> None:
     whole.faults[FRED_HOST] = Fault("too_many_429")
 
     deliveries = list(live(universe, tmp_path, time).fetch(FetchRequest("macro")))
 
-    assert {d.failure for d in deliveries} == {"429: FRED refuses because of too many requests"}
+    assert {d.failure for d in deliveries} == {"429: FRED reports too many requests"}
     assert len([r for r in whole.requests if r.host == FRED_HOST]) == 3 * 4
 
 
-def test_a_certificate_that_nobody_vouches_for_is_no_connection(
+def test_an_untrusted_certificate_is_no_connection(
     whole: VendorStandin, universe: Universe, tmp_path: Path, time: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
@@ -974,7 +974,7 @@ def test_what_came_before_a_process_died_is_not_asked_for_again(
     today = datetime.now(UTC)
     deliveries = list(live(many(), tmp_path, time, today).fetch(FetchRequest("equity")))
 
-    # Of the symbols that the process had asked for, only those that were under way are asked for once more.
+    # Only the symbols whose requests were under way are requested again.
     again = answered & set(asked_for(hundred, before))
     assert len(again) <= YAHOO_WORKERS
     assert answered | set(asked_for(hundred, before)) == {d.id for d in deliveries}
@@ -1002,7 +1002,7 @@ def test_what_is_kept_is_what_came_until_it_is_stored(standin: VendorStandin, tm
         assert_same(now, was)
     assert len(standin.requests) == asked
 
-    source.stored("equity")
+    source.on_stored("equity")
     assert [d.failure for question in questions for d in source.fetch(question)] == [
         "404: Yahoo does not know IWM", None, None
     ]  # fmt: skip
@@ -1018,7 +1018,7 @@ def test_what_failed_is_asked_for_again(hundred: VendorStandin, tmp_path: Path, 
     assert asked_for(hundred, before) == ["F007"]
 
 
-def test_another_request_is_not_answered_with_what_was_kept(hundred: VendorStandin, tmp_path: Path, time: Time) -> None:
+def test_a_cached_answer_does_not_serve_another_request(hundred: VendorStandin, tmp_path: Path, time: Time) -> None:
     first, second, third = many(3).instruments
     list(live(many(3), tmp_path, time).fetch(FetchRequest("equity")))
     before = len(hundred.requests)

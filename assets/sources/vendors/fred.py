@@ -1,7 +1,7 @@
-"""FRED: macro observations from the keyless CSV that the site's own graphs download.
+"""FRED: macro observations from the CSV that the site's own graphs download, without a key.
 
-Here: asking for one series, telling what went wrong, and turning the answer into the raw contract's columns. When an
-observation became public is not in this file's data; release rules stand in the universe.
+Here: requesting one series, explaining what went wrong, and turning the answer into the columns of the raw contract.
+The CSV does not say when an observation became public; the release rules in the universe do.
 """
 
 from __future__ import annotations
@@ -26,30 +26,37 @@ CRAWL_DELAY_SECONDS = 1.0
 TIMEOUT_SECONDS = 20.0
 CONNECT_TIMEOUT_SECONDS = 5.0
 
-# Both spellings of the date's heading and of "no value" were in use at some time.
+# FRED has used both headings of the date, and both spellings of an unknown value.
 _DATE_HEADINGS = ("observation_date", "DATE")
 _NO_VALUE = ("", ".")
 
 
 class Fred:
-    """Asks FRED for one series at a time. `timeout` is the seconds that an answer may take."""
+    """Fetches one series at a time. `timeout` is the number of seconds to wait for an answer."""
 
     def __init__(self, timeout: float = TIMEOUT_SECONDS) -> None:
         self._timeout = (min(CONNECT_TIMEOUT_SECONDS, timeout), timeout)
         self._session = requests.Session()
 
     def fetch(self, series: Series, since: date | None, retrier: Retrier) -> FetchResult:
-        """The observations of the series from `since` on; all there are without it.
+        """Fetch the observations of a series.
 
-        A day without a value is no observation and left out; a row that cannot be read is rejected. Never raises for
-        the vendor's fault: `failure` says why nothing came.
+        A day without a value is left out, a row that cannot be read is rejected.
+
+        Args:
+            series: The series; it must have a FRED id.
+            since: The first day to fetch; None for the full history.
+            retrier: Repeats failed requests and limits their rate.
+
+        Returns:
+            The observations. A fault of the vendor is never raised: `failure` says why nothing arrived.
         """
         fred_id = series.fred_id
         if fred_id is None:
-            raise ValueError(f"{series.id} is not at FRED")
+            raise ValueError(f"{series.id} has no FRED id")
         origin = f"fred:{fred_id}"
         try:
-            rows = retrier.call(lambda: self._ask(fred_id, since, retrier.limiter))
+            rows = retrier.call(lambda: self._request(fred_id, since, retrier.limiter))
         except VendorFault as fault:
             return FetchResult(id=series.id, origin=origin, failure=str(fault), since=since)
         observations, rejected = _observations(rows, series)
@@ -59,8 +66,8 @@ class Fred:
         tables = {"macro_observations": observations}
         return FetchResult(id=series.id, origin=origin, tables=tables, rejected=rejected, since=since)
 
-    def _ask(self, fred_id: str, since: date | None, limiter: RateLimiter) -> list[list[str]]:
-        """The rows under the heading, as text. Raises VendorFault."""
+    def _request(self, fred_id: str, since: date | None, limiter: RateLimiter) -> list[list[str]]:
+        """The rows below the heading, as text. Raises VendorFault."""
         limiter.wait_for_turn()
         query = {"id": fred_id} if since is None else {"id": fred_id, "cosd": since.isoformat()}
         try:
@@ -77,28 +84,30 @@ class Fred:
             raise VendorFault(f"not CSV: FRED sent a web page for {fred_id}", is_passing=True)
         heading, *rows = csv.reader(io.StringIO(body))
         if len(heading) != 2 or heading[0] not in _DATE_HEADINGS or heading[1] != fred_id:
-            raise VendorFault(f"wrong heading: FRED's answer for {fred_id} is headed {','.join(heading)[:80]}")
+            raise VendorFault(f"wrong heading: FRED's answer for {fred_id} has the heading {','.join(heading)[:80]}")
         return rows
 
 
 def _connection_fault(fred_id: str, error: requests.RequestException) -> VendorFault:
-    """What a missing answer means: nobody could be reached, nobody answered in time, or the line broke."""
+    """The fault that a missing answer means: no connection, a timeout, or a broken connection."""
     if isinstance(error, requests.ReadTimeout):
         return VendorFault(f"timeout: FRED did not answer for {fred_id}", is_passing=True)
-    # A line that breaks behind a proxy comes wrapped as the proxy's fault, so the innermost cause decides.
+    # A connection that breaks behind a proxy is wrapped as an error of the proxy, so the innermost cause decides.
     cause: object = error.args[0] if error.args else error
     for wrapping in ("reason", "original_error"):
         cause = getattr(cause, wrapping, cause)
     if isinstance(error, requests.exceptions.ChunkedEncodingError) or isinstance(
         cause, (ProtocolError, ConnectionResetError, BrokenPipeError)
     ):
-        return VendorFault(f"connection lost: FRED broke off while answering for {fred_id}", is_passing=True)
+        return VendorFault(
+            f"connection lost: FRED closed the connection while answering for {fred_id}", is_passing=True
+        )
     problem = " ".join(str(cause).split())
     return VendorFault(f"no connection: FRED cannot be reached ({problem})", is_general=True)
 
 
 def _observations(rows: list[list[str]], series: Series) -> tuple[pd.DataFrame, tuple[UnparsedRow, ...]]:
-    """The rows in the observations contract's columns, and those that cannot be read for the quarantine."""
+    """The rows in the columns of the raw contract, and the rows that cannot be read, for the quarantine."""
     days, values, rejected = [], [], []
     for row in rows:
         if len(row) == 2 and row[1] in _NO_VALUE:

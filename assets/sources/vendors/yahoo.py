@@ -1,11 +1,11 @@
-"""Yahoo: daily bars, dividends and splits through yfinance, which is imported nowhere else.
+"""Yahoo: daily bars, dividends and splits through yfinance, which no other module imports.
 
-Here: asking for one instrument, telling what went wrong, and turning the answer into the raw contracts' columns.
-Whether a price is plausible, and which of two rows for one session counts, is not decided here.
+Here: requesting one instrument, explaining what went wrong, and turning the answer into the columns of the raw
+contracts. Whether a price is plausible, and which of two rows for one session is right, is not decided here.
 
-yfinance carries the request (cookies, crumbs, consent, browser fingerprint) and says whether it was answered. The
-answer itself is read as Yahoo sent it, because yfinance's frame has 0 where the volume is unknown, one row where Yahoo
-sent two, and moves a dividend whose session is missing to the session before.
+yfinance sends the request (cookies, crumbs, consent, browser fingerprint) and reports errors. The answer is read as
+Yahoo sent it, not from yfinance's frame: that has 0 for an unknown volume, one row where Yahoo sent two, and moves a
+dividend whose session is missing to the session before.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from assets.sources.retry import RateLimiter, Retrier, VendorFault, status_fault
 # A century of daily bars is 2 MB and takes a few seconds.
 TIMEOUT_SECONDS = 20.0
 CONNECT_TIMEOUT_SECONDS = 5.0
-# The request starts this much before the first day wanted: no calendar rests for a week, so that an answer without
-# any session is always a fault and never just a quiet weekend.
+# Requests start this long before the first requested day. No market is closed for a week, so an answer without any
+# session is always a fault and never just a long weekend.
 LEAD = timedelta(days=7)
 
 _PRICES = ["open", "high", "low", "close"]
 _TYPES = {"index": {"INDEX"}, "fund": {"ETF", "MUTUALFUND"}, "share": {"EQUITY"}, "coin": {"CRYPTOCURRENCY"}}
-# The usual one first. The Cboe's indices are on Chicago time; their session has the same date.
+# The expected zone first. Indices of the Cboe are in Chicago time; their sessions have the same dates.
 _ZONES = {"XNYS": ("America/New_York", "America/Chicago"), "CRYPTO": ("UTC",)}
 
 
 @dataclass(frozen=True)
 class _Window:
-    """The days wanted of one symbol, both inclusive; None is without an end."""
+    """The requested days of one symbol, both inclusive; None means open-ended."""
 
     first: date | None
     last: date | None
@@ -59,21 +59,25 @@ class _Window:
 
 
 class Yahoo:
-    """Asks Yahoo for one instrument at a time; safe to use from several threads once one answer has come.
-
-    `cache` is the folder where yfinance keeps its cookies (it takes the first one of the process), `timeout`
-    the seconds that an answer may take.
-    """
+    """Fetches one instrument at a time. Several threads may share it once the first answer has arrived."""
 
     def __init__(self, cache: Path, timeout: float = TIMEOUT_SECONDS) -> None:
+        """Keep yfinance's cookies in `cache` (the first folder of a process counts), and wait `timeout` seconds."""
         self._cache = cache
         self._timeout = timeout
 
     def fetch(self, instrument: Instrument, since: date | None, retrier: Retrier) -> FetchResult:
-        """The instrument's bars, and for equity its dividends and splits, from `since` on; all there is without it.
+        """Fetch the bars of an instrument, and for equity its dividends and splits.
 
-        A renamed instrument is asked for under each of its names that the days wanted fall into. Never raises for a
-        vendor's fault: `failure` says what is missing and why.
+        A renamed instrument is requested under each of its symbols that were valid on the requested days.
+
+        Args:
+            instrument: The instrument; it must have a Yahoo symbol.
+            since: The first day to fetch; None for the full history.
+            retrier: Repeats failed requests and limits their rate.
+
+        Returns:
+            The rows. A fault of the vendor is never raised: `failure` says what is missing and why.
         """
         bars, actions, rejected, failures = [], [], [], []
         for span in instrument.yahoo_spans:
@@ -85,7 +89,7 @@ class Yahoo:
                 continue
             try:
                 zone = _ZONES[instrument.calendar][0]
-                chart = retrier.call(partial(self._ask, span.symbol, window, zone, retrier.limiter))
+                chart = retrier.call(partial(self._request, span.symbol, window, zone, retrier.limiter))
                 _verify(chart["meta"], instrument, span.symbol)
             except VendorFault as fault:
                 failures.append(str(fault))
@@ -106,8 +110,8 @@ class Yahoo:
             since=since,
         )
 
-    def _ask(self, symbol: str, window: _Window, zone: str, limiter: RateLimiter) -> dict[str, Any]:
-        """Yahoo's chart of the symbol, as it came; `zone` turns the window into instants. Raises VendorFault."""
+    def _request(self, symbol: str, window: _Window, zone: str, limiter: RateLimiter) -> dict[str, Any]:
+        """Yahoo's chart of the symbol as it was sent; `zone` turns the window into instants. Raises VendorFault."""
         session = self._session
         import yfinance
         from curl_cffi.requests.exceptions import RequestException
@@ -119,16 +123,16 @@ class Yahoo:
             days["start"] = window.first - LEAD
         if window.last is not None:
             days["end"] = window.last + timedelta(days=1)
-        # yfinance also keeps answers that were errors, and would repeat them to every further try.
+        # yfinance caches errors too, and would return them to every further attempt.
         YfData.cache_get.cache_clear()
         session.start(symbol, limiter)
         ticker = yfinance.Ticker(symbol, session=session)
-        # Otherwise yfinance asks for the zone first, which takes a second request for each new symbol, and writes it to
-        # a file that its threads lock each other out of. An hour more or less is nothing to LEAD.
+        # Otherwise yfinance requests the zone first, with a second request for each new symbol, and writes it to a file
+        # from which its threads lock each other out. An hour more or less does not matter, because of LEAD.
         ticker._tz = zone
         try:
             ticker.history(**days, auto_adjust=False, actions=True, keepna=True, repair=False, timeout=self._timeout)
-        # yfinance walks through the answer unguarded, so one of another shape ends in any of the last five.
+        # yfinance reads the answer without checks, so an unexpected shape raises any of the last five.
         except (YFException, RequestException, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise _fault(symbol, error, session.answer) from error
         chart: dict[str, Any] = session.answer.json()["chart"]["result"][0]
@@ -136,13 +140,13 @@ class Yahoo:
 
     @cached_property
     def _session(self) -> Any:
-        """The connection that all questions share; yfinance is told where its files go and to raise what it meets."""
+        """The connection that all requests share. yfinance is set up to use the cache folder and to raise errors."""
         import yfinance
 
         self._cache.mkdir(parents=True, exist_ok=True)
         yfinance.set_tz_cache_location(str(self._cache))
         yfinance.config.debug.hide_exceptions = False
-        # All that it would log comes back as an exception, and in our words.
+        # Everything that it would log is raised as an exception too.
         logging.getLogger("yfinance").setLevel(logging.CRITICAL)
         return _open_session(self._timeout)
 
@@ -151,9 +155,9 @@ def _open_session(timeout: float) -> Any:
     from curl_cffi import requests
 
     class Session(requests.Session[requests.Response]):  # type: ignore[misc]  # the type checker leaves curl_cffi out
-        """Holds every request to the pace and to one timeout, and remembers, per thread, the last answer for a chart.
+        """Applies rate limit and timeout to every request, and keeps the last answer for a chart per thread.
 
-        An answer that asks everybody to wait ends the request there, as yfinance would ask again at once.
+        An answer that asks to wait is raised at once, because yfinance would repeat the request immediately.
         """
 
         def __init__(self) -> None:
@@ -161,12 +165,12 @@ def _open_session(timeout: float) -> Any:
             self._by_thread = threading.local()
 
         def start(self, symbol: str, limiter: RateLimiter) -> None:
-            """The thread's next requests are about the symbol, and none of them has been answered."""
+            """Begin the requests of this thread for a symbol."""
             self._by_thread.symbol, self._by_thread.limiter, self._by_thread.answer = symbol, limiter, None
 
         @property
         def answer(self) -> requests.Response | None:
-            """None when the last request was not answered at all."""
+            """The last answer for a chart; None if the last request got no answer."""
             answer: requests.Response | None = self._by_thread.answer
             return answer
 
@@ -178,53 +182,53 @@ def _open_session(timeout: float) -> Any:
             self._by_thread.answer = None
             answer = self._by_thread.answer = super().request(*args, **kwargs)
             if answer.status_code == 429 or (answer.status_code != 200 and "Retry-After" in answer.headers):
-                raise _refusal(self._by_thread.symbol, answer)
+                raise _error_status(self._by_thread.symbol, answer)
             return answer
 
     return Session()
 
 
 def _fault(symbol: str, error: Exception, answer: Any) -> VendorFault:
-    """What an exception of yfinance means, given the last answer that came (None: no answer)."""
+    """The fault that an exception of yfinance means, given the last answer (None: no answer)."""
     from curl_cffi.requests.exceptions import RequestException
     from yfinance.exceptions import YFPricesMissingError
 
     if answer is not None and answer.status_code != 200:
-        return _refusal(symbol, answer)
+        return _error_status(symbol, answer)
     if isinstance(error, RequestException):
         return _connection_fault(symbol, error)
     if isinstance(error, json.JSONDecodeError):
         return VendorFault(f"not JSON: Yahoo's answer for {symbol} cannot be read", is_passing=True)
     if isinstance(error, YFPricesMissingError):
-        return VendorFault(f"no sessions: Yahoo knows {symbol} but sent none of the days asked for")
+        return VendorFault(f"no sessions: Yahoo knows {symbol} but sent none of the requested days")
     problem = " ".join(str(error).split())
-    return VendorFault(f"not a chart: Yahoo's answer for {symbol} has another shape ({problem})", is_passing=True)
+    return VendorFault(f"not a chart: Yahoo's answer for {symbol} has an unexpected shape ({problem})", is_passing=True)
 
 
-def _refusal(symbol: str, answer: Any) -> VendorFault:
-    """What an answer with a status other than 200 means."""
+def _error_status(symbol: str, answer: Any) -> VendorFault:
+    """The fault that a status other than 200 means."""
     return status_fault(
         "Yahoo", symbol, answer.status_code, _description(answer.text), answer.headers.get("Retry-After")
     )
 
 
 def _connection_fault(symbol: str, error: Any) -> VendorFault:
-    """What a missing answer means: nobody could be reached, nobody answered in time, or the line broke."""
+    """The fault that a missing answer means: no connection, a timeout, or a broken connection."""
     from curl_cffi.const import CurlECode
     from curl_cffi.requests.exceptions import DNSError, ProxyError, SSLError, Timeout
 
-    # libcurl numbers both timeouts alike: only its text tells which one it was ("Connection timed out after ...").
+    # libcurl uses one code for both timeouts. Only its text says which one it was ("Connection timed out after ...").
     is_unconnected = isinstance(error, Timeout) and "Operation timed out" not in str(error)
     if is_unconnected or isinstance(error, (DNSError, ProxyError, SSLError)) or error.code == CurlECode.COULDNT_CONNECT:
         problem = str(error).partition(" See https://")[0].removeprefix("Failed to perform, ")
         return VendorFault(f"no connection: Yahoo cannot be reached ({problem})", is_general=True)
     if isinstance(error, Timeout):
         return VendorFault(f"timeout: Yahoo did not answer for {symbol}", is_passing=True)
-    return VendorFault(f"connection lost: Yahoo broke off while answering for {symbol}", is_passing=True)
+    return VendorFault(f"connection lost: Yahoo closed the connection while answering for {symbol}", is_passing=True)
 
 
 def _description(body: str) -> str:
-    """Yahoo's own reason in the body of an error ({"chart" or "finance": {"error": ...}}), else how the body starts."""
+    """Yahoo's reason in the body of an error ({"chart" or "finance": {"error": ...}}), else the start of the body."""
     try:
         return str(next(iter(json.loads(body).values()))["error"]["description"])
     except (ValueError, AttributeError, StopIteration, KeyError, TypeError):
@@ -232,7 +236,7 @@ def _description(body: str) -> str:
 
 
 def _verify(meta: dict[str, Any], instrument: Instrument, symbol: str) -> None:
-    """Raises VendorFault unless the answer is about the instrument that was meant."""
+    """Raises VendorFault unless the answer is about the requested instrument."""
     for what, got, wanted in (
         ("symbol", meta.get("symbol"), (symbol,)),
         ("instrumentType", meta["instrumentType"], _TYPES[instrument.kind]),
@@ -246,14 +250,14 @@ def _verify(meta: dict[str, Any], instrument: Instrument, symbol: str) -> None:
 
 
 def _bars(chart: dict[str, Any], instrument: Instrument, window: _Window) -> tuple[pd.DataFrame, list[UnparsedRow]]:
-    """The sessions in the window in the bars contract's columns, and those without any price for the quarantine."""
+    """The sessions in the window in the columns of the raw contract, and those without a price, for the quarantine."""
     quote = chart["indicators"]["quote"][0]
     bars = pd.DataFrame(
         {
             "instrument_id": instrument.id,
             "session_date": _local_days(pd.Series(chart["timestamp"]), chart),
             **{name: pd.Series(quote[name], dtype="float64") for name in _PRICES},
-            # Yahoo delivers dividends, so the total return is derived from them.
+            # The total return is derived from the dividends, which Yahoo sends too.
             "adj_close": float("nan"),
             "volume": pd.Series(quote["volume"], dtype="float64"),
         }
@@ -271,7 +275,7 @@ def _bars(chart: dict[str, Any], instrument: Instrument, window: _Window) -> tup
 
 
 def _actions(chart: dict[str, Any], instrument: Instrument, window: _Window) -> pd.DataFrame:
-    """The dividends and splits in the window, in the actions contract's columns, by date."""
+    """The dividends and splits in the window, in the columns of the raw contract, by date."""
     events = chart.get("events", {})
     dividends = pd.DataFrame(list(events.get("dividends", {}).values()), columns=["date", "amount"], dtype="float64")
     splits = pd.DataFrame(
@@ -289,6 +293,6 @@ def _actions(chart: dict[str, Any], instrument: Instrument, window: _Window) -> 
 
 
 def _local_days(seconds: pd.Series, chart: dict[str, Any]) -> pd.Series:
-    """Instants (UTC seconds) as dates of the exchange's own clock."""
+    """Instants (UTC seconds) as dates in the time zone of the exchange."""
     instants = pd.to_datetime(seconds, unit="s", utc=True).dt.tz_convert(chart["meta"]["exchangeTimezoneName"])
     return instants.dt.tz_localize(None).dt.normalize()
