@@ -13,6 +13,7 @@ from assets.config.parameters import Parameter
 from assets.contracts.table import Column, literal
 from assets.models.sql_files import COMPUTED, Model, ModelError
 from assets.warehouse.connection import describes_all, transaction
+from assets.warehouse.home import first_line
 
 # Where every query ends, but for its order.
 _LAST_SELECT = "select * from final"
@@ -23,12 +24,15 @@ def run_model(
 ) -> tuple[int, list[Column]]:
     """Build the table anew, with its comments. Returns its number of rows (0 unless it is one) and its columns.
 
-    Raises ModelError when the columns and the comments that describe them are not the same.
+    Raises ModelError when the columns and the comments that describe them are not the same, or the SQL is wrong.
     """
     model = model.worded(parameters)
-    with transaction(connection):
-        columns = create_model(connection, model, parameters)
-        _comment(connection, model, columns)
+    try:
+        with transaction(connection):
+            columns = create_model(connection, model, parameters)
+            _comment(connection, model, columns)
+    except (duckdb.ProgrammingError, duckdb.DataError) as error:
+        raise ModelError(f"{model.sql_path}: {first_line(error)}") from error
     if model.form != "table":
         return 0, columns
     rows = connection.execute(f"select count(*) from {model.full_name}").fetchall()[0][0]
