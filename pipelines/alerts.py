@@ -2,8 +2,8 @@
 
 Here: what an alert is, the record of what was sent, and the sending. An alert is a breakout, each state that it
 reaches, a stage of the cascade that turns on or off, a check that begins to fail or fails for more rows than before,
-and a run that did not publish. Failed runs are read from Dagster's history, everything else from the published file. Not
-here: what a breakout or a stage is (sql/marts).
+and a run that did not publish. Failed runs are read from Dagster's history, everything else from the published file.
+Not here: what a breakout or a stage is (sql/marts).
 
 Every alert is sent at least once. Repeats are rare, and a repeat carries the same id, at the end of its text and in the
 header Idempotency-Key. The file alerts.sqlite in the home records what was found and what was sent, and is synced to

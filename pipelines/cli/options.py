@@ -77,7 +77,7 @@ def _program() -> str:
 
 def run_command(where: Home, source: str, day: date | None) -> str:
     """The command that publishes the file; DIR stands for the folder of --source files."""
-    return command_line("run" + (" --path DIR" if source == "files" else ""), where, source, day)
+    return command_line("run", where, source, day) + (" --path DIR" if source == "files" else "")
 
 
 def open_published(where: Home, source: str, day: date | None) -> Any:

@@ -190,7 +190,7 @@ def _evidence(row: dict[str, Any]) -> str:
     if row["verdict_then"] not in (None, row["verdict"]):
         lines.append(f"at the article's close: {SHORT_VERDICTS[row['verdict_then']]}")
     if row["specification_share"] is not None:
-        lines.append(f"robustness: {100 * row['specification_share']:.0f} % of the specifications agree")
+        lines.append(f"robustness: {100 * row['specification_share']:.0f} % of specifications agree")
     return "\n".join(lines)
 
 

@@ -304,7 +304,9 @@ def test_while_the_webhook_is_down_everything_waits_in_order(
 ) -> None:
     market.publish(0)
     webhook.close()
-    with pytest.raises(AlertError, match="sent 0 alerts; 1 wait, because the webhook did not answer \\(ConnectionRefusedError"):
+    with pytest.raises(
+        AlertError, match="sent 0 alerts; 1 wait, because the webhook did not answer \\(ConnectionRefusedError"
+    ):
         tick(history)
     market.breakouts = [ATH]
     market.publish()
