@@ -67,7 +67,7 @@ def show_run(
     *,
     has_exports: bool,
 ) -> bool:
-    """Print the end of a run: what was stored, what failed, what the data show, and how to read on.
+    """Print the end of a run: what was stored, what failed, what the data show, and commands that show more.
 
     Args:
         console: Where to print.
@@ -396,9 +396,9 @@ def _show_forecasts(console: Console, rows: list[dict[str, Any]], parameters: di
 
 
 def _show_next_steps(console: Console, home: Home, source: str, as_of: date | None) -> None:
-    """Commands to read on with, each of which works as it stands."""
+    """Commands that show more, each of which works as it stands."""
     breakouts = "query \"from marts.breakouts where status = 'holding' limit 5\""
-    console.line("Read on:")
+    console.line("Explore the results:")
     for command in ("status", "claims", breakouts):
         console.line(f"  {command_line(command, home, source, as_of)}")
     console.line(f"  duckdb -readonly {shlex.quote(str(home.published(as_of)))}")

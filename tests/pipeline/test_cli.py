@@ -188,7 +188,7 @@ def test_the_commands_that_a_run_prints_work_as_they_stand(
     ended = moved.call("run", "--source", "files", "--path", str(folder.path), *as_of)
 
     assert (ended.code, ended.err) == (0, "")
-    lines = ended.out[ended.out.index("Read on:\n") :].splitlines()
+    lines = ended.out[ended.out.index("Explore the results:\n") :].splitlines()
     commands = [line.strip() for line in lines if " --home " in line]
     assert [command.split("cascade ")[1].split()[0] for command in commands] == ["status", "claims", "query"]
     for command in commands:
