@@ -1,6 +1,6 @@
-"""The one wiring file: assets, jobs, schedules, the alerts and the run resource, put together for Dagster.
+"""The Dagster definitions: assets, jobs, schedules, the alert sensor and the run resource, put together.
 
-Nothing is defined here; it is only assembled. Nothing but the entry points imports this module.
+Here: the wiring only. Not here: any definition. Only entry points import this module.
 """
 
 import dagster as dg
@@ -15,9 +15,9 @@ write_history_without_waiting()
 
 
 def build_definitions(run: CascadeRun | dg.ResourceDefinition) -> dg.Definitions:
-    """All of it, for the run that steps are given."""
-    # One process does one step after another: the warehouse has one writer, and a process per step costs ten times
-    # more.
+    """The definitions, with `run` as the resource that the steps use."""
+    # One process does the steps one after another: the warehouse has one writer, and a process per step takes ten times
+    # as long.
     return dg.Definitions(
         assets=build_assets(),
         jobs=JOBS,

@@ -1,7 +1,7 @@
 """Jobs and schedules: what is refreshed together, and when.
 
-Here: one job per cadence, each with the class of raw tables that its market publishes then and all that follows from
-them. What is refreshed is said in `assets.graph`.
+Here: one job per cadence, each with the raw tables of one asset class and everything built from them. Not here: the
+selection of those assets (assets.graph).
 """
 
 import dagster as dg
@@ -9,28 +9,28 @@ import dagster as dg
 from assets.graph import ingest_selection
 
 EVERYTHING = dg.define_asset_job(
-    "everything", selection=dg.AssetSelection.all(), description="Fetch every class and rebuild all tables."
+    "everything", selection=dg.AssetSelection.all(), description="Fetch every asset class and build all tables."
 )
 EQUITIES = dg.define_asset_job(
     "equities_after_close",
     selection=ingest_selection("equity"),
-    description="Indices, funds and shares after the New York close, and all that follows from them.",
+    description="Fetch indices, funds and shares after the New York close, and build everything made from them.",
 )
 CRYPTO = dg.define_asset_job(
     "crypto_after_midnight",
     selection=ingest_selection("crypto"),
-    description="Coins after the UTC day is over, and all that follows from them.",
+    description="Fetch coins after the end of the UTC day, and build everything made from them.",
 )
 MACRO = dg.define_asset_job(
     "macro_after_release",
     selection=ingest_selection("macro"),
-    description="Macro series after their releases, and all that follows from them.",
+    description="Fetch macro series after their releases, and build everything made from them.",
 )
 
 JOBS = [EVERYTHING, EQUITIES, CRYPTO, MACRO]
 
 SCHEDULES = [
-    # Two hours after the close vendors have settled the day's bars.
+    # Vendors have settled the day's bars two hours after the close.
     dg.ScheduleDefinition(
         name="equities_after_close_schedule",
         job=EQUITIES,
@@ -38,7 +38,7 @@ SCHEDULES = [
         execution_timezone="America/New_York",
         description="Weekdays at 18:00 New York, two hours after the close.",
     ),
-    # A quarter of an hour lets the vendor close the UTC day.
+    # The vendor needs some minutes to close the UTC day.
     dg.ScheduleDefinition(
         name="crypto_after_midnight_schedule",
         job=CRYPTO,
@@ -46,8 +46,8 @@ SCHEDULES = [
         execution_timezone="UTC",
         description="Every day at 00:15 UTC.",
     ),
-    # The morning brings the rates and spreads of the day before; the afternoon the reverse repos, the yields and, on
-    # Thursdays at 16:30, the Federal Reserve's balance sheet (H.4.1).
+    # Rates and spreads of the day before are released in the morning; reverse repos, yields and, on Thursdays at 16:30,
+    # the Federal Reserve's balance sheet (H.4.1) in the afternoon.
     dg.ScheduleDefinition(
         name="macro_after_release_schedule",
         job=MACRO,

@@ -1,7 +1,7 @@
-"""Settings: which source, which folder, which day.
+"""Settings of a run: which source, which folder, which day.
 
-Here: what a person's choices mean, wherever they were made: launchpad, command line or environment. Dagster is not
-needed for it, so that commands which only read are quick.
+Here: turning choices from the launchpad, the command line or the environment into a source and a home. Not here:
+Dagster itself, so that commands that only read start quickly.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from assets.warehouse.home import Home, SharedWarehouse
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ("demo", "files", "live")
+DEFAULT_SOURCE = "demo"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a person can choose for a run. What is left empty is taken from the environment, else from the defaults."""
+    """The choices for a run. Empty ones are taken from the environment, or else from the defaults."""
 
     source: str = ""
     path: str = ""
@@ -40,7 +41,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the settings come to."""
+    """The source, home, universe and parameters that the settings stand for."""
 
     settings: Settings
     home: Home
@@ -51,18 +52,18 @@ class Plan:
 
 
 class SettingsError(Exception):
-    """The settings do not make a run. The message is one line and names the cure."""
+    """The settings are invalid. The message is one line that says how to correct them."""
 
 
 def planned(settings: Settings) -> Plan:
-    """What is to be run. Nothing is written and nobody is asked for data.
+    """What is to be run. Writes nothing and fetches nothing.
 
-    Raises SettingsError for a choice that makes no run, SourceError for a source that does not fit, UniverseError and
-    ParametersError for a file of the project that does not.
+    Raises SettingsError for an invalid choice, SourceError for an unusable source, and UniverseError or ParametersError
+    for an invalid file of the project.
     """
-    source_name = settings.source or os.environ.get("CASCADE_SOURCE") or "demo"
+    source_name = settings.source or os.environ.get("CASCADE_SOURCE") or DEFAULT_SOURCE
     path = settings.path or os.environ.get("CASCADE_PATH", "")
-    home = Home(home_folder(source_name, settings.home or os.environ.get("CASCADE_HOME", "")), _elsewhere())
+    home = Home(home_folder(source_name, settings.home or os.environ.get("CASCADE_HOME", "")), _shared_warehouse())
     as_of = parse_as_of(settings.as_of)
     source, universe = _built_source(source_name, path, home, load_universe())
     _check_symbols(settings.symbols, source_name, path, universe)
@@ -70,7 +71,17 @@ def planned(settings: Settings) -> Plan:
 
 
 def _check_symbols(symbols: tuple[str, ...], source: str, path: str, universe: Universe) -> None:
-    """Raises SettingsError for a symbol that the source cannot have: nobody would ever answer for it."""
+    """Check that the source can have each symbol.
+
+    Args:
+        symbols: The symbols that are requested.
+        source: The name of the source.
+        path: The folder of the source files; its file names count as symbols.
+        universe: The instruments and series that are known.
+
+    Raises:
+        SettingsError: A symbol is unknown.
+    """
     known = {item.id for item in universe.instruments} | {series.id for series in universe.series}
     if source == "files":
         known |= {file.stem for file in Path(path).expanduser().glob("*/*")} | {"groups"}
@@ -78,20 +89,20 @@ def _check_symbols(symbols: tuple[str, ...], source: str, path: str, universe: U
         if symbol not in known:
             near = get_close_matches(symbol.upper(), known, n=3, cutoff=0.5)
             raise SettingsError(
-                f"--symbol {symbol}: there is none of that name"
-                + (f"; did you mean {' or '.join(near)}?" if near else "; ids are those of assets/config/universe.yaml")
+                f"unknown --symbol {symbol}; "
+                + (f"did you mean {' or '.join(near)}?" if near else "assets/config/universe.yaml lists all ids")
             )
 
 
 def home_folder(source: str, home: str) -> Path:
-    """The folder of a source: what was asked for, else data/<source> in the project."""
+    """The folder of a source: `home` if it is given, else data/<source> in the project."""
     return Path(home).expanduser().resolve() if home else ROOT / "data" / source
 
 
-def _elsewhere() -> SharedWarehouse | None:
-    """The warehouse that CASCADE_WAREHOUSE names; None where it is the home's own file.
+def _shared_warehouse() -> SharedWarehouse | None:
+    """The shared warehouse that CASCADE_WAREHOUSE names; None if the warehouse is the home's own file.
 
-    Raises SettingsError for an address of another kind.
+    Raises SettingsError if the variable is not the address of a lake.
     """
     address, data = os.environ.get("CASCADE_WAREHOUSE", ""), os.environ.get("CASCADE_WAREHOUSE_DATA", "")
     if not address:
@@ -100,29 +111,40 @@ def _elsewhere() -> SharedWarehouse | None:
 
     if not address.startswith(ADDRESS):
         raise SettingsError(
-            f"CASCADE_WAREHOUSE is no address of a lake; write it as {ADDRESS}dbname=... host=..., or leave it out for "
-            "a file in the home"
+            f"CASCADE_WAREHOUSE is not the address of a lake; write {ADDRESS}dbname=... host=..., or unset it to use a "
+            "file in the home"
         )
     return DuckLake(address, data if not data or "://" in data else str(Path(data).expanduser().resolve()))
 
 
 def parse_as_of(text: str) -> date | None:
-    """The day of a past state, None for the newest one. Raises SettingsError for what is no past day."""
+    """The day of a past state, None for the newest one. Raises SettingsError for anything but a past day."""
     if not text:
         return None
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
-        raise SettingsError(f"--as-of {text} is no date; write it as YYYY-MM-DD") from error
+        raise SettingsError(f"--as-of {text} is not a date; write YYYY-MM-DD") from error
     if day >= datetime.now(UTC).date():
-        raise SettingsError(f"--as-of {text} is not over yet; leave it out for the newest state")
+        raise SettingsError(f"--as-of {text} is not over yet (UTC); omit --as-of for the newest state")
     return day
 
 
 def _built_source(name: str, path: str, home: Home, universe: Universe) -> tuple[Source, Universe]:
-    """The source, and the universe as it knows it.
+    """Build the source that a name stands for.
 
-    Raises SettingsError for an unknown source or a folder that is not given, SourceError for one that does not fit.
+    Args:
+        name: demo, files or live.
+        path: The folder of the source files; used by files only.
+        home: The home, whose cache the live source uses.
+        universe: The instruments and series of the project.
+
+    Returns:
+        The source, and the universe as the source has it.
+
+    Raises:
+        SettingsError: The source is unknown, or the folder is not given.
+        SourceError: The folder cannot be used.
     """
     if name == "demo":
         import pandas as pd
@@ -137,18 +159,18 @@ def _built_source(name: str, path: str, home: Home, universe: Universe) -> tuple
         from assets.sources.files import FilesSource
 
         if not path:
-            raise SettingsError("the source files needs a folder; give --path DIR (or CASCADE_PATH)")
+            raise SettingsError("--source files requires --path DIR (or CASCADE_PATH)")
         return FilesSource(Path(path).expanduser().resolve()), universe
     if name == "live":
         from assets.sources.live import LiveSource
 
         return LiveSource(universe, home.cache), universe
-    raise SettingsError(f"there is no source {name}; choose one of {', '.join(SOURCES)}")
+    raise SettingsError(f"unknown source {name}; choose one of {', '.join(SOURCES)}")
 
 
 @cache
 def code_version() -> str:
-    """The version of Cascade, with the commit where git knows it."""
+    """The version of Cascade, with the commit if the project is a git checkout."""
     try:
         git = subprocess.run(
             ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=5

@@ -13,6 +13,7 @@ from assets.config.parameters import Parameter
 from assets.contracts.table import Column, literal
 from assets.models.sql_files import COMPUTED, Model, ModelError
 from assets.warehouse.connection import describes_all, transaction
+from assets.warehouse.home import first_line
 
 # The last select of every model, before its order by.
 _LAST_SELECT = "select * from final"
@@ -32,12 +33,15 @@ def run_model(
         The number of rows, 0 for a view or a macro, and the columns.
 
     Raises:
-        ModelError: A column has no comment, or rows of a table that is built in slices are missing.
+        ModelError: The SQL is wrong, a column has no comment, or rows of a table that is built in slices are missing.
     """
     model = model.worded(parameters)
-    with transaction(connection):
-        columns = create_model(connection, model, parameters)
-        _comment(connection, model, columns)
+    try:
+        with transaction(connection):
+            columns = create_model(connection, model, parameters)
+            _comment(connection, model, columns)
+    except (duckdb.ProgrammingError, duckdb.DataError) as error:
+        raise ModelError(f"{model.sql_path}: {first_line(error)}") from error
     if model.form != "table":
         return 0, columns
     rows = connection.execute(f"select count(*) from {model.full_name}").fetchall()[0][0]

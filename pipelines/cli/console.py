@@ -1,7 +1,7 @@
-"""The terminal: tables that fit it, and progress while something runs.
+"""The terminal: tables that fit its width, and progress while a run goes on.
 
-Here: how things look. What is shown is decided by the commands. When the output is no terminal there is no progress
-and no colour, only text.
+Here: how things look. Not here: what is shown, which the commands decide. If the output is not a terminal there is no
+progress and no colour, only text.
 """
 
 from __future__ import annotations
@@ -20,23 +20,35 @@ import rich.text
 from rich.cells import cell_len
 from rich.status import Status
 
-# Longer cells of a table with too many columns are folded.
+# Longer cells are folded if a table has too many columns.
 WIDEST = 44
 
 
 class Console:
-    """Standard output, as wide as the terminal (or 120 columns where there is none)."""
+    """Standard output, as wide as the terminal, or 120 columns wide if it is not a terminal."""
 
     def __init__(self) -> None:
         width = None if sys.stdout.isatty() else 120
         self.rich = rich.console.Console(width=width, highlight=False)
 
     def line(self, text: str = "", style: str | None = None, wraps: bool = False) -> None:
-        """One line of text, as it is; with `wraps` broken at words where it is longer than the terminal."""
+        """Print one line of text.
+
+        Args:
+            text: The text, in which markup has no meaning.
+            style: A style of rich, for instance bold.
+            wraps: Whether to break a line at words if it is longer than the terminal. Paths must stay whole.
+        """
         self.rich.print(text, style=style, markup=False, soft_wrap=not (wraps and self.rich.is_terminal))
 
     def table(self, names: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
-        """Rows under names; numbers to the right, unknown as a dash."""
+        """Print a table, with numbers to the right and null as a dash.
+
+        Args:
+            names: The heads of the columns.
+            rows: The values, one for each column.
+            title: A line above the table.
+        """
         if title:
             self.line(title, style="bold", wraps=True)
         table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
@@ -46,12 +58,14 @@ class Console:
             is_number = bool(values) and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
             table.add_column(name, justify="right" if is_number else "left", overflow="fold")
         for row in rows:
-            table.add_row(*(rich.text.Text(shown(value)) for value in row))  # a cell is no markup
+            table.add_row(*(rich.text.Text(shown(value)) for value in row))  # without markup
         self.rich.print(table)
 
     def tables(self, names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """As `table`, for any number of columns. Rows that do not fit are turned on their side if they fit then, as one
-        row always does; else the columns that do not fit come below, beside the first one again.
+        """Print a table of any number of columns.
+
+        A table that does not fit is transposed if it fits then. A single row is always transposed. Any other table is
+        split into several, each with the first column.
         """
         room = self.rich.width - 1
         turned = [[name, *column] for name, column in zip(names, zip(*rows, strict=True), strict=True)] if rows else []
@@ -71,7 +85,7 @@ class Console:
 
 
 def _widths(rows: Sequence[Sequence[object]]) -> list[int]:
-    """How wide each column is drawn, with the blanks around it; longer text than `WIDEST` is folded."""
+    """How wide each column is drawn, with the blanks around it. Text longer than `WIDEST` is folded."""
     return [
         3 + min(WIDEST, max(cell_len(line) for cell in column for line in shown(cell).split("\n")))
         for column in zip(*rows, strict=True)
@@ -79,7 +93,7 @@ def _widths(rows: Sequence[Sequence[object]]) -> list[int]:
 
 
 def shown(value: object) -> str:
-    """A value as a person reads it."""
+    """A value as text for a person."""
     if value is None:
         return "-"
     if isinstance(value, float):
@@ -90,11 +104,11 @@ def shown(value: object) -> str:
 
 
 class Progress(logging.Handler):
-    """While it is entered, shows the last thing that a step said; warnings stay on screen."""
+    """Shows the latest log line while it is entered. Warnings stay on the screen."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(logging.INFO)
-        # While a step runs, Dagster sends standard error to a file of its own; this is the terminal as it was before.
+        # Dagster redirects standard error to a file while a step runs, so this is a copy of it from before.
         self._stream = os.fdopen(os.dup(sys.stderr.fileno()), "w")
         self._errors = rich.console.Console(file=self._stream, highlight=False)
         self._status: Status | None = (
@@ -103,7 +117,7 @@ class Progress(logging.Handler):
         self._logger = logging.getLogger("cascade")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show one record."""
+        """Show one log record."""
         if record.levelno >= logging.WARNING:
             self._errors.print(f"cascade: {record.getMessage()}", markup=False, soft_wrap=True)
         elif self._status:

@@ -1,8 +1,7 @@
-"""The command line: run and ui, and the other commands put together.
+"""The command line: the commands run and ui, and the group of all commands.
 
-Here: arguments, exit codes and what is printed. A run does the same steps as one from the UI and is told to Dagster
-beside it; reading goes through the published file, never the warehouse. Exit codes: 0 published, 3 published with
-failed or stale symbols, 1 not published, 2 wrong usage.
+Here: arguments and exit codes. Exit codes: 0 published, 3 published with failed or stale symbols, 1 not published,
+2 wrong usage. Not here: the commands that read the published file (read, snapshots), and what a run prints (summary).
 """
 
 from __future__ import annotations
@@ -31,6 +30,8 @@ from pipelines.cli.options import (
     fail,
     home_option,
     open_published,
+    path_option,
+    run_command,
     source_option,
 )
 from pipelines.cli.read import claims, query, report, status
@@ -40,42 +41,43 @@ from pipelines.settings import ROOT, Plan, Settings, SettingsError, home_folder,
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Cascade keeps honest books on how money rotates along the risk curve.
+    """Cascade is a Dagster + DuckDB pipeline that ingests daily equity, crypto and macro data, keeps every version it
+    saw, and publishes one DuckDB file of market-rotation signals with the evidence for each.
 
-    A first look, on a synthetic market and without a network:
+    Start with a synthetic market, offline:
 
     \b
-    cascade run                                   fetch, check, derive, publish
-    cascade status                                fresh? broken out? which stages?
-    cascade claims                                an article, held against the data
-    cascade report                                all of it as a page, for a browser
+    cascade run                                   fetch, check, build, publish
+    cascade status                                freshness, stages, breakouts
+    cascade claims                                verdicts on an article's claims
+    cascade report                                everything as one HTML page
 
-    The same on real data; --source goes with every command:
+    Use real data; give --source to every command:
 
     \b
     cascade run --source files --path DIR         a folder of CSV or Parquet files
     cascade run --source live                     Yahoo and FRED
     cascade status --source live
 
-    Questions of your own, to the published file:
+    Query the published file:
 
     \b
     cascade query "from meta.freshness where status = 'stale'"
     cascade query "from marts.breakouts where status = 'holding' limit 5"
     cascade query "from core.bars" --csv > bars.csv
 
-    A past day as it was known then, in a file of its own:
+    Rebuild a past day as it was known then, in a separate file:
 
     \b
     cascade run --as-of 2020-12-31
     cascade status --as-of 2020-12-31
 
-    Every day, by itself:
+    Run every day:
 
     \b
-    cascade ui --source live                      schedules and alerts are in the UI
+    cascade ui --source live                      turn on schedules and alerts there
 
-    docs/cookbook.md has more queries, docs/operations.md how to leave it running.
+    See docs/cookbook.md for more queries, and docs/operations.md for running Cascade as a service.
     """
 
 
@@ -85,26 +87,35 @@ for command in (status, claims, report, query, snapshots, diff):
 
 @main.command()
 @source_option
-@click.option("--path", default="", envvar="CASCADE_PATH", metavar="DIR", help="The folder of --source files.")
+@path_option
 @home_option
 @as_of_option
-@click.option("--full", is_flag=True, help="Ask for whole histories instead of what may have changed.")
-@click.option("--symbol", "symbols", multiple=True, metavar="ID", help="Ask for this one only, whole; may be repeated.")
-@click.option("--accept", is_flag=True, help="With --symbol: store what comes even if it contradicts what is stored.")
+@click.option("--full", is_flag=True, help="Fetch full histories instead of recent sessions and gaps.")
+@click.option(
+    "--symbol",
+    "symbols",
+    multiple=True,
+    metavar="ID",
+    help="Fetch only this instrument or series, full history. Repeatable.",
+)
+@click.option(
+    "--accept", is_flag=True, help="With --symbol: store the fetched history even if it contradicts stored data."
+)
 def run(source: str, path: str, home: str, as_of: str, full: bool, symbols: tuple[str, ...], accept: bool) -> None:
-    """Fetch, check, derive and publish.
+    """Fetch, check, build and publish.
 
-    A refresh asks for the last thirty sessions of each symbol and for sessions that are missing; everything older stays
-    as it is stored.
+    A run fetches the recent sessions of each symbol again (the parameter refresh_sessions) and the sessions that are
+    missing. Older rows are kept as they are stored.
 
-    With --as-of nothing stored is changed: what was known at that day's end (UTC) goes into a file of its own,
+    With --as-of stored data is unchanged: what was known at the end of that day (UTC) is written to a separate file,
     cascade-asof-DATE.duckdb.
 
-    Exit code: 0 published, 3 published but some symbols failed or are stale or what follows (report, Parquet mirror)
-    could not be written, 1 not published, 2 wrong usage.
+    Exit code: 0 published; 3 published, but symbols failed or are stale, or the report or the Parquet files could not
+    be written; 1 not published; 2 wrong usage.
     """
     console = Console()
-    # Before all that a run imports. A past day is made of what is stored; there is rarely anything to validate.
+    # Loading Great Expectations takes seconds, so it starts first. A past day is built from stored rows, of which there
+    # is rarely anything to validate.
     if not as_of:
         warm_up()
         # A command that ends early does not wait until the import is done.
@@ -117,28 +128,31 @@ def run(source: str, path: str, home: str, as_of: str, full: bool, symbols: tupl
         fail(str(error), NOT_PUBLISHED)
     where, day = plan.home, plan.as_of
     if accept and not symbols:
-        fail("--accept needs --symbol: only what you name is taken on your word", WRONG_USAGE)
+        fail("--accept requires --symbol.", WRONG_USAGE)
     if as_of and source == "live" and not where.has_warehouse:
-        fail("nothing live is stored yet to look back on; run once without --as-of", NOT_PUBLISHED)
+        fail(f"no live data is stored yet; fetch it first with: {run_command(where, source, None)}", NOT_PUBLISHED)
     run_id = str(uuid4())
     if failure := _run(plan, console, run_id):
         if not _is_published(where.published(day), run_id):
             fail(f"not published: {failure}", NOT_PUBLISHED)
-        click.echo(f"cascade: published, but what came after it failed: {failure}", err=True)
+        click.echo(f"cascade: published, but a later step failed: {failure}", err=True)
     from pipelines.cli import summary
 
     with open_published(where, source, day) as reader:
-        has_troubles = summary.show_run(console, reader, run_id, where, day, source, has_all=failure is None)
+        has_troubles = summary.show_run(console, reader, run_id, where, day, has_exports=failure is None)
     sys.exit(PUBLISHED_WITH_FAILURES if has_troubles or failure else PUBLISHED)
 
 
 @main.command()
 @source_option
-@click.option("--path", default="", metavar="DIR", help="The folder of --source files.")
+@path_option
 @home_option
-@click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
+@click.option("--port", default=3000, show_default=True, help="Port of the UI.")
 def ui(source: str, path: str, home: str, port: int) -> None:
-    """Open the Dagster UI, with the daemon that runs schedules, on 127.0.0.1."""
+    """Start the Dagster UI on 127.0.0.1.
+
+    The daemon that runs schedules and alerts starts with it. Both end with Ctrl+C.
+    """
     from pipelines.history import history
     from pipelines.telling import dagster_home, start_recorder
 
@@ -166,7 +180,7 @@ def ui(source: str, path: str, home: str, port: int) -> None:
 
 
 def _run(plan: Plan, console: Console, run_id: str) -> str | None:
-    """Run everything. Returns why it failed, in one line, or None."""
+    """Do every step of a run. Returns why it failed, in one line, or None."""
     import duckdb
 
     from assets.models.sql_files import ModelError
@@ -190,7 +204,7 @@ def _run(plan: Plan, console: Console, run_id: str) -> str | None:
     except (WarehouseError, ModelError) as error:
         return str(error)
     except (StepFailed, OSError, duckdb.Error) as error:
-        # What a check says is about the data: a vendor's quota is no full disk.
+        # A failed check is about the data: a vendor's "quota exceeded" does not mean a full disk.
         if isinstance(error, StepFailed) and error.__cause__ is None:
             return in_a_line(error)
         return unwritable(plan.home.folder, in_a_line(error)) or in_a_line(error)
@@ -202,7 +216,7 @@ def _run(plan: Plan, console: Console, run_id: str) -> str | None:
 
 
 def _is_published(path: Path, run_id: str) -> bool:
-    """Whether the file that readers open is the one of this run."""
+    """Whether this run has published the file."""
     import duckdb
 
     from assets.warehouse import connection

@@ -1,6 +1,6 @@
 """The commands that read the published file: status, claims, report, query.
 
-Here: arguments and what is printed. The warehouse itself is never read.
+Here: their arguments and options. Not here: what status and claims print (summary). The warehouse is never read.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pipelines.cli.options import (
     as_json_value,
     as_of_option,
     fail,
+    fail_of_another_version,
     home_option,
     one_line,
     open_published,
@@ -27,7 +28,7 @@ from pipelines.cli.options import (
 )
 from pipelines.settings import home_folder
 
-# Rows of a query that a person is shown.
+# How many rows of a query are shown on a terminal.
 SHOWN_ROWS = 200
 
 
@@ -35,12 +36,13 @@ SHOWN_ROWS = 200
 @source_option
 @home_option
 @as_of_option
-@click.option("--json", "as_json", is_flag=True, help="All of it as one JSON object, for scripts.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 def status(source: str, home: str, as_of: str, as_json: bool) -> None:
-    """What one asks first: how fresh it is, what failed, which stages are on, what broke out.
+    """Show freshness, failures, stages, breakouts and forecasts.
 
-    A breakout is open for twenty sessions, in which it may be confirmed, retested or fail; after that it was holding
-    or not. What was said when small caps broke out last was frozen then, word for word.
+    A breakout is open for a fixed number of sessions (the parameter life_cycle). Until then it may be confirmed,
+    retested or fail; after that it counts as holding unless it failed. The forecasts are those that were frozen at the
+    latest breakout of small caps.
 
     \b
     cascade status --json | python3 -m json.tool
@@ -50,15 +52,16 @@ def status(source: str, home: str, as_of: str, as_json: bool) -> None:
     from pipelines.cli import summary
 
     where = Home(home_folder(source, home))
-    path = where.published(past_day(as_of))
-    with open_published(where, source, past_day(as_of)) as reader:
+    day = past_day(as_of)
+    path = where.published(day)
+    with open_published(where, source, day) as reader:
         try:
             if as_json:
                 click.echo(json.dumps(summary.status(reader, path), default=as_json_value))
             else:
                 summary.show_status(Console(), reader, path)
-        except (duckdb.CatalogException, duckdb.BinderException) as error:
-            fail(f"{path} is of another version; run again: {one_line(error)}", NOT_PUBLISHED)
+        except (duckdb.CatalogException, duckdb.BinderException, LookupError) as error:
+            fail_of_another_version(error, where, source, day)
 
 
 @click.command()
@@ -67,10 +70,10 @@ def status(source: str, home: str, as_of: str, as_json: bool) -> None:
 @as_of_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per claim, for scripts.")
 def claims(source: str, home: str, as_of: str, as_json: bool) -> None:
-    """What an article says of the Russell 2000, claim by claim, held against the data.
+    """Show the verdict on each claim of the article about the Russell 2000.
 
-    Verdicts: supported, contradicted, insufficient_evidence (too few cases, not to be told from chance, or no data),
-    not_testable. marts.claim_parts has the numbers of each part.
+    Verdicts: supported, contradicted, insufficient_evidence (too few cases, no difference from chance, or no data) and
+    not_testable. The table marts.claim_parts has the numbers of each part of a claim.
     """
     import duckdb
 
@@ -85,8 +88,8 @@ def claims(source: str, home: str, as_of: str, as_json: bool) -> None:
                     click.echo(json.dumps(claim, default=as_json_value))
             else:
                 summary.show_claims(Console(), reader, where.published(day))
-        except duckdb.CatalogException as error:
-            fail(f"{where.published(day)} has no claims yet; run again: {one_line(error)}", NOT_PUBLISHED)
+        except (duckdb.CatalogException, duckdb.BinderException, LookupError) as error:
+            fail_of_another_version(error, where, source, day)
 
 
 @click.command()
@@ -94,9 +97,9 @@ def claims(source: str, home: str, as_of: str, as_json: bool) -> None:
 @home_option
 @as_of_option
 def report(source: str, home: str, as_of: str) -> None:
-    """Write the report on the published file anew, and say where it lies.
+    """Write the HTML report and print its path.
 
-    A run writes it too, except a look at the past. It is one page that needs no network: open it in a browser.
+    It is one page that needs no network: open it in a browser. A run writes it too, unless it is a run with --as-of.
     """
     import duckdb
 
@@ -110,7 +113,7 @@ def report(source: str, home: str, as_of: str) -> None:
     try:
         write_report(published, target)
     except (NothingPublished, duckdb.Error) as error:
-        fail(f"{published} is not a published file of this version; run again: {one_line(error)}", NOT_PUBLISHED)
+        fail_of_another_version(error, where, source, day)
     except OSError as error:
         fail(unwritable(where.folder, str(error)) or f"{target} cannot be written: {error}", NOT_PUBLISHED)
     click.echo(target)
@@ -122,11 +125,12 @@ def report(source: str, home: str, as_of: str) -> None:
 @home_option
 @as_of_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per row, for scripts.")
-@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated, with a header.")
+@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values with a header.")
 def query(sql: str, source: str, home: str, as_of: str, as_json: bool, as_csv: bool) -> None:
-    """Run SQL on the published file, which is opened read-only.
+    """Run SQL on the published file (read-only).
 
-    Columns that do not fit the terminal come below, beside the first column again; a single row is written downwards.
+    A table that is too wide for the terminal is split; the first column is repeated in each part. A single row is shown
+    as a list.
 
     \b
     cascade query "select schema_name, table_name, comment from duckdb_tables()"
@@ -134,19 +138,20 @@ def query(sql: str, source: str, home: str, as_of: str, as_json: bool, as_csv: b
     cascade query "from marts.breakouts where subject_id = 'RUT' limit 1"
     cascade query "from core.bars where instrument_id = 'BTC'" --csv
 
-    docs/cookbook.md has queries for what people ask, docs/data-dictionary.md every table and column.
+    See docs/cookbook.md for more queries, and docs/data-dictionary.md for every table and column.
     """
     import duckdb
 
-    with open_published(Home(home_folder(source, home)), source, past_day(as_of)) as reader:
+    where, day = Home(home_folder(source, home)), past_day(as_of)
+    with open_published(where, source, day) as reader:
         try:
             result = reader.execute(sql)
             if result is None:
-                fail("there is no SQL in the query", WRONG_USAGE)
+                fail("the query is empty", WRONG_USAGE)
             names = [column[0] for column in result.description or []]
             rows = result.fetchall() if as_json or as_csv else result.fetchmany(SHOWN_ROWS + 1)
         except duckdb.Error as error:
-            fail(one_line(error), NOT_PUBLISHED)
+            fail(f"{where.published(day)}: {one_line(error)}", NOT_PUBLISHED)
     if as_json:
         for row in rows:
             click.echo(json.dumps(dict(zip(names, row, strict=True)), default=as_json_value))
@@ -160,4 +165,4 @@ def query(sql: str, source: str, home: str, as_of: str, as_json: bool, as_csv: b
         console = Console()
         console.tables(names, rows[:SHOWN_ROWS])
         if len(rows) > SHOWN_ROWS:
-            console.line(f"There are more than these {SHOWN_ROWS} rows; --csv or --json gives them all.", wraps=True)
+            console.line(f"Only the first {SHOWN_ROWS} rows are shown; --csv or --json returns all.", wraps=True)

@@ -1,6 +1,6 @@
-"""The commands that look back: snapshots, diff.
+"""The commands about kept versions of the published file: snapshots, diff.
 
-Here: arguments and what is printed. What is kept, and what changed, is worked out in `assets`.
+Here: arguments and what is printed. Not here: which snapshots are kept and what changed (assets/publish).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import click
 
 from assets.warehouse.home import Home
 from pipelines.cli.console import Console
-from pipelines.cli.options import NOT_PUBLISHED, fail, home_option, source_option
+from pipelines.cli.options import NOT_PUBLISHED, fail, home_option, run_command, source_option
 from pipelines.settings import home_folder
 
 if TYPE_CHECKING:
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per snapshot, for scripts.")
 def snapshots(source: str, home: str, as_json: bool) -> None:
-    """The published files that were kept, the newest first: what to name when a result is cited.
+    """List the published files that were kept, newest first.
 
-    Each lies in snapshots/ as a file of its own, with a manifest beside it. The same content hash means the same data.
-    How many older ones are kept is the parameter snapshots_kept.
+    Cite the id of a snapshot with a result. Each snapshot is a file in the folder snapshots/, with a manifest. The same
+    content hash means the same data. The parameter snapshots_kept says how many are kept.
     """
     from assets.publish.snapshots import list_snapshots
 
     where = Home(home_folder(source, home))
-    with _told():
+    with _errors():
         found = list_snapshots(where)
     if not found:
-        fail(f"there is no snapshot in {where.snapshots} yet; a run that publishes makes one", NOT_PUBLISHED)
+        fail(f"{where.snapshots} has no snapshots; create one with: {run_command(where, source, None)}", NOT_PUBLISHED)
     if as_json:
         for snapshot in found:
             click.echo(json.dumps({**asdict(snapshot), "is_synthetic": snapshot.is_synthetic}, default=_as_text))
@@ -49,7 +49,7 @@ def snapshots(source: str, home: str, as_json: bool) -> None:
     _banner(console, *found)
     console.line(f"{where.snapshots}", style="bold")
     console.table(
-        ["snapshot", "published", "as of", "content", "code", "MB"],
+        ["snapshot", "published", "as of", "content hash", "version", "MB"],
         [
             (
                 snapshot.snapshot_id,
@@ -71,10 +71,11 @@ def snapshots(source: str, home: str, as_json: bool) -> None:
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 def diff(a: str, b: str, source: str, home: str, as_json: bool) -> None:
-    """What changed from snapshot A to snapshot B: verdicts and breakouts first, then rows table by table.
+    """Show what changed between two snapshots.
 
-    A and B are ids (or how they begin), days (the newest snapshot as of that day, else published on it), files, or
-    latest, which B is when it is left out.
+    It lists changed verdicts, changed breakouts, and the changed rows of each table. A and B are each one of: an id or
+    the start of one; a day, which means the newest snapshot as of that day, or else published on it; a file; latest. B
+    is latest unless given.
 
     \b
     cascade diff 2026-08-20 latest
@@ -84,7 +85,7 @@ def diff(a: str, b: str, source: str, home: str, as_json: bool) -> None:
     from assets.publish.snapshots import find_snapshot
 
     where = Home(home_folder(source, home))
-    with _told():
+    with _errors():
         difference = compare_snapshots(find_snapshot(where, a), find_snapshot(where, b))
     if as_json:
         click.echo(json.dumps(asdict(difference), default=_as_text))
@@ -99,14 +100,15 @@ def _show(console: Console, difference: SnapshotDiff) -> None:
             f"{label:<4} {snapshot.snapshot_id}, as of {snapshot.as_of}, by Cascade {snapshot.code_version}", "bold"
         )
     if difference.is_empty:
-        console.line("Nothing that a table says has changed.")
+        console.line("No table has changed.")
         return
-    for title, of, told in (
-        ("Verdicts that changed", "claim", difference.verdicts),
-        ("Breakouts that are new, gone or in another state", "breakout", difference.breakouts),
+    for title, subject, changes in (
+        ("Changed verdicts", "claim", difference.verdicts),
+        ("New, removed and changed breakouts", "breakout", difference.breakouts),
     ):
-        if told:
-            console.table([of, "was", "is"], [(one.subject, one.old, one.new) for one in told], title=title)
+        if changes:
+            rows = [(change.subject, change.old, change.new) for change in changes]
+            console.table([subject, "before", "after"], rows, title=title)
         else:
             console.line(f"{title}: none.")
     console.table(
@@ -115,9 +117,9 @@ def _show(console: Console, difference: SnapshotDiff) -> None:
             (table.table_name, table.rows_added, table.rows_removed, table.rows_changed, _columns(table))
             for table in difference.tables
         ],
-        title="Rows",
+        title="Changed rows",
     )
-    for title, tables in (("New tables", difference.tables_added), ("Tables gone", difference.tables_removed)):
+    for title, tables in (("New tables", difference.tables_added), ("Removed tables", difference.tables_removed)):
         if tables:
             console.line(f"{title}: {', '.join(tables)}")
     examples = [
@@ -126,7 +128,7 @@ def _show(console: Console, difference: SnapshotDiff) -> None:
         for change in table.changed
     ]
     if examples:
-        console.table(["table", "row", "column", "was", "is"], examples, title="Some of the values that changed")
+        console.table(["table", "row", "column", "before", "after"], examples, title="Examples of changed values")
 
 
 def _columns(table: TableDiff) -> str | None:
@@ -146,13 +148,13 @@ def _banner(console: Console, *shown: Snapshot) -> None:
 
 
 def _as_text(value: date) -> str:
-    """A day or an instant, which JSON has no type for."""
+    """A date or a timestamp as text: JSON has no type for either."""
     return value.isoformat()
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What cannot be found or read, for a person."""
+def _errors() -> Iterator[None]:
+    """End the command if a snapshot cannot be found or read."""
     from assets.publish.snapshots import SnapshotError
 
     try:

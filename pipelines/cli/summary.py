@@ -1,117 +1,61 @@
-"""What a person reads after a run, and when they ask for the status. All of it comes from the published file."""
+"""What `run`, `status` and `claims` print.
+
+Here: reading the published file, and wording what it says. The SQL is in sql/report. Not here: how a table is drawn
+(console), and arguments and exit codes (main, read).
+"""
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from assets.contracts.queries import query
 from assets.sources.base import is_synthetic
 from assets.warehouse.home import Home
 from pipelines.cli.console import Console
+from pipelines.cli.options import command_line
 
 SYNTHETIC = "SYNTHETIC DATA: no market made these numbers. Do not trade or publish on them."
 VERDICTS = ("supported", "contradicted", "insufficient_evidence", "not_testable")
-# As the ledger's table shows them, which has to fit a narrow terminal.
+# Shorter words for the table of claims, which has to fit a narrow terminal.
 SHORT_VERDICTS = {
     "supported": "supported",
     "contradicted": "contradicted",
     "insufficient_evidence": "insufficient",
     "not_testable": "not testable",
 }
-# How many failed or stale symbols are named one by one.
+# How many symbols, reasons or breakouts are listed before "and ... more".
 NAMED = 10
 
-
-# Whose breakouts are shown first: what the question is about, small caps and the coins said to follow them.
+# The subjects whose breakouts are listed first: small caps, and the coins that are said to follow them.
 WATCHED = ["RUT", "IWM", "SPX", "NDX", "RUT/SPX", "BTC", "ETH", "ETH/BTC"]
-LATEST = "Latest breakouts; above: over the level; base: sessions since the level"
+LATEST_BREAKOUTS = 8
+LATEST = "Latest breakouts; margin = close above the old high, base = sessions since it"
+# A p-value that rounds to zero is not zero.
+SMALLEST_SHOWN_P = 0.001
+# How the names end of the checks that name failed or stale symbols, which are listed anyway.
+SYMBOL_CHECKS = ("_is_fresh", "every_symbol_delivered")
 
-_FRESHNESS = """
-select
-    asset_class,
-    count(*) as symbols,
-    count(*) filter (status = 'fresh') as fresh,
-    count(*) filter (status = 'stale') as stale,
-    count(*) filter (status = 'ended') as ended,
-    max(last_session) as last_session,
-    max(expected_session) as expected_session,
-from meta.freshness
-group by asset_class
-order by asset_class
-"""
 
-# The last score that is known may be older than the session: what it is made of may be stale.
-_STAGES = """
-select
-    stage,
-    any_value(stage_name) as stage_name,
-    max_by(is_on, session_date) as is_on,
-    max_by(state_since, session_date) as since,
-    max_by(score, session_date) as score,
-    max(session_date) filter (score is not null) as scored_on,
-    max(session_date) as session_date,
-from marts.cascade
-group by stage
-order by stage
-"""
+@dataclass(frozen=True)
+class PublishedRun:
+    """The run that published a file, a row of meta.runs."""
 
-_BREAKOUTS = """
-select
-    event_id,
-    subject_id,
-    kind,
-    session_date,
-    margin,
-    base_sessions,
-    is_left_censored,
-    decided_at,
-    status as state,
-    coalesce(
-        (
-            select max(states.session_date)
-            from marts.breakout_states as states
-            where states.event_id = breakouts.event_id and states.state = breakouts.status
-        ),
-        session_date
-    ) as state_since,
-from marts.breakouts as breakouts
-"""
-
-# What was said of crypto when small caps broke out last, if they ever did.
-_FORECASTS = """
-with latest as (
-    select event_id
-    from marts.forecasts
-    where trigger = 'decided' and split_part(signal_id, ':', 1) in ('RUT', 'IWM', 'RUT/SPX')
-    order by trigger_at desc, event_id desc
-    limit 1
-)
-select
-    event_id,
-    trigger_at,
-    frozen_at,
-    is_backtest,
-    code_version,
-    target_id,
-    horizon_days,
-    n_events,
-    n_episodes,
-    median,
-    low,
-    high,
-    evidence,
-    realised,
-    percentile,
-    inside,
-from marts.forecasts as forecasts
-semi join latest on latest.event_id = forecasts.event_id
-where trigger = 'decided' and target_id in ('BTC', 'ETH', 'ALTS') and horizon_days in (30, 60, 90)
-order by list_position(['BTC', 'ETH', 'ALTS'], target_id), horizon_days
-"""
+    run_id: str
+    source: str
+    as_of: date
+    rows_new: int
+    rows_restated: int
+    seconds: float
+    finished_at: Any
+    code_version: str
 
 
 def show_run(
@@ -120,104 +64,247 @@ def show_run(
     run_id: str,
     home: Home,
     as_of: date | None,
-    source: str,
     *,
-    has_all: bool,
+    has_exports: bool,
 ) -> bool:
-    """The end of a run: what came in, what was checked, what it says. Returns whether symbols failed or are stale.
+    """Print the end of a run: what was stored, what failed, what the data show, and commands that show more.
 
-    Without `has_all` the report and the mirror may be an older run's, or not there, and are not shown.
+    Args:
+        console: Where to print.
+        reader: The published file.
+        run_id: The run that has published it. Another one may have published since.
+        home: The home of the file.
+        as_of: The past day that the run was for; None for the newest state.
+        has_exports: Whether the run wrote the report and the Parquet files; if not, those of an older run may be there.
+
+    Returns:
+        Whether symbols failed or are stale.
     """
-    day, new, restated, seconds = _one(
-        reader,
-        "select as_of, rows_new, rows_restated, epoch(finished_at - started_at) from meta.runs where run_id = ?",
-        run_id,
-    )
-    _banner(console, source)
+    run = _published_run(reader, run_id)
     path = home.published(as_of)
-    console.line(f"Published as of {day} in {seconds:.1f} s: {path}", style="bold")
-    if as_of is None and has_all:
+    _banner(console, run.source)
+    console.line(f"Published as of {run.as_of} in {run.seconds:.1f} s: {path}", style="bold")
+    if as_of is None and has_exports:
         console.line(f"Report: {home.report(None)}")
-    _ingested(console, reader)
+    _show_ingested(console, reader)
     if as_of is None:
-        console.line(f"Stored: {new:,} new rows, {restated:,} restated rows. The same input again adds none.")
+        console.line(
+            f"Stored: {run.rows_new:,} new rows, {run.rows_restated:,} restated rows. "
+            "Running again on the same input adds none."
+        )
     else:
-        console.line("A look at the past: nothing that is stored was changed.")
-    checks, failed = _one(
-        reader,
-        "select count(*), count(*) filter (where not passed) from meta.checks where run_id = ?",
-        run_id,
-    )
-    console.line(f"Checks: {checks - failed} of {checks} passed.")
-    for table, name, detail in reader.execute(
-        "select table_name, check_name, coalesce(detail, '') from meta.checks where run_id = ? and not passed "
-        "and check_name not in ('everything_is_fresh', 'every_symbol_delivered') order by all",
-        [run_id],
-    ).fetchall():
-        console.line(f"  {table} {name}: {detail}")
-    has_troubles = _troubles(console, reader)
-    _breakouts(console, _latest_breakouts(reader), LATEST)
-    _rotation(console, reader)
-    console.line("Ask it anything:")
-    console.line(
-        f"  .venv/bin/cascade query --source {source} \"from marts.breakouts where status = 'holding' limit 5\""
-    )
-    console.line(f"  duckdb -readonly {path}")
-    if as_of is None and has_all:
-        console.line(f"Parquet files for other readers: {home.parquet}")
+        console.line("Historical view; stored data unchanged.")
+    _show_checks(console, reader, run.run_id)
+    has_troubles = _show_troubles(console, reader)
+    _show_breakouts(console, _breakouts(reader, "is_latest"), LATEST)
+    _show_rotation(console, reader)
+    _show_next_steps(console, home, run.source, as_of)
+    if as_of is None and has_exports:
+        console.line(f"Parquet files: {home.parquet}")
     return has_troubles
 
 
 def status(reader: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Any]:
-    """What a user asks first, as one object: freshness, failures, stages, breakouts, and what was said of the last."""
-    source, as_of, finished_at, code_version, run_id = _published(reader)
+    """The state of a published file as one object: freshness, failures, stages, breakouts and the latest forecasts."""
+    run = _published_run(reader)
     return {
         "path": str(path),
-        "source": source,
-        "is_synthetic": is_synthetic(source),
-        "as_of": as_of,
-        "published_at": finished_at,
-        "code_version": code_version,
-        "freshness": _objects(reader, _FRESHNESS),
-        "failed": _objects(reader, "select id, failure from meta.deliveries where failure is not null order by id"),
-        "stale": _objects(
-            reader,
-            "select id, last_session, expected_session from meta.freshness where status = 'stale' "
-            "order by last_session, id",
-        ),
-        "failed_checks": _objects(
-            reader,
-            "select table_name, check_name, severity, rows_failed, detail from meta.checks "
-            "where run_id = ? and not passed order by severity, table_name, check_name",
-            run_id,
-        ),
-        "stages": _objects(reader, _STAGES),
-        "open_breakouts": _objects(
-            reader,
-            f"{_BREAKOUTS} where outcome_20_at is null order by list_contains(?, subject_id) desc, session_date desc, "
-            "subject_id, kind",
-            WATCHED,
-        ),
-        "latest_breakouts": _latest_breakouts(reader),
-        "forecasts": _objects(reader, _FORECASTS),
+        "source": run.source,
+        "is_synthetic": is_synthetic(run.source),
+        "as_of": run.as_of,
+        "published_at": run.finished_at,
+        "code_version": run.code_version,
+        "freshness": _objects(reader, query("report/status_freshness")),
+        "failed": _failed(reader),
+        "stale": _stale(reader),
+        "failed_checks": _failed_checks(reader, run.run_id),
+        "stages": _objects(reader, query("report/status_stages")),
+        "open_breakouts": _breakouts(reader, "is_open"),
+        "latest_breakouts": _breakouts(reader, "is_latest"),
+        "forecasts": _objects(reader, query("report/status_forecasts")),
     }
 
 
 def show_status(console: Console, reader: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """The same for a person, on a terminal of eighty columns."""
+    """Print the same for a person, on a terminal of eighty columns."""
     now = status(reader, path)
+    parameters = _parameters(reader)
     _banner(console, now["source"])
     console.line(now["path"], style="bold")
-    console.line(
-        f"As of {now['as_of']}, published {now['published_at']:%Y-%m-%d %H:%M} UTC by Cascade {now['code_version']}.",
-        wraps=True,
+    published_at = f"{now['published_at']:%Y-%m-%d %H:%M} UTC"
+    console.line(f"As of {now['as_of']}, published {published_at} by Cascade {now['code_version']}.", wraps=True)
+    _show_ingested(console, reader)
+    _show_troubles(console, reader)
+    for line in _check_lines(now["failed_checks"]):
+        console.line(line, wraps=True)
+    _show_stages(console, now["stages"], parameters)
+    _show_open_breakouts(console, now["open_breakouts"], parameters)
+    _show_breakouts(console, now["latest_breakouts"], LATEST)
+    _show_forecasts(console, now["forecasts"], parameters)
+
+
+def claims(reader: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """The claims with their verdicts, one object per claim."""
+    source = _published_run(reader).source
+    facts = {"source": source, "is_synthetic": is_synthetic(source)}
+    return [{**row, **facts} for row in _objects(reader, "from marts.claims order by claim_id")]
+
+
+def show_claims(console: Console, reader: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Print each claim with its verdict, what was measured, and what the claim expects."""
+    run = _published_run(reader)
+    rows = claims(reader)
+    _banner(console, run.source)
+    if is_synthetic(run.source):
+        console.line("The verdicts are about the synthetic market and say nothing about the article.", style="yellow")
+    scored_on = rows[0]["scored_on"]
+    console.line(f"As of {run.as_of}; facts of a single day as of {scored_on}, the close before the article: {path}")
+    console.table(
+        ["", "verdict", "claim", "measured (claimed)", "n", "p"],
+        [
+            (
+                row["claim_id"],
+                SHORT_VERDICTS[row["verdict"]],
+                row["claim"],
+                _evidence(row),
+                row["n"],
+                _p_value(row["p_value"]),
+            )
+            for row in rows
+        ],
+        title="Claims; n = smallest sample, p = largest p-value among the claim's parts",
     )
-    _ingested(console, reader)
-    _troubles(console, reader)
-    # Those on freshness and delivery name the symbols that were just named.
-    for check in now["failed_checks"]:
-        if not check["check_name"].endswith(("_is_fresh", "every_symbol_delivered")):
-            console.line(f"{check['table_name']} {check['check_name']}: {check['detail']}", wraps=True)
+    counts = Counter(row["verdict"] for row in rows)
+    console.line("; ".join(f"{verdict.replace('_', ' ')} {counts[verdict]}" for verdict in VERDICTS))
+
+
+def _evidence(row: dict[str, Any]) -> str:
+    """What was measured and, in brackets, what the claim expects, one part a line; if nothing was measured, why."""
+    if row["measured"] is None:
+        return str(row["reason"]).replace(" | ", "\n")
+    lines = str(row["measured"]).split(" | ")
+    if row["expected"] is not None:
+        # Both name the part before a colon; naming it once is enough.
+        expected = [part.rpartition(": ")[2] for part in str(row["expected"]).split(" | ")]
+        lines = [f"{line} ({claimed})" for line, claimed in zip(lines, expected, strict=True)]
+    if row["verdict_then"] not in (None, row["verdict"]):
+        lines.append(f"at the article's close: {SHORT_VERDICTS[row['verdict_then']]}")
+    if row["specification_share"] is not None:
+        lines.append(f"robustness: {100 * row['specification_share']:.0f} % of specifications agree")
+    return "\n".join(lines)
+
+
+def _p_value(value: float | None) -> str | None:
+    if value is None:
+        return None
+    return f"<{SMALLEST_SHOWN_P}" if value < SMALLEST_SHOWN_P else f"{value:.3f}"
+
+
+# --- what the published file says ---------------------------------------------------------------------------------
+
+
+def _published_run(reader: duckdb.DuckDBPyConnection, run_id: str | None = None) -> PublishedRun:
+    """The newest run that published, or the one with that id. Raises LookupError if there is no such run."""
+    row = reader.execute(query("report/run_published"), {"run_id": run_id}).fetchone()
+    if row is None:
+        raise LookupError("meta.runs has no run that published it")
+    return PublishedRun(*row)
+
+
+def _parameters(reader: duckdb.DuckDBPyConnection) -> dict[str, float]:
+    """The numbers of the definitions, with which the file was built."""
+    return dict(reader.execute("select name, value from meta.parameters").fetchall())
+
+
+def _failed(reader: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    return _objects(reader, "select id, failure from meta.deliveries where failure is not null order by id")
+
+
+def _stale(reader: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    return _objects(
+        reader,
+        "select id, last_session, expected_session from meta.freshness where status = 'stale' "
+        "order by last_session, id",
+    )
+
+
+def _failed_checks(reader: duckdb.DuckDBPyConnection, run_id: str) -> list[dict[str, Any]]:
+    return _objects(
+        reader,
+        "select table_name, check_name, severity, rows_failed, detail from meta.checks "
+        "where run_id = $run_id and not passed order by severity, table_name, check_name",
+        run_id=run_id,
+    )
+
+
+def _breakouts(reader: duckdb.DuckDBPyConnection, which: str) -> list[dict[str, Any]]:
+    """The breakouts for which a column of the query is true, is_open or is_latest."""
+    rows = _objects(reader, query("report/status_breakouts"), watched=WATCHED, number=LATEST_BREAKOUTS)
+    return [row for row in rows if row[which]]
+
+
+def _objects(reader: duckdb.DuckDBPyConnection, sql: str, **values: object) -> list[dict[str, Any]]:
+    result = reader.execute(sql, values)
+    names = [column[0] for column in result.description or []]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+# --- how it is printed --------------------------------------------------------------------------------------------
+
+
+def _banner(console: Console, source: str) -> None:
+    if is_synthetic(source):
+        console.line(SYNTHETIC, style="bold yellow")
+
+
+def _show_ingested(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
+    console.table(
+        ["class", "symbols", "failed", "rejected", "first", "last", "stale"],
+        reader.execute(query("report/status_ingested")).fetchall(),
+        title="Ingested",
+    )
+
+
+def _show_checks(console: Console, reader: duckdb.DuckDBPyConnection, run_id: str) -> None:
+    ((checks,),) = reader.execute("select count(*) from meta.checks where run_id = ?", [run_id]).fetchall()
+    failed = _failed_checks(reader, run_id)
+    console.line(f"Checks: {checks - len(failed)} of {checks} passed.")
+    for line in _check_lines(failed):
+        console.line(f"  {line}")
+
+
+def _check_lines(failed: list[dict[str, Any]]) -> list[str]:
+    return [
+        f"{check['table_name']} {check['check_name']}: {check['detail'] or 'failed'}"
+        for check in failed
+        if not check["check_name"].endswith(SYMBOL_CHECKS)
+    ]
+
+
+def _show_troubles(console: Console, reader: duckdb.DuckDBPyConnection) -> bool:
+    """List the failed and stale symbols, those with the same reason in one line. Returns whether there are any."""
+    failed = [(row["failure"], row["id"]) for row in _failed(reader)]
+    stale = [(f"last session {row['last_session']}", row["id"]) for row in _stale(reader)]
+    for title, found in (("Failed", failed), ("Stale", stale)):
+        by_reason: dict[str, list[str]] = {}
+        for reason, id_ in found:
+            by_reason.setdefault(reason, []).append(id_)
+        for reason, ids in list(by_reason.items())[:NAMED]:
+            number = f"{len(ids)} symbols, " if len(ids) > 1 else ""
+            console.line(f"{title}: {number}{_listed(ids)} ({reason})", wraps=True)
+        if others := [id_ for ids in list(by_reason.values())[NAMED:] for id_ in ids]:
+            console.line(f"{title}: {_listed(others)} (other reasons)", wraps=True)
+    return bool(failed or stale)
+
+
+def _listed(ids: Iterable[str]) -> str:
+    """The first names of many, and how many more there are."""
+    names = list(ids)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def _show_stages(console: Console, stages: list[dict[str, Any]], parameters: dict[str, float]) -> None:
     console.table(
         ["", "stage", "state", "since", "score", "scored on"],
         [
@@ -229,170 +316,25 @@ def show_status(console: Console, reader: duckdb.DuckDBPyConnection, path: Path)
                 None if stage["score"] is None else f"{stage['score']:.2f}",
                 stage["scored_on"],
             )
-            for stage in now["stages"]
+            for stage in stages
         ],
-        title="The chain, safest first; on from a score of 0.60, off from 0.40 down",
+        title=f"Stages, safest first; on at a score of {parameters['stage_on']:.2f} or more, "
+        f"off at {parameters['stage_off']:.2f} or less",
     )
-    still_open = now["open_breakouts"]
-    if still_open:
-        more = f"; {len(still_open) - NAMED} more: cascade status --json" if len(still_open) > NAMED else ""
-        _breakouts(console, still_open[:NAMED], f"Open breakouts: twenty sessions are not over yet{more}")
-    else:
-        console.line("No breakout is open: of each, twenty sessions are over.")
-    _breakouts(console, now["latest_breakouts"], LATEST)
-    if said := now["forecasts"]:
-        first = said[0]
-        late = "too late to act on" if first["is_backtest"] else "in time"
-        console.table(
-            ["days", "target", "cases", "median", "range", "evidence", "came"],
-            [
-                (
-                    row["horizon_days"],
-                    row["target_id"],
-                    row["n_events"],
-                    _percent(row["median"]),
-                    None if row["low"] is None else f"{100 * row['low']:+.1f} to {_percent(row['high'])}",
-                    row["evidence"],
-                    _percent(row["realised"]),
-                )
-                for row in said
-            ],
-            title=f"Said of {first['event_id']}; frozen {first['frozen_at']:%Y-%m-%d}, {late}; "
-            "range: four in five; came: what followed",
-        )
 
 
-def claims(reader: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    """The ledger of claims, one object per claim; `is_synthetic` where no real market is behind the verdicts."""
-    source, *_ = _published(reader)
-    return [
-        {**row, "source": source, "is_synthetic": is_synthetic(source)}
-        for row in _objects(reader, "from marts.claims order by claim_id")
-    ]
+def _show_open_breakouts(console: Console, rows: list[dict[str, Any]], parameters: dict[str, float]) -> None:
+    sessions = f"{parameters['life_cycle']:.0f} sessions"
+    if not rows:
+        console.line(f"No open breakouts: {sessions} have passed since each.")
+        return
+    more = f"; {len(rows) - NAMED} more with --json" if len(rows) > NAMED else ""
+    _show_breakouts(console, rows[:NAMED], f"Open breakouts: fewer than {sessions} old{more}")
 
 
-def show_claims(console: Console, reader: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """The ledger of claims: verdict, claim, what was measured against what should have been."""
-    source, as_of, *_ = _published(reader)
-    rows = claims(reader)
-    _banner(console, source)
-    if is_synthetic(source):
-        console.line("The verdicts are on the synthetic market and say nothing of the article.", style="yellow")
-    console.line(f"As of {as_of}; facts of a day as of {rows[0]['scored_on']}, the close before the article: {path}")
+def _show_breakouts(console: Console, rows: list[dict[str, Any]], title: str) -> None:
     console.table(
-        ["", "verdict", "claim", "measured", "n", "p"],
-        [
-            (
-                row["claim_id"],
-                SHORT_VERDICTS[row["verdict"]],
-                row["claim"],
-                _evidence(row),
-                row["n"],
-                None if row["p_value"] is None else f"{row['p_value']:.3f}",
-            )
-            for row in rows
-        ],
-        title="Claims; (said): what the claim says; n: cases of the part with fewest; p: of the part with the largest",
-    )
-    counts = Counter(row["verdict"] for row in rows)
-    console.line("; ".join(f"{verdict.replace('_', ' ')} {counts[verdict]}" for verdict in VERDICTS))
-
-
-def _evidence(row: dict[str, Any]) -> str:
-    """What was measured and what was said, part under part; where nothing was measured, why."""
-    if row["measured"] is None:
-        return str(row["reason"])
-    lines = str(row["measured"]).split(" | ")
-    if row["expected"] is not None:
-        # With several parts each says its name where it is measured; there is no need to say it twice.
-        said = [part.rpartition(": ")[2] for part in str(row["expected"]).split(" | ")]
-        lines = [f"{line} ({said_of})" for line, said_of in zip(lines, said, strict=True)]
-    if row["verdict_then"] not in (None, row["verdict"]):
-        lines.append(f"at the article's close: {SHORT_VERDICTS[row['verdict_then']]}")
-    if row["specification_share"] is not None:
-        lines.append(f"{100 * row['specification_share']:.0f} % of the specifications agree")
-    return "\n".join(lines)
-
-
-def _published(reader: duckdb.DuckDBPyConnection) -> tuple[Any, ...]:
-    """Source, day, end, code version and id of the run that published the file."""
-    return _one(
-        reader,
-        "select source, as_of, finished_at, code_version, run_id from meta.runs "
-        "where status like 'published%' order by started_at desc limit 1",
-    )
-
-
-def _banner(console: Console, source: str) -> None:
-    if is_synthetic(source):
-        console.line(SYNTHETIC, style="bold yellow")
-
-
-def _ingested(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
-    console.table(
-        ["class", "symbols", "failed", "refused", "first", "last", "stale"],
-        reader.execute(
-            """
-            with spans as (
-                select
-                    instruments.asset_class,
-                    min(instruments.history_start) as first_day,
-                    max(instruments.last_session) as last_day,
-                from core.instruments as instruments
-                group by instruments.asset_class
-                union all
-                select 'macro', min(observation_date), max(observation_date) from core.macro
-            ),
-            stale as (
-                select asset_class, count(*) as stale
-                from meta.freshness
-                where status = 'stale'
-                group by asset_class
-            )
-            select
-                deliveries.asset_class,
-                count(*),
-                count(deliveries.failure),
-                sum(deliveries.rows_quarantined)::bigint,
-                any_value(spans.first_day),
-                any_value(spans.last_day),
-                coalesce(any_value(stale.stale), 0),
-            from meta.deliveries as deliveries
-            left join spans on spans.asset_class = deliveries.asset_class
-            left join stale on stale.asset_class = deliveries.asset_class
-            group by deliveries.asset_class
-            order by deliveries.asset_class
-            """
-        ).fetchall(),
-        title="Ingested",
-    )
-
-
-def _troubles(console: Console, reader: duckdb.DuckDBPyConnection) -> bool:
-    failures = reader.execute(
-        "select id || ' (' || failure || ')' from meta.deliveries where failure is not null order by id"
-    ).fetchall()
-    stale = reader.execute(
-        "select id || ' (' || last_session || ')' from meta.freshness where status = 'stale' order by last_session, id"
-    ).fetchall()
-    for title, named in (("Failed", failures), ("Stale, with the last day", stale)):
-        if named:
-            more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
-            console.line(f"{title}: {', '.join(text for (text,) in named[:NAMED])}{more}", wraps=True)
-    return bool(failures or stale)
-
-
-def _latest_breakouts(reader: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    return _objects(
-        reader,
-        f"{_BREAKOUTS} where list_contains(?, subject_id) order by session_date desc, subject_id, kind limit 8",
-        WATCHED,
-    )
-
-
-def _breakouts(console: Console, rows: list[dict[str, Any]], title: str) -> None:
-    console.table(
-        ["breakout", "of", "session", "above", "base", "state", "since"],
+        ["breakout", "symbol", "session", "margin", "base", "state", "since"],
         [
             (
                 row["kind"],
@@ -409,43 +351,58 @@ def _breakouts(console: Console, rows: list[dict[str, Any]], title: str) -> None
     )
 
 
-def _rotation(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
+def _show_rotation(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
     console.table(
-        ["days", "target", "episodes", "mean", "median", "rose", "usual", "evidence"],
-        reader.execute(
-            """
-            select
-                horizon_days,
-                target_id,
-                n_episodes,
-                printf('%+.1f %%', 100 * mean_return),
-                printf('%+.1f %%', 100 * median_return),
-                printf('%.0f %%', 100 * hit_rate),
-                printf('%+.1f %%', 100 * baseline_mean),
-                evidence,
-            from marts.rotation_summary
-            where signal_id = 'RUT:all_time_high:decided'
-                and target_id in ('BTC', 'ETH', 'SPX')
-                and horizon_days in (30, 60, 90)
-            order by target_id, horizon_days
-            """
-        ).fetchall(),
-        title="After an all-time high of the Russell 2000; usual: from any day; before costs",
+        ["days", "target", "episodes", "mean", "median", "hit rate", "baseline", "evidence"],
+        [
+            (
+                row["horizon_days"],
+                row["target_id"],
+                row["n_episodes"],
+                _percent(row["mean_return"]),
+                _percent(row["median_return"]),
+                None if row["hit_rate"] is None else f"{100 * row['hit_rate']:.0f} %",
+                _percent(row["baseline_mean"]),
+                row["evidence"],
+            )
+            for row in _objects(reader, query("report/run_rotation"))
+        ],
+        title="Returns after an all-time high of the Russell 2000, before costs; baseline = mean from any day",
     )
+
+
+def _show_forecasts(console: Console, rows: list[dict[str, Any]], parameters: dict[str, float]) -> None:
+    if not rows:
+        return
+    event = rows[0]["event_id"].replace("all_time", "all-time").replace("_", " ").replace(":", " ")
+    backtest = "backtest, " if rows[0]["is_backtest"] else ""
+    share = 100 * (1 - 2 * parameters["forecast_tail"])
+    console.table(
+        ["days", "target", "cases", "median", "range", "evidence", "realised"],
+        [
+            (
+                row["horizon_days"],
+                row["target_id"],
+                row["n_events"],
+                _percent(row["median"]),
+                None if row["low"] is None else f"{100 * row['low']:+.1f} to {_percent(row['high'])}",
+                row["evidence"],
+                _percent(row["realised"]),
+            )
+            for row in rows
+        ],
+        title=f"Forecast for {event} ({backtest}frozen {rows[0]['frozen_at']:%Y-%m-%d}); range = {share:.0f} %.",
+    )
+
+
+def _show_next_steps(console: Console, home: Home, source: str, as_of: date | None) -> None:
+    """Commands that show more, each of which works as it stands."""
+    breakouts = "query \"from marts.breakouts where status = 'holding' limit 5\""
+    console.line("Explore the results:")
+    for command in ("status", "claims", breakouts):
+        console.line(f"  {command_line(command, home, source, as_of)}")
+    console.line(f"  duckdb -readonly {shlex.quote(str(home.published(as_of)))}")
 
 
 def _percent(fraction: float | None) -> str | None:
     return None if fraction is None else f"{100 * fraction:+.1f} %"
-
-
-def _objects(reader: duckdb.DuckDBPyConnection, sql: str, *values: object) -> list[dict[str, Any]]:
-    result = reader.execute(sql, list(values))
-    names = [column[0] for column in result.description or []]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
-
-
-def _one(reader: duckdb.DuckDBPyConnection, sql: str, *values: object) -> tuple[Any, ...]:
-    row = reader.execute(sql, list(values)).fetchone()
-    if row is None:
-        raise LookupError("the published file knows nothing of this run")
-    return row

@@ -1,6 +1,6 @@
 """Alerts as their receiver sees them: a real webhook on loopback, real published files, real evaluations of the sensor.
 
-Each window in which a process can die is played through with a process that dies in it.
+For each window in which a process can die there is a test with a process that dies in it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SECRET = "T0/B0/s3cr3t"
 DAY = date(2025, 9, 18)
 ATH = ("RUT:all_time_high:2025-09-18", "RUT", "all_time_high", "2025-09-18", 0.004, "2024-11-25")
 
-# What alerts read of the marts. That a real file has it is for the test with a real run.
+# What alerts read of the marts. The test with a real run checks that a real file has it.
 TABLES = [
     "marts.breakouts (event_id varchar, subject_id varchar, kind varchar, session_date date, margin double, "
     "level_date date)",
@@ -108,7 +108,7 @@ def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
 
 @dataclass
 class Market:
-    """A home whose published file is made by hand, as a run would: beside the old one, and swapped in."""
+    """A home whose published file is made by hand, as a run does: next to the old one, and swapped in."""
 
     folder: Path
     source: str = "files"
@@ -172,22 +172,22 @@ def tick(history: dg.DagsterInstance) -> str:
         return str(alerts.evaluate_tick(context).skip_message)
 
 
-def test_it_is_off_until_somebody_switches_it_on() -> None:
+def test_it_is_off_until_switched_on() -> None:
     assert alerts.default_status is dg.DefaultSensorStatus.STOPPED
 
 
-def test_each_fact_is_told_once_and_what_was_there_before_never(
+def test_each_fact_is_sent_once_and_older_facts_never(
     market: Market, webhook: Webhook, history: dg.DagsterInstance
 ) -> None:
-    assert tick(history).endswith("cascade.duckdb is not there yet")
+    assert tick(history).endswith("cascade.duckdb does not exist yet")
     market.breakouts = [("IWM:year_high:2025-09-01", "IWM", "year_high", "2025-09-01", 0.01, "2025-06-02")]
     market.stages = [
         (DAY - timedelta(days=1), 3, "small_caps", False, 0.2, False, False),
         (DAY, 3, "small_caps", True, 0.7, True, False),
     ]
     market.publish(0, failed={"nothing_quarantined": 3})
-    assert tick(history) == "told 1"
-    assert webhook.texts == ["Alerts are on: told is what is decided from 2025-09-18 on"]
+    assert tick(history) == "sent 1 alert"
+    assert webhook.texts == ["Alerts are on: facts decided from 2025-09-18 on are sent"]
     webhook.taken.clear()
     assert tick(history) == "nothing new"
 
@@ -199,7 +199,7 @@ def test_each_fact_is_told_once_and_what_was_there_before_never(
         (DAY + timedelta(days=4), 3, "small_caps", False, 0.4, False, True),
     ]
     run = market.publish(5, failed={"nothing_quarantined": 3, "crypto_is_fresh": 1})
-    assert tick(history) == "told 5"
+    assert tick(history) == "sent 5 alerts"
     assert webhook.texts == [
         "RUT broke out to an all-time high at the close of 2025-09-18, 0.4 % above the level of 2024-11-25",
         "IWM, year high of 2025-09-01: holding at the close of 2025-09-19",
@@ -230,7 +230,7 @@ def test_several_runs_between_two_ticks_lose_nothing(
     market.publish()
     webhook.taken.clear()
 
-    assert tick(history) == "told 3"
+    assert tick(history) == "sent 3 alerts"
     assert {id_ for id_, _ in webhook.taken} == {
         f"{ATH[0]}:breakout",
         f"{ATH[0]}:confirmed",
@@ -239,22 +239,22 @@ def test_several_runs_between_two_ticks_lose_nothing(
 
 
 @pytest.mark.slow
-def test_a_check_is_told_again_when_it_gets_worse_or_fails_anew(
+def test_a_check_is_sent_again_when_it_gets_worse_or_fails_anew(
     market: Market, webhook: Webhook, history: dg.DagsterInstance
 ) -> None:
     market.publish()
     tick(history)
-    told = []
+    sent = []
     for rows in (2, 2, 3, 1, 0, 1):
         webhook.taken.clear()
         market.publish(failed={"crypto_is_fresh": rows})
         tick(history)
-        told.append(len(webhook.taken))
-    assert told == [1, 0, 1, 0, 0, 1]
+        sent.append(len(webhook.taken))
+    assert sent == [1, 0, 1, 0, 0, 1]
 
 
 @pytest.mark.slow
-def test_a_restated_past_is_not_told_as_new(market: Market, webhook: Webhook, history: dg.DagsterInstance) -> None:
+def test_a_restated_past_is_not_sent_as_new(market: Market, webhook: Webhook, history: dg.DagsterInstance) -> None:
     market.breakouts, market.states = [ATH], [(ATH[0], "failed", DAY)]
     market.publish(0)
     tick(history)
@@ -263,7 +263,7 @@ def test_a_restated_past_is_not_told_as_new(market: Market, webhook: Webhook, hi
     tick(history)
     assert [id_ for id_, _ in webhook.taken] == ["start:run-0", f"{ATH[0]}:confirmed"]
 
-    # What was told vanishes and comes back, on another day even: it is the same fact.
+    # A sent fact vanishes and comes back, even on another day: it is the same fact.
     webhook.taken.clear()
     market.states = []
     market.publish()
@@ -273,7 +273,7 @@ def test_a_restated_past_is_not_told_as_new(market: Market, webhook: Webhook, hi
     assert tick(history) == "nothing new"
 
 
-def test_what_comes_late_is_told_and_what_comes_very_late_is_counted(
+def test_late_facts_are_sent_and_very_late_ones_are_counted(
     market: Market, webhook: Webhook, history: dg.DagsterInstance
 ) -> None:
     market.publish(0)
@@ -287,13 +287,13 @@ def test_what_comes_late_is_told_and_what_comes_very_late_is_counted(
         ("B:year_high:1", "B", "year_high", too_late, 0.01, "2024-11-25"),
         ("C:year_high:1", "C", "year_high", late, 0.01, "2024-11-25"),
     ]
-    # However long nobody looked: what was decided meanwhile is not late.
+    # What was decided since the last tick is not late, however long ago that tick was.
     market.publish(200)
-    assert tick(history) == "told 2"
+    assert tick(history) == "sent 2 alerts"
     assert webhook.texts == [
         f"C broke out to a year high at the close of {late}, 1.0 % above the level of 2024-11-25",
-        f"2 facts that were decided before {market.as_of - timedelta(days=230)} are new in the file (a new instrument, "
-        "another definition, or data that came very late); they are not told one by one",
+        f"2 facts decided before {market.as_of - timedelta(days=230)} are new in the file (a new instrument, a changed "
+        "definition, or very late data); they are not sent one by one",
     ]
     assert tick(history) == "nothing new"
 
@@ -304,7 +304,9 @@ def test_while_the_webhook_is_down_everything_waits_in_order(
 ) -> None:
     market.publish(0)
     webhook.close()
-    with pytest.raises(AlertError, match="told 0; 1 wait, as of the webhook did not answer \\(ConnectionRefusedError"):
+    with pytest.raises(
+        AlertError, match="sent 0 alerts; 1 wait, because the webhook did not answer \\(ConnectionRefusedError"
+    ):
         tick(history)
     market.breakouts = [ATH]
     market.publish()
@@ -315,13 +317,13 @@ def test_while_the_webhook_is_down_everything_waits_in_order(
     webhook.open()
     for status in (500, 429, 404, 302):
         webhook.status = status
-        with pytest.raises(AlertError, match=f"told 0; 3 wait, as of the webhook answered {status}"):
+        with pytest.raises(AlertError, match=f"sent 0 alerts; 3 wait, because the webhook answered {status}"):
             tick(history)
     # The fact is gone from the file by now, but it was found when it was true.
     market.states = []
     market.publish()
     webhook.status = 200
-    assert tick(history) == "told 3"
+    assert tick(history) == "sent 3 alerts"
     assert [id_ for id_, _ in webhook.taken] == ["start:run-0", f"{ATH[0]}:breakout", f"{ATH[0]}:confirmed"]
 
 
@@ -354,7 +356,7 @@ def test_killed_between_sending_and_recording_it_repeats_that_message_alone_unde
         assert process.wait() == -signal.SIGKILL
     webhook.before_answering = lambda: None
 
-    assert tick(history) == "told 1"
+    assert tick(history) == "sent 1 alert"
     assert [id_ for id_, _ in webhook.taken] == [f"{ATH[0]}:breakout", f"{ATH[0]}:confirmed", f"{ATH[0]}:confirmed"]
     assert webhook.taken[1] == webhook.taken[2]
     assert tick(history) == "nothing new"
@@ -382,11 +384,11 @@ def test_killed_before_anything_is_written_down_it_loses_nothing(
     record.close()
     assert webhook.taken == []
 
-    assert tick(history) == "told 1"
+    assert tick(history) == "sent 1 alert"
     assert [id_ for id_, _ in webhook.taken] == [f"{ATH[0]}:breakout"]
 
 
-def test_without_a_webhook_the_log_alone_is_told(
+def test_without_a_webhook_alerts_go_to_the_log_only(
     market: Market, history: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv("CASCADE_WEBHOOK", raising=False)
@@ -394,11 +396,11 @@ def test_without_a_webhook_the_log_alone_is_told(
     tick(history)
     market.breakouts = [ATH]
     market.publish()
-    assert tick(history) == "told 1"
+    assert tick(history) == "sent 1 alert"
     with sqlite3.connect(market.folder / "alerts.sqlite") as record:
-        told = record.execute("select id, state from messages").fetchall()
+        sent = record.execute("select id, state from messages").fetchall()
     record.close()
-    assert told == [("start:run-0", "told"), (f"{ATH[0]}:breakout", "told")]
+    assert sent == [("start:run-0", "sent"), (f"{ATH[0]}:breakout", "sent")]
 
 
 def test_synthetic_facts_say_so_first(market: Market, webhook: Webhook, history: dg.DagsterInstance) -> None:
@@ -413,7 +415,7 @@ def test_synthetic_facts_say_so_first(market: Market, webhook: Webhook, history:
 
 
 @pytest.mark.slow
-def test_a_run_that_did_not_publish_is_told_with_its_reason(
+def test_a_run_that_did_not_publish_is_sent_with_its_reason(
     market: Market, webhook: Webhook, history: dg.DagsterInstance
 ) -> None:
     @dg.op
@@ -435,11 +437,11 @@ def test_a_run_that_did_not_publish_is_told_with_its_reason(
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     everything.execute_in_process(instance=history, raise_on_error=False, run_config=quiet)
     market.publish()
-    assert tick(history) == "told 1"
+    assert tick(history) == "sent 1 alert"
     webhook.taken.clear()
     one = everything.execute_in_process(instance=history, raise_on_error=False, run_config=quiet)
     two = dg.materialize([equity_bars, models], instance=history, raise_on_error=False, run_config=quiet)
-    assert tick(history) == "told 2"
+    assert tick(history) == "sent 2 alerts"
     said = dict(webhook.taken)
     assert said[f"run:{one.run_id}"].startswith(
         f"Run {one.run_id[:8]} of everything did not publish; the last file stays: broken: "
@@ -450,26 +452,26 @@ def test_a_run_that_did_not_publish_is_told_with_its_reason(
 
     late = everything.execute_in_process(instance=history, raise_on_error=False, run_config=quiet)
     market.publish(run_id=late.run_id)
-    assert tick(history) == "told 1"
-    assert f"Run {late.run_id[:8]} of everything published, but what came after it failed: " in webhook.texts[-1]
+    assert tick(history) == "sent 1 alert"
+    assert f"Run {late.run_id[:8]} of everything published, but a later step failed: " in webhook.texts[-1]
 
-    # A run from the command line, of which the telling was interrupted, is one run under two ids.
-    half = history.create_run_for_job(everything, tags={RUN_TAG: "told-twice"})
+    # A run from the command line whose recording was interrupted is one run under two ids.
+    half = history.create_run_for_job(everything, tags={RUN_TAG: "recorded-twice"})
     history.report_run_failed(half, "its process ended before the run did")
     assert tick(history) == "nothing new"
-    market.publish(run_id="told-twice")
+    market.publish(run_id="recorded-twice")
     for _ in range(2):
         everything.execute_in_process(
-            instance=history, raise_on_error=False, run_config=quiet, tags={RUN_TAG: "told-twice"}
+            instance=history, raise_on_error=False, run_config=quiet, tags={RUN_TAG: "recorded-twice"}
         )
-    assert tick(history) == "told 1"
-    assert "Run told-twi of everything published, but what came after it failed: " in webhook.texts[-1]
+    assert tick(history) == "sent 1 alert"
+    assert "Run recorded of everything published, but a later step failed: " in webhook.texts[-1]
 
 
 @pytest.mark.parametrize(
     "address", ["no-address-s3cr3t", "file:///etc/s3cr3t", "http://s3cr3t:port/", "http://127.0.0.1:1/s3\ncr3t s3cr3t"]
 )
-def test_an_address_that_is_none_is_not_quoted(
+def test_an_invalid_address_is_not_quoted(
     address: str, market: Market, history: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CASCADE_WEBHOOK", address)
@@ -480,7 +482,7 @@ def test_an_address_that_is_none_is_not_quoted(
     assert caught.value.__cause__ is None and caught.value.__context__ is None
 
 
-def test_a_file_that_cannot_be_read_is_told_as_that(market: Market, history: dg.DagsterInstance) -> None:
+def test_a_file_that_cannot_be_read_is_named(market: Market, history: dg.DagsterInstance) -> None:
     (market.folder / "cascade.duckdb").write_bytes(b"not a database" * 1000)
     with pytest.raises(AlertError, match=r"cascade\.duckdb cannot be read: "):
         tick(history)
@@ -503,7 +505,7 @@ def test_a_published_file_of_a_real_run_has_what_alerts_read(
         record.execute("delete from messages where id = ?", [id_])
         record.execute("update look set since = '2025-03-01', as_of = '2025-03-01'")
     record.close()
-    assert tick(history) == "told 1"
+    assert tick(history) == "sent 1 alert"
     subject, kind, broke_out, _ = id_.split(":")
     ((day,),) = home.ask(
         "select session_date from marts.breakout_states where event_id = ? and state = 'confirmed'",
@@ -515,7 +517,7 @@ def test_a_published_file_of_a_real_run_has_what_alerts_read(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_daemon_tells_and_keeps_the_address_to_itself(market: Market, webhook: Webhook) -> None:
+def test_the_daemon_sends_and_keeps_the_address_secret(market: Market, webhook: Webhook) -> None:
     """The sensor switched on as an operator does it, with the webhook failing at first and working then."""
     folder = market.folder / "dagster"
     folder.mkdir()

@@ -509,7 +509,7 @@ def test_nothing_is_published_at_all_while_a_required_instrument_was_never_there
 
     assert home.run(folder).code == 1
     assert not home.published.exists()
-    assert [row for row in home.invoke("status").err.splitlines() if "is not there yet" in row]
+    assert [row for row in home.invoke("status").err.splitlines() if "does not exist" in row]
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """The commands as a user types them: what they print, which files they leave, and their exit codes.
 
-Each way in which a run and somebody else can meet (another run, a program that holds the warehouse, readers, a power
-cut) is played through with real processes.
+A run that meets another process (another run, a program that holds the warehouse, a reader) is tested with real
+processes.
 """
 
 from __future__ import annotations
@@ -28,10 +28,16 @@ import pytest
 from click.testing import CliRunner
 from folders import EQUITIES, LAST_DAY, SESSIONS, CascadeHome, MarketFolder, differences, healthy_home, market_folder
 
+from assets.ingest.delivery_checks import DELIVERY_CHECKS
+from assets.models.checks import DATA_CHECKS
 from assets.models.sql_files import read_models
-from assets.steps import StepRunner
+from assets.steps import EVERYTHING_IS_FRESH, StepRunner
+from assets.warehouse.home import Home
 from pipelines.cli.console import Console
 from pipelines.cli.main import main
+from pipelines.cli.options import command_line
+from pipelines.cli.summary import SYMBOL_CHECKS
+from pipelines.settings import home_folder
 
 PAST_DAY = "2025-06-30"
 
@@ -49,7 +55,7 @@ def home(healthy: CascadeHome, tmp_path: Path) -> CascadeHome:
 
 @pytest.fixture
 def empty(tmp_path: Path) -> CascadeHome:
-    """A home that nothing was ever run into."""
+    """A home without any run."""
     return CascadeHome(tmp_path / "empty")
 
 
@@ -60,7 +66,7 @@ def folder(tmp_path: Path) -> MarketFolder:
 
 @contextmanager
 def other_process(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Another program, which has said its first line. It is killed in the end."""
+    """Another program, after it has printed its first line. It is killed at the end."""
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -91,20 +97,20 @@ def test_every_command_explains_itself(command: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ("run --source files", "the source files needs a folder; give --path DIR"),
+        ("run --source files", "--source files requires --path DIR (or CASCADE_PATH)"),
         ("run --source files --path {tmp}/nowhere", "{tmp}/nowhere is not a folder; give --path a folder that holds "),
         ("run --source files --path {tmp}", "{tmp} has none of the folders equity, "),
-        ("run --as-of yesterday", "--as-of yesterday is no date; write it as YYYY-MM-DD"),
-        ("run --as-of 2025-02-30", "--as-of 2025-02-30 is no date; write it as YYYY-MM-DD"),
-        ("run --as-of 2999-01-01", "--as-of 2999-01-01 is not over yet; leave it out for the newest state"),
-        ("run --accept", "--accept needs --symbol: only what you name is taken on your word"),
-        ("run --symbol IMW", "--symbol IMW: there is none of that name; did you mean IWM or "),
-        ("run --symbol §", "--symbol §: there is none of that name; ids are those of assets/config/universe.yaml"),
-        ("status --as-of 2025", "--as-of 2025 is no date; write it as YYYY-MM-DD"),
-        ("query --as-of now select", "--as-of now is no date; write it as YYYY-MM-DD"),
+        ("run --as-of yesterday", "--as-of yesterday is not a date; write YYYY-MM-DD"),
+        ("run --as-of 2025-02-30", "--as-of 2025-02-30 is not a date; write YYYY-MM-DD"),
+        ("run --as-of 2999-01-01", "--as-of 2999-01-01 is not over yet (UTC); omit --as-of for the newest state"),
+        ("run --accept", "--accept requires --symbol."),
+        ("run --symbol IMW", "unknown --symbol IMW; did you mean IWM or "),
+        ("run --symbol §", "unknown --symbol §; assets/config/universe.yaml lists all ids"),
+        ("status --as-of 2025", "--as-of 2025 is not a date; write YYYY-MM-DD"),
+        ("query --as-of now select", "--as-of now is not a date; write YYYY-MM-DD"),
     ],
 )
-def test_wrong_usage_is_told_in_one_line(arguments: str, reason: str, empty: CascadeHome, tmp_path: Path) -> None:
+def test_wrong_usage_is_reported_in_one_line(arguments: str, reason: str, empty: CascadeHome, tmp_path: Path) -> None:
     ended = empty.invoke(*arguments.replace("{tmp}", str(tmp_path)).split())
 
     assert (ended.code, ended.out) == (2, "")
@@ -114,7 +120,7 @@ def test_wrong_usage_is_told_in_one_line(arguments: str, reason: str, empty: Cas
 
 
 @pytest.mark.parametrize("arguments", ["run --source nonsense", "nonsense", "run --nonsense", "query"])
-def test_what_no_command_knows_is_wrong_usage(arguments: str, empty: CascadeHome) -> None:
+def test_unknown_arguments_are_wrong_usage(arguments: str, empty: CascadeHome) -> None:
     ended = empty.invoke(*arguments.split())
 
     assert (ended.code, ended.out) == (2, "")
@@ -137,7 +143,7 @@ print(reader.execute(count).fetchall()[0][0], reader.execute("select count(*) fr
 
 
 @pytest.mark.slow
-def test_a_run_from_the_shell_with_a_failure_and_beside_a_reader_that_stays(
+def test_a_run_from_the_shell_with_a_failure_next_to_a_reader_that_stays(
     healthy: CascadeHome, home: CascadeHome, folder: MarketFolder
 ) -> None:
     folder.write("equity/IWM", "no bars at all\n")
@@ -148,11 +154,11 @@ def test_a_run_from_the_shell_with_a_failure_and_beside_a_reader_that_stays(
 
     reason = "equity/IWM.csv: no date column; the header reads no_bars_at_all"
     assert (ended.code, ended.err) == (3, f"cascade: IWM failed: {reason}\n")
-    assert f"Failed: IWM ({reason})" in ended.out
+    assert f"Failed: IWM ({reason})\n" in ended.out
     assert f"Published as of {LAST_DAY} in " in ended.out
     assert str(home.published) in ended.out
     assert "Stored: 0 new rows, 0 restated rows." in ended.out
-    # The reader has what it opened, whoever opens the path now has the new file.
+    # The reader keeps the file that it opened; the path leads to the new one.
     (bars,) = healthy.ask("select count(*) from core.bars")[0]
     assert old == f"1 {bars}\n"
     assert home.ask("select status from meta.runs order by started_at") == [
@@ -162,22 +168,63 @@ def test_a_run_from_the_shell_with_a_failure_and_beside_a_reader_that_stays(
     # Nothing new arrived, so nothing else has changed, IWM's bars among it.
     assert home.stored() == healthy.stored()
     assert differences(healthy.published, home.published) == {}
-    # All that was forecast was frozen by the first run.
+    # The first run froze every forecast.
     assert home.ask("select count(*) from marts.forecasts") == [(home.stored()["reference.frozen_forecasts"],)]
     assert not list(home.path.glob("*.tmp"))
 
 
-def test_the_published_file_can_be_asked_from_the_shell(healthy: CascadeHome) -> None:
+def test_the_published_file_can_be_queried_from_the_shell(healthy: CascadeHome) -> None:
     ended = healthy.call("query", "select instrument_id from core.instruments where is_required order by all", "--csv")
 
     assert (ended.code, ended.out, ended.err) == (0, "instrument_id\nBTC\nRUT\nSPX\n", "")
 
 
-# A look back
+@pytest.mark.slow
+@pytest.mark.parametrize("as_of", [[], ["--as-of", PAST_DAY]], ids=["newest", "past"])
+def test_the_commands_that_a_run_prints_work_as_they_stand(
+    as_of: list[str], home: CascadeHome, folder: MarketFolder
+) -> None:
+    moved = home.copy(home.path.with_name("a home"))
+    ended = moved.call("run", "--source", "files", "--path", str(folder.path), *as_of)
+
+    assert (ended.code, ended.err) == (0, "")
+    lines = ended.out[ended.out.index("Explore the results:\n") :].splitlines()
+    commands = [line.strip() for line in lines if " --home " in line]
+    assert [command.split("cascade ")[1].split()[0] for command in commands] == ["status", "claims", "query"]
+    for command in commands:
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, cwd="/")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout
+    past = f"cascade-asof-{PAST_DAY}.duckdb" if as_of else "cascade.duckdb"
+    assert f"  duckdb -readonly '{moved.path / past}'" in lines
+
+
+def test_the_default_home_and_source_are_left_out_of_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert command_line("status", Home(home_folder("demo", "")), "demo") == "cascade status"
+    assert command_line("status", Home(home_folder("live", "")), "live") == "cascade status --source live"
+    program = tmp_path / "bin" / "cascade"
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    home = Home(home_folder("demo", ""))
+    assert command_line("status", home, "demo") == f"{program} status"
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert command_line("status", home, "demo") == "cascade status"
+
+
+def test_every_command_reads_the_home_of_the_environment(
+    healthy: CascadeHome, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CASCADE_HOME", str(healthy.path))
+    result = CliRunner().invoke(main, ["query", "select count(*) as runs from meta.runs", "--csv"])
+    assert (result.exit_code, result.stdout) == (0, "runs\n1\n")
+
+
+# A past day
 
 
 @pytest.mark.slow
-def test_a_past_day_goes_into_a_file_of_its_own(home: CascadeHome, folder: MarketFolder) -> None:
+def test_a_past_day_goes_into_a_separate_file(home: CascadeHome, folder: MarketFolder) -> None:
     published, warehouse = home.published.read_bytes(), home.warehouse.read_bytes()
 
     ended = home.run(folder, "--as-of", PAST_DAY)
@@ -211,7 +258,7 @@ def test_a_past_day_is_the_same_with_and_without_a_stored_history(
 # Status and query
 
 
-def test_status_tells_what_one_asks_first(healthy: CascadeHome) -> None:
+def test_status_shows_freshness_stages_and_forecasts(healthy: CascadeHome) -> None:
     ended = healthy.invoke("status", "--source", "files")
 
     assert (ended.code, ended.err) == (0, "")
@@ -230,14 +277,19 @@ def test_status_tells_what_one_asks_first(healthy: CascadeHome) -> None:
         assert [stage, name, state] in [line[:3] for line in lines]
         if since:
             assert [stage, name, state, since] in [line[:4] for line in lines]
-    # Nothing had ever broken out before, so nothing was known of what follows.
-    assert "Said of IWM:year_high:2025-09-29; frozen 2025-12-13, too late to act on;" in ended.out
+    # Numbers of definitions come from the published file.
+    parameters = dict(healthy.ask("select name, value from meta.parameters"))
+    assert f"on at a score of {parameters['stage_on']:.2f} or more, off at {parameters['stage_off']:.2f}" in ended.out
+    # Nothing had ever broken out before, so the forecast has no cases.
+    title = "Forecast for IWM year high 2025-09-29 (backtest, frozen 2025-12-13); range = 80 %.\n"
+    assert title in ended.out
+    assert "  range   evidence       realised  \n" in ended.out
     (forecast,) = [line for line in lines if line[:2] == ["60", "BTC"]]
-    ((came,),) = healthy.ask(
+    ((realised,),) = healthy.ask(
         "select forward_return from marts.rotation_responses where event_id = 'IWM:year_high:2025-09-29' "
         "and trigger = 'decided' and target_id = 'BTC' and horizon_days = 60"
     )
-    assert forecast == ["60", "BTC", "0", "-", "-", "insufficient", f"{100 * came:+.1f}", "%"]
+    assert forecast == ["60", "BTC", "0", "-", "-", "insufficient", f"{100 * realised:+.1f}", "%"]
 
 
 def test_status_says_in_which_state_a_breakout_is_and_what_failed(healthy: CascadeHome, tmp_path: Path) -> None:
@@ -245,7 +297,7 @@ def test_status_says_in_which_state_a_breakout_is_and_what_failed(healthy: Casca
     home = healthy.copy(tmp_path / "open")
     with duckdb.connect(str(home.published)) as connection:
         connection.execute("update marts.breakouts set outcome_20_at = now()")
-    assert "No breakout is open: of each, twenty sessions are over." in home.invoke("status").out
+    assert "No open breakouts: 20 sessions have passed since each." in home.invoke("status").out
     with duckdb.connect(str(home.published)) as connection:
         connection.execute(
             "update marts.breakouts set outcome_20_at = null, status = 'retested' "
@@ -268,24 +320,70 @@ def test_status_says_in_which_state_a_breakout_is_and_what_failed(healthy: Casca
     assert row[-2:] == ["retested", "2025-10-03"]
     assert "meta.gaps no_recent_gap: two sessions are missing\n" in out
 
-    told = json.loads(home.invoke("status", "--json").out)
-    assert [(b["event_id"], b["state"], b["state_since"]) for b in told["open_breakouts"]] == [
+    as_json = json.loads(home.invoke("status", "--json").out)
+    assert [(b["event_id"], b["state"], b["state_since"]) for b in as_json["open_breakouts"]] == [
         ("IWM:year_high:2025-09-29", "retested", "2025-10-03")
     ]
-    assert "two sessions are missing" in [check["detail"] for check in told["failed_checks"]]
+    assert "two sessions are missing" in [check["detail"] for check in as_json["failed_checks"]]
 
 
 def test_status_speaks_json(healthy: CascadeHome) -> None:
     ended = healthy.invoke("status", "--source", "files", "--json")
 
     assert (ended.code, ended.err) == (0, "")
-    told = json.loads(ended.out)
-    assert (told["source"], told["is_synthetic"], told["as_of"]) == ("files", False, str(LAST_DAY))
-    assert {row["asset_class"]: row["stale"] for row in told["freshness"]} == {"crypto": 0, "equity": 0, "macro": 0}
-    assert (told["failed"], told["stale"]) == ([], [])
-    assert [stage["stage"] for stage in told["stages"]] == sorted(stage["stage"] for stage in told["stages"])
-    assert {(row["target_id"], row["horizon_days"]) for row in told["forecasts"]} >= {("BTC", 30), ("ETH", 90)}
-    assert {row["evidence"] for row in told["forecasts"]} == {"insufficient"}
+    as_json = json.loads(ended.out)
+    assert (as_json["source"], as_json["is_synthetic"], as_json["as_of"]) == ("files", False, str(LAST_DAY))
+    assert {row["asset_class"]: row["stale"] for row in as_json["freshness"]} == {"crypto": 0, "equity": 0, "macro": 0}
+    assert (as_json["failed"], as_json["stale"]) == ([], [])
+    assert [stage["stage"] for stage in as_json["stages"]] == sorted(stage["stage"] for stage in as_json["stages"])
+    assert {(row["target_id"], row["horizon_days"]) for row in as_json["forecasts"]} >= {("BTC", 30), ("ETH", 90)}
+    assert {row["evidence"] for row in as_json["forecasts"]} == {"insufficient"}
+
+
+def test_failed_and_stale_symbols_are_grouped_by_reason(healthy: CascadeHome, tmp_path: Path) -> None:
+    home = healthy.copy(tmp_path / "offline")
+    with duckdb.connect(str(home.published)) as connection:
+        connection.execute("update meta.deliveries set failure = 'no connection'")
+        connection.execute("update meta.deliveries set failure = 'no date column' where id = 'IWM'")
+        connection.execute("update meta.freshness set status = 'stale', last_session = date '2025-12-01'")
+        connection.execute("update meta.freshness set last_session = date '2025-11-28' where id = 'RUT'")
+    ids = [id_ for (id_,) in home.ask("select id from meta.deliveries where id <> 'IWM' order by id")]
+    stale = [id_ for (id_,) in home.ask("select id from meta.freshness where id <> 'RUT' order by id")]
+    assert len(ids) > 10
+
+    assert [line for line in home.invoke("status").out.splitlines() if line.startswith(("Failed", "Stale"))] == [
+        f"Failed: {len(ids)} symbols, {', '.join(ids[:10])} and {len(ids) - 10} more (no connection)",
+        "Failed: IWM (no date column)",
+        "Stale: RUT (last session 2025-11-28)",
+        f"Stale: {len(stale)} symbols, {', '.join(stale[:10])} and {len(stale) - 10} more (last session 2025-12-01)",
+    ]
+
+
+def test_checks_about_listed_symbols_are_recognised_by_name() -> None:
+    checks = {check[0] for checks in DATA_CHECKS.values() for check in checks} | {EVERYTHING_IS_FRESH.name}
+    assert {name for name in checks | {check.name for check in DELIVERY_CHECKS} if name.endswith(SYMBOL_CHECKS)} == {
+        "crypto_is_fresh",
+        "equity_is_fresh",
+        "every_symbol_delivered",
+        "everything_is_fresh",
+        "macro_is_fresh",
+    }
+
+
+@pytest.mark.parametrize("command", ["status", "claims"])
+@pytest.mark.parametrize("change", ["alter table meta.runs rename as_of to day", "delete from meta.runs"])
+def test_a_file_that_lacks_what_is_read_is_named(
+    command: str, change: str, healthy: CascadeHome, tmp_path: Path
+) -> None:
+    home = healthy.copy(tmp_path / "older")
+    with duckdb.connect(str(home.published)) as connection:
+        connection.execute(change)
+
+    ended = home.invoke(command, "--source", "files")
+
+    assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
+    assert ended.err.startswith(f"cascade: {home.published} was published by another version of Cascade (")
+    assert ended.err.endswith(f"; publish it again with: cascade run --source files --home {home.path} --path DIR\n")
 
 
 def test_status_of_a_file_of_another_version_says_run_again(healthy: CascadeHome, tmp_path: Path) -> None:
@@ -296,7 +394,10 @@ def test_status_of_a_file_of_another_version_says_run_again(healthy: CascadeHome
     ended = home.invoke("status")
 
     assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
-    assert ended.err.startswith(f"cascade: {home.published} is of another version; run again: Catalog Error: ")
+    assert ended.err.startswith(
+        f"cascade: {home.published} was published by another version of Cascade (Catalog Error: "
+    )
+    assert ended.err.endswith(f"; publish it again with: cascade run --home {home.path}\n")
 
 
 def test_status_fits_a_terminal_of_eighty_columns(healthy: CascadeHome) -> None:
@@ -306,16 +407,16 @@ def test_status_fits_a_terminal_of_eighty_columns(healthy: CascadeHome) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     with subprocess.Popen(command, stdout=terminal, stderr=terminal, env={**environment, "TERM": "xterm"}) as process:
         os.close(terminal)
-        told = b""
+        screen_text = b""
         with suppress(OSError):  # what the last reader of a terminal that was closed gets
             while part := os.read(screen, 65536):
-                told += part
+                screen_text += part
         assert process.wait() == 0
     os.close(screen)
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", told.decode()).splitlines()
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", screen_text.decode()).splitlines()
     path = str(healthy.published)  # to be copied, so never broken
     assert [line for line in lines if len(line) > 80 and line != path] == []
-    assert any("The chain, safest first" in line for line in lines)
+    assert any("Stages, safest first" in line for line in lines)
 
 
 @pytest.mark.slow
@@ -338,7 +439,7 @@ def test_tables_of_any_width_fit_the_terminal_and_lose_no_column(healthy: Cascad
 
 def test_a_query_of_many_rows_shows_some_and_says_so(healthy: CascadeHome) -> None:
     ended = healthy.invoke("query", "select range as n from range(1000)")
-    assert ended.out.splitlines()[-1] == "There are more than these 200 rows; --csv or --json gives them all."
+    assert ended.out.splitlines()[-1] == "Only the first 200 rows are shown; --csv or --json returns all."
     assert healthy.invoke("query", "select range as n from range(1000)", "--csv").out.count("\n") == 1001
 
 
@@ -352,11 +453,11 @@ where instrument_id = 'RUT'
 
 
 def test_claims_are_shown_with_their_verdicts(healthy: CascadeHome) -> None:
-    """On a market without the indices that the article speaks of nothing is decided."""
+    """Nothing is decided on a market without the indices of the article."""
     ended = healthy.invoke("claims", "--source", "files")
 
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out.startswith(f"As of {LAST_DAY}; facts of a day as of 2026-01-13")
+    assert ended.out.startswith(f"As of {LAST_DAY}; facts of a single day as of 2026-01-13")
     assert "insufficient" in ended.out and "no data" in ended.out
     assert ended.out.endswith("supported 0; contradicted 0; insufficient evidence 22; not testable 2\n")
 
@@ -374,7 +475,7 @@ def test_claims_of_a_synthetic_market_say_so(healthy: CascadeHome, tmp_path: Pat
         connection.execute("update meta.runs set source = 'demo'")
     ended = home.invoke("claims")
     assert ended.out.startswith("SYNTHETIC DATA")
-    assert "say nothing of the article" in ended.out
+    assert "say nothing about the article" in ended.out
     assert json.loads(home.invoke("claims", "--json").out.splitlines()[0])["is_synthetic"] is True
 
 
@@ -434,7 +535,7 @@ def test_query_draws_a_table(healthy: CascadeHome) -> None:
     assert lines[2:] == [["ADA", "-", "1,234,568"], ["ALFA", "-", "1,234,568"]]
 
 
-def test_a_query_without_rows_is_none_the_worse(healthy: CascadeHome) -> None:
+def test_a_query_without_rows_is_fine(healthy: CascadeHome) -> None:
     nothing = "select instrument_id, close from core.bars where false"
 
     assert healthy.invoke("query", nothing, "--json").out == ""
@@ -445,45 +546,56 @@ def test_a_query_without_rows_is_none_the_worse(healthy: CascadeHome) -> None:
 @pytest.mark.parametrize(
     ("sql", "code", "reason"),
     [
-        ("selec 1", 1, 'Parser Error: syntax error at or near "selec"'),
-        ("from core.barz", 1, 'Catalog Error: Table with name barz does not exist! Did you mean "bars"?'),
-        ("select nonsense from core.bars", 1, 'Binder Error: Referenced column "nonsense" not found in FROM clause!'),
-        ("select 'x'::int", 1, "Conversion Error: Could not convert string 'x' to INT32"),
-        ("delete from core.bars", 1, 'Invalid Input Error: Cannot execute statement of type "DELETE" on database '),
-        ("", 2, "there is no SQL in the query"),
+        ("selec 1", 1, '{file}: Parser Error: syntax error at or near "selec"'),
+        ("from core.barz", 1, '{file}: Catalog Error: Table with name barz does not exist! Did you mean "bars"?'),
+        (
+            "select nonsense from core.bars",
+            1,
+            '{file}: Binder Error: Referenced column "nonsense" not found in FROM clause!',
+        ),
+        ("select 'x'::int", 1, "{file}: Conversion Error: Could not convert string 'x' to INT32"),
+        (
+            "delete from core.bars",
+            1,
+            '{file}: Invalid Input Error: Cannot execute statement of type "DELETE" on database ',
+        ),
+        ("", 2, "the query is empty"),
     ],
 )
 @pytest.mark.parametrize("form", [[], ["--json"]])
-def test_sql_that_cannot_be_run_is_told_in_one_line(
+def test_sql_that_cannot_be_run_is_reported_in_one_line_with_the_file(
     sql: str, code: int, reason: str, form: list[str], healthy: CascadeHome
 ) -> None:
     ended = healthy.invoke("query", sql, *form)
 
     assert (ended.code, ended.out) == (code, "")
-    assert ended.err.startswith(f"cascade: {reason}")
+    assert ended.err.startswith(f"cascade: {reason.replace('{file}', str(healthy.published))}")
     assert ended.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     ("arguments", "cure"),
     [
-        ("query from_marts", "cascade run makes it"),
-        ("query from_marts --source files", "cascade run --source files makes it"),
-        ("status", "cascade run makes it"),
-        ("status --source live --as-of 2025-06-30", "cascade run --source live --as-of 2025-06-30 makes it"),
+        ("query from_marts", "cascade run --home {home}"),
+        ("query from_marts --source files", "cascade run --source files --home {home} --path DIR"),
+        ("status", "cascade run --home {home}"),
+        ("status --source live --as-of 2025-06-30", "cascade run --source live --home {home} --as-of 2025-06-30"),
+        ("snapshots", "cascade run --home {home}"),
+        ("run --source live --as-of 2025-06-30", "cascade run --source live --home {home}"),
     ],
 )
-def test_before_any_run_the_cure_is_named(arguments: str, cure: str, empty: CascadeHome) -> None:
+def test_before_any_run_the_command_to_use_is_named(arguments: str, cure: str, empty: CascadeHome) -> None:
     ended = empty.invoke(*arguments.split())
 
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err.startswith(f"cascade: {empty.path}/cascade")
-    assert ended.err.endswith(f".duckdb is not there yet; {cure}\n")
+    assert re.search("does not exist; |has no snapshots; |no live data is stored yet; ", ended.err)
+    assert ended.err.endswith(f" with: {cure.replace('{home}', str(empty.path))}\n")
+    assert ended.err.count("\n") == 1
     assert not empty.path.exists()
 
 
 @pytest.mark.parametrize("command", ["status", "query select"])
-def test_a_published_file_that_is_none_is_told_in_one_line(command: str, empty: CascadeHome) -> None:
+def test_a_file_that_is_not_a_database_is_reported_in_one_line(command: str, empty: CascadeHome) -> None:
     empty.path.mkdir()
     empty.published.write_bytes(b"not a database" * 1000)
 
@@ -497,7 +609,7 @@ def test_a_published_file_that_is_none_is_told_in_one_line(command: str, empty: 
 # A home that cannot be used
 
 
-def test_a_home_that_cannot_be_made_is_told_in_one_line(tmp_path: Path, folder: MarketFolder) -> None:
+def test_a_home_that_cannot_be_created_is_reported_in_one_line(tmp_path: Path, folder: MarketFolder) -> None:
     taken = tmp_path / "taken"
     taken.write_text("a file", encoding="utf-8")
     home = CascadeHome(taken / "home")
@@ -507,7 +619,7 @@ def test_a_home_that_cannot_be_made_is_told_in_one_line(tmp_path: Path, folder: 
         assert ended.err == f"{said}: {home.path}/dagster cannot be written: Not a directory; choose another --home\n"
 
 
-def test_a_warehouse_that_is_none_is_told_in_one_line(home: CascadeHome, folder: MarketFolder) -> None:
+def test_a_warehouse_that_is_not_a_database_is_reported_in_one_line(home: CascadeHome, folder: MarketFolder) -> None:
     published = home.published.read_bytes()
     home.warehouse.write_bytes(b"not a database" * 1000)
 
@@ -529,7 +641,7 @@ sys.stdin.readline()
 """
 
 
-def test_who_holds_the_warehouse_is_named(home: CascadeHome, folder: MarketFolder) -> None:
+def test_the_process_that_holds_the_warehouse_is_named(home: CascadeHome, folder: MarketFolder) -> None:
     with other_process(HOLDER, str(home.warehouse)) as holder:
         ended = home.run(folder)
 
@@ -590,7 +702,7 @@ def test_two_runs_at_once_both_publish(healthy: CascadeHome, empty: CascadeHome,
     assert differences(healthy.published, empty.published) == {}
 
 
-def test_a_model_that_does_not_fit_is_told_in_one_line(
+def test_a_model_without_a_description_is_reported_in_one_line(
     empty: CascadeHome, folder: MarketFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "marts").mkdir()
@@ -601,3 +713,42 @@ def test_a_model_that_does_not_fit_is_told_in_one_line(
     ended = empty.run(folder)
     reason = "cascade: not published: sql/marts/mine.sql: the header has no line '-- description: ...'\n"
     assert (ended.code, ended.out, ended.err) == (1, "", reason)
+
+
+MODEL = """-- description: A row.
+-- grain: one
+-- known_at: the run's clock
+with final as (
+    select
+        {sql} as one, -- A number.
+    from raw.equity_bars
+)
+
+select * from final
+"""
+
+
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        ("nonsense", 'Binder Error: Referenced column "nonsense" not found in FROM clause!'),
+        ("'x'::int", "Conversion Error: Could not convert string 'x' to INT32"),
+    ],
+)
+def test_a_model_whose_sql_is_wrong_is_named(
+    sql: str,
+    reason: str,
+    empty: CascadeHome,
+    folder: MarketFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "marts").mkdir()
+    (tmp_path / "marts" / "mine.sql").write_text(MODEL.format(sql=sql), encoding="utf-8")
+    monkeypatch.setattr(
+        "assets.steps.StepRunner", lambda run, is_whole: StepRunner(run, read_models(tmp_path), is_whole)
+    )
+    ended = empty.run(folder)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith(f"cascade: not published: models: sql/marts/mine.sql: {reason}")
+    assert ended.err.count("\n") == 1

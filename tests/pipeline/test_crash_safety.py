@@ -475,7 +475,7 @@ def test_a_disk_that_is_full_after_publishing_does_not_hide_that_it_was(
     # Those that are there are of the run before.
     assert "Report: " not in ended.out and "Parquet files " not in ended.out
     assert ended.err == (
-        f"cascade: published, but what came after it failed: {home.path} cannot be written: No space left on device; "
+        f"cascade: published, but a later step failed: {home.path} cannot be written: No space left on device; "
         "make room on its disk or choose another --home, and run again\n"
     )
 

@@ -382,10 +382,10 @@ def test_snapshots_are_listed(compared: Shelf) -> None:
     assert shown.exit_code == as_json.exit_code == 0
     assert shown.output.index(second.snapshot_id) < shown.output.index(first.snapshot_id)
     assert "SYNTHETIC" not in shown.output
-    told = [json.loads(line) for line in as_json.output.splitlines()]
-    assert [one["snapshot_id"] for one in told] == [second.snapshot_id, first.snapshot_id]
-    assert told[0]["published_at"] == second.published_at.isoformat()
-    assert told[0]["table_hashes"] == second.table_hashes
+    listed = [json.loads(line) for line in as_json.output.splitlines()]
+    assert [one["snapshot_id"] for one in listed] == [second.snapshot_id, first.snapshot_id]
+    assert listed[0]["published_at"] == second.published_at.isoformat()
+    assert listed[0]["table_hashes"] == second.table_hashes
 
 
 @pytest.mark.slow
@@ -397,9 +397,9 @@ def test_differences_are_shown_with_verdicts_first(compared: Shelf) -> None:
     assert shown.exit_code == as_json.exit_code == 0
     places = [shown.output.index(text) for text in ("6. An altseason", "RUT:year_high", "core.bars", "2012.9")]
     assert places == sorted(places)
-    told = json.loads(as_json.output)
-    assert told["verdicts"] == [{"subject": "6. An altseason followed.", "old": "contradicted", "new": "supported"}]
-    assert told["one"]["snapshot_id"] == first.snapshot_id
+    changes = json.loads(as_json.output)
+    assert changes["verdicts"] == [{"subject": "6. An altseason followed.", "old": "contradicted", "new": "supported"}]
+    assert changes["one"]["snapshot_id"] == first.snapshot_id
 
 
 @pytest.mark.slow
@@ -411,10 +411,10 @@ def test_snapshots_of_a_synthetic_market_say_so(shelf: Shelf) -> None:
     assert json.loads(invoke(shelf, "snapshots", "--json").output)["is_synthetic"] is True
 
 
-def test_what_is_missing_is_told_in_one_line(shelf: Shelf) -> None:
+def test_what_is_missing_is_reported_in_one_line(shelf: Shelf) -> None:
     before = invoke(shelf, "snapshots")
     assert (before.exit_code, before.stderr.count("\n")) == (1, 1)
-    assert before.stderr.startswith("cascade: there is no snapshot in ")
+    assert before.stderr.startswith(f"cascade: {shelf.home.snapshots} has no snapshots; create one with: cascade run")
     shelf.publish()
     unknown = invoke(shelf, "diff", "1999-01-01")
     assert (unknown.exit_code, unknown.stderr.count("\n")) == (1, 1)
