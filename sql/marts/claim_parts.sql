@@ -55,19 +55,19 @@ final as (
         judged.verdict, -- supported, contradicted, insufficient_evidence or not_testable.
         case
             when judged.kind = 'untestable' then judged.untestable_reason
-            when judged.measured is null then if(judged.kind = 'fact', 'no data of the article''s day', 'no data')
+            when judged.measured is null then if(judged.kind = 'fact', 'no data for the article''s day', 'no data')
             when judged.agrees is null then 'the measures disagree'
             when judged.kind = 'fact' then if(judged.agrees, 'it was so', 'it was not so')
             when judged.verdict = 'contradicted' and judged.kind = 'universal'
                 then printf('%d counterexamples', judged.counterexamples)
             when coalesce(judged.n, 0) < $minimum_episodes
-                then printf('%d of the %d cases that are needed', coalesce(judged.n, 0), $minimum_episodes)
+                then printf('%d of the %d cases needed', coalesce(judged.n, 0), $minimum_episodes)
             when judged.kind = 'universal'
                 then if(judged.counterexamples = 0, 'no counterexample', 'one counterexample')
             when judged.p_value is null then 'no p-value'
-            when judged.p_value > judged.p_limit then 'not to be told from chance'
+            when judged.p_value > judged.p_limit then 'could be chance'
             when judged.agrees then 'more than chance gives'
-            else 'against what the claim says'
+            else 'the opposite of the claim'
         end as reason, -- Why this is the verdict.
         clock.as_of, -- The day as of which it is true.
     from judged

@@ -183,34 +183,34 @@ def test_the_rule_that_turns_numbers_into_verdicts(bench: Bench) -> None:
     bench.build_only("intermediate.claim_results", as_of=AFTER)
     bench.build_only("marts.claim_parts", as_of=AFTER)
     rows = bench.rows("select claim_id, part, moment, verdict, reason from marts.claim_parts where reason != 'no data'")
-    found = {row[:3]: row[3:] for row in rows if not str(row[4]).startswith("no data of")}
+    found = {row[:3]: row[3:] for row in rows if not str(row[4]).startswith("no data for")}
     expected: dict[Row, Row] = {
         (1, "first_close", "article"): ("supported", "it was so"),
         (1, "first_close", "clock"): ("supported", "it was so"),  # a fact is the same at both moments
         (2, "year_to_date", "clock"): ("contradicted", "it was not so"),
         (9, "net_liquidity", "clock"): ("insufficient_evidence", "the measures disagree"),
-        (7, "leadership", "clock"): ("contradicted", "against what the claim says"),
+        (7, "leadership", "clock"): ("contradicted", "the opposite of the claim"),
         (8, "leadership", "clock"): ("supported", "more than chance gives"),
-        (11, "credit_over_treasuries", "clock"): ("insufficient_evidence", "not to be told from chance"),
+        (11, "credit_over_treasuries", "clock"): ("insufficient_evidence", "could be chance"),
         (13, "ether", "clock"): ("supported", "more than chance gives"),
         (13, "altcoins", "clock"): ("insufficient_evidence", "the measures disagree"),
         (16, "absorbed", "clock"): ("supported", "more than chance gives"),
-        (16, "absorbed", "article"): ("insufficient_evidence", "7 of the 8 cases that are needed"),
-        (17, "stayed", "clock"): ("insufficient_evidence", "not to be told from chance"),
-        (23, "above_large_caps", "clock"): ("contradicted", "against what the claim says"),
+        (16, "absorbed", "article"): ("insufficient_evidence", "7 of the 8 cases needed"),
+        (17, "stayed", "clock"): ("insufficient_evidence", "could be chance"),
+        (23, "above_large_caps", "clock"): ("contradicted", "the opposite of the claim"),
         (23, "below_bitcoin", "clock"): ("insufficient_evidence", "no p-value"),
-        (18, "trend", "clock"): ("contradicted", "against what the claim says"),
-        (18, "exceptions", "clock"): ("insufficient_evidence", "not to be told from chance"),
+        (18, "trend", "clock"): ("contradicted", "the opposite of the claim"),
+        (18, "exceptions", "clock"): ("insufficient_evidence", "could be chance"),
         (6, "altseasons", "clock"): ("insufficient_evidence", "one counterexample"),
         (19, "liquidity", "clock"): ("contradicted", "2 counterexamples"),
-        (19, "risk_appetite", "clock"): ("insufficient_evidence", "7 of the 8 cases that are needed"),
+        (19, "risk_appetite", "clock"): ("insufficient_evidence", "7 of the 8 cases needed"),
         (19, "risk_appetite", "article"): ("supported", "no counterexample"),
         (24, "sturdiness", "clock"): ("not_testable", found[(24, "sturdiness", "clock")][1]),
     }
     assert {key: found.get(key) for key in expected} == expected
     # Without a measurement there is no verdict, whatever was expected.
     assert bench.rows("select distinct verdict, reason from marts.claim_parts where claim_id in (3, 4)") == [
-        ("insufficient_evidence", "no data of the article's day")
+        ("insufficient_evidence", "no data for the article's day")
     ]
     words = bench.rows(
         "select claim_id, measured, expected from marts.claim_parts "
@@ -218,8 +218,8 @@ def test_the_rule_that_turns_numbers_into_verdicts(bench: Bench) -> None:
     )
     assert words == [
         (16, "7 of 8", "more than 50 %"),
-        (17, "7 of 8, usual 50 %", "more than usual"),
-        (19, "7 of 7, usual 60 %", "each time"),
+        (17, "7 of 8, baseline 50 %", "more than the baseline"),
+        (19, "7 of 7, baseline 60 %", "each time"),
     ]
 
 
@@ -438,7 +438,7 @@ def test_responses_of_coins_and_of_risk_assets(bench: Bench) -> None:
         ("altcoins", None, None, None, None, None, 1, 1),
         (
             "ether",
-            "+20.0 % above usual 60 days after RUT year high confirmed (best of 3)",
+            "+20.0 % against baseline 60 days after RUT year high confirmed (best of 3)",
             "above 0 %",
             8,
             0.1,
@@ -623,8 +623,8 @@ def test_facts_of_the_index_at_their_edges(bench: Bench) -> None:
     assert _index_facts(bench, "2016-01-04", 2262.0, 15.0, 0.6) == [
         ("first_close", "first close above 2600 on 2026-01-12", True),
         ("year_to_date", "+13.1 %", True),
-        ("volume", "1.50 times the usual on 2026-01-12", True),
-        ("breadth", "60 % above their 200-session mean, usual 55 % (of the present members)", True),
+        ("volume", "1.50 times the median on 2026-01-12", True),
+        ("breadth", "60 % above their 200-session mean, median 55 % (of the present members)", True),
         ("breakouts", "2017-02, 2021-02", True),
     ]
 
@@ -634,8 +634,8 @@ def test_facts_of_the_index_beyond_their_edges(bench: Bench) -> None:
     assert _index_facts(bench, "2025-10-13", 2258.0, 14.9, 0.55) == [
         ("first_close", "first close above 2600 on 2026-01-12", True),
         ("year_to_date", "+12.9 %", False),
-        ("volume", "1.49 times the usual on 2026-01-12", False),
-        ("breadth", "55 % above their 200-session mean, usual 55 % (of the present members)", False),
+        ("volume", "1.49 times the median on 2026-01-12", False),
+        ("breadth", "55 % above their 200-session mean, median 55 % (of the present members)", False),
     ]
     # A level that the index passed years ago was not broken for the first time.
     assert _facts(bench, INDEX_FACTS[:1], as_of=AFTER, article_level=1999) == [

@@ -44,7 +44,7 @@ final as (
         'volume' as part, -- Part of the claim.
         index_levels.moment, -- article.
         printf(
-            '%.2f times the usual on %s',
+            '%.2f times the median on %s',
             relative_volumes.relative_volume,
             index_levels.first_close_on::varchar
         ) as measured, -- What was measured, in words; null if the volume is not known.

@@ -36,11 +36,11 @@ final as (
         'breadth' as part, -- Part of the claim.
         index_levels.moment, -- article.
         printf(
-            '%.0f %% above their 200-session mean, usual %.0f %%',
+            '%.0f %% above their 200-session mean, median %.0f %%',
             100 * breadth.share_above_sma200,
             100 * breadth.median_share
         ) || if(breadth.is_proxy, ' (of the present members)', '') as measured, -- What was measured, in words; null if breadth is not known.
-        printf('at least %.0f %%, above usual', 100 * $broad_share) as expected, -- What the claim says it should be.
+        printf('at least %.0f %%, above the median', 100 * $broad_share) as expected, -- What the claim says it should be.
         breadth.members as n, -- Small caps in the group.
         breadth.share_above_sma200 >= $broad_share
         and breadth.share_above_sma200 > breadth.median_share as agrees, -- Whether participation was broad, and broader than the median session before; null if it is not known.

@@ -51,7 +51,7 @@ final as (
         parts.part, -- Part of the claim: ether or altcoins.
         'clock' as moment, -- clock: the evidence is as of the run's clock.
         printf(
-            '%+.1f %% above usual %d days after %s (best of %d)',
+            '%+.1f %% against baseline %d days after %s (best of %d)',
             100 * responses.excess_mean, responses.horizon_days, responses.signal, responses.answers
         ) as measured, -- What was measured, in words; null if there were no episodes.
         if(responses.target_id is not null, 'above 0 %', null) as expected, -- What the claim says it should be.

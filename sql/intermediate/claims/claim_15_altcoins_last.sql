@@ -38,7 +38,7 @@ answers as (
     select
         'too_late' as part,
         'clock' as moment,
-        printf('ALTS %+.1f %% above usual in 90 days after crypto majors turned on', 100 * excess_mean) as measured,
+        printf('ALTS %+.1f %% against baseline in 90 days after crypto majors turned on', 100 * excess_mean) as measured,
         'below 0 %' as expected,
         n_episodes as n,
         p_value,

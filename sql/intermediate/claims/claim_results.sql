@@ -52,12 +52,12 @@ final as (
         coalesce(
             evidence.measured,
             printf('%d of %d', evidence.agreeing, evidence.n)
-            || if(evidence.baseline is null, '', printf(', usual %.0f %%', 100 * binomial_tests.chance))
+            || if(evidence.baseline is null, '', printf(', baseline %.0f %%', 100 * binomial_tests.chance))
         ) as measured, -- What was measured, in words; null if it is not known.
         case
             when binomial_tests.chance is null then evidence.expected
             when parts.kind = 'universal' then 'each time'
-            when evidence.baseline is not null then 'more than usual'
+            when evidence.baseline is not null then 'more than the baseline'
             else printf('more than %.0f %%', 100 * binomial_tests.chance)
         end as expected, -- What the claim says it should be, in words.
         evidence.n, -- Cases that it rests on; null if it is one number.
