@@ -15,13 +15,14 @@ from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.contracts.reference import CLAIMS_TABLES, UNIVERSE_TABLES
 from assets.contracts.stored import PUBLISHED_SCHEMAS, STORED_TABLES
 from assets.contracts.table import Column, Table
+from assets.ingest.delivery_checks import CONTRACT, DELIVERY_CHECKS
 from assets.models.build import SOUND, assets_read, is_asset
 from assets.models.checks import DATA_CHECKS
 from assets.models.lineage import for_dagster, published_lineage
 from assets.models.sql_files import Model, read_models
 from assets.sources.base import ASSET_CLASSES, AssetClass
-from assets.steps import CLOCK_TABLES, CONTRACT, PARQUET, PUBLISHED, REPORT, UNIVERSE, Work
-from assets.warehouse.results import Check, CheckGroup, StepEvent, StepFailed, TableBuilt
+from assets.steps import CLOCK_TABLES, EVERYTHING_IS_FRESH, PARQUET, PUBLISHED, REPORT, UNIVERSE, Work
+from assets.warehouse.results import Check, CheckGroup, CheckSpec, StepEvent, StepFailed, TableBuilt
 
 OWNERS = ["team:research"]
 DagsterEvent = dg.MaterializeResult | dg.AssetCheckResult
@@ -177,49 +178,17 @@ def clock(run: dg.ResourceParam[Work]) -> Iterator[DagsterEvent]:
 # --- ingest -------------------------------------------------------------------------------------------------------
 
 
-def _check_specs(asset_class: AssetClass) -> list[dg.AssetCheckSpec]:
-    specs = []
-    first = RAW_TABLE[TABLES_OF_CLASS[asset_class][0]]
-    for name in TABLES_OF_CLASS[asset_class]:
-        table = RAW_TABLE[name]
-        if table.rules:
-            specs.append(
-                dg.AssetCheckSpec(
-                    CONTRACT,
-                    asset=key(table.full_name),
-                    blocking=True,
-                    description="What is about to be stored keeps every rule of its contract, says Great Expectations.",
-                )
-            )
+def _check_spec(check: CheckSpec, table_name: str) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        check.name, asset=key(table_name), blocking=check.is_blocking, description=check.description
+    )
+
+
+def _ingest_check_specs(asset_class: AssetClass) -> list[dg.AssetCheckSpec]:
+    tables = [RAW_TABLE[name] for name in TABLES_OF_CLASS[asset_class]]
     return [
-        *specs,
-        dg.AssetCheckSpec(
-            "nothing_quarantined",
-            asset=key(first.full_name),
-            description="No row was refused. Refused rows are in meta.quarantine with their reason.",
-        ),
-        dg.AssetCheckSpec(
-            "every_symbol_delivered",
-            asset=key(first.full_name),
-            description="Every instrument or series that was asked for arrived whole.",
-        ),
-        dg.AssetCheckSpec(
-            "nothing_vanished",
-            asset=key(first.full_name),
-            description="No stored row was missing from a delivery that covers its day. What is stored stays.",
-        ),
-        dg.AssetCheckSpec(
-            "class_delivered",
-            asset=key(first.full_name),
-            blocking=True,
-            description="The source did not lose the class as a whole.",
-        ),
-        dg.AssetCheckSpec(
-            "required_delivered",
-            asset=key(first.full_name),
-            blocking=True,
-            description="Every instrument without which nothing makes sense arrived.",
-        ),
+        *(_check_spec(CONTRACT, table.full_name) for table in tables if table.rules),
+        *(_check_spec(check, tables[0].full_name) for check in DELIVERY_CHECKS),
     ]
 
 
@@ -234,8 +203,8 @@ def _ingest_asset(asset_class: AssetClass) -> dg.AssetsDefinition:
             ).replace_attributes(freshness_policy=_FRESHNESS[asset_class])
             for name in tables
         ],
-        check_specs=_check_specs(asset_class),
-        description=f"Fetch the class {asset_class}, refuse bad rows with their reason, store what changed.",
+        check_specs=_ingest_check_specs(asset_class),
+        description=f"Fetch the class {asset_class}, reject bad rows with the reason, store what changed.",
     )
     def ingest_class(run: dg.ResourceParam[Work]) -> Iterator[DagsterEvent]:
         yield from _told(run, asset_class)
@@ -310,13 +279,7 @@ def _publish_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
         group_name="publish",
         kinds={"duckdb"},
         owners=OWNERS,
-        check_specs=[
-            dg.AssetCheckSpec(
-                "everything_is_fresh",
-                asset=key(PUBLISHED),
-                description="No instrument or series failed to arrive or is older than its calendar expects.",
-            )
-        ],
+        check_specs=[_check_spec(EVERYTHING_IS_FRESH, PUBLISHED)],
     )
     def cascade_duckdb(run: dg.ResourceParam[Work]) -> Iterator[DagsterEvent]:
         """The one file that readers query, swapped in at once."""

@@ -7,13 +7,13 @@ What a step does is in the module that it calls.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
+from assets.ingest.delivery_checks import CONTRACT, judge_contracts, judge_delivery
 from assets.ingest.prefetch import Prefetch
 from assets.ingest.reference import write_clock, write_releases, write_sessions, write_universe
 from assets.ingest.store import ContractBroken, Ingested, already_stored, ingest
@@ -26,15 +26,17 @@ from assets.report.page import write_report
 from assets.sources.base import ASSET_CLASSES, AssetClass, SourceError
 from assets.warehouse import run_log
 from assets.warehouse.connection import resting
-from assets.warehouse.results import NAMED, Check, CheckGroup, StepEvent, StepFailed, TableBuilt
+from assets.warehouse.results import NAMED, Check, CheckGroup, CheckSpec, StepEvent, StepFailed, TableBuilt
 from assets.warehouse.run import Run, log
 
 # The tables that the first and the last steps stand for in reports.
 UNIVERSE = "reference.universe"
 CLOCK_TABLES = ("reference.clock", "reference.releases")
 PUBLISHED, PARQUET, REPORT = "publish.cascade_duckdb", "publish.parquet", "publish.report_html"
-# The names of the two checks that gather the rules of a table.
-CONTRACT = "contract"
+EVERYTHING_IS_FRESH = CheckSpec(
+    "everything_is_fresh",
+    "Every instrument and series was delivered and is as recent as its calendar expects.",
+)
 
 
 class Work(Protocol):
@@ -176,103 +178,14 @@ def fetch(
     except ContractBroken as error:
         raise StepFailed(f"after quarantine the contract is still broken: {error}") from error
     run_log.note_rows(run, sum(result.rows_new.values()), sum(result.rows_restated.values()))
-    rules, checks = _contract_checks(result), _ingest_checks(run, result)
+    rules, checks = judge_contracts(result), judge_delivery(run, result)
     run_log.note_checks(run, [*rules, *checks])
     for name in TABLES_OF_CLASS[asset_class]:
         full_name = RAW_TABLE[name].full_name
         yield _made(run, full_name, rows_new=result.rows_new[full_name], rows_restated=result.rows_restated[full_name])
         if RAW_TABLE[name].rules:
-            yield CheckGroup(CONTRACT, full_name, tuple(rule for rule in rules if rule.table_name == full_name))
+            yield CheckGroup(CONTRACT.name, full_name, tuple(rule for rule in rules if rule.table_name == full_name))
     yield from checks
-
-
-def _contract_checks(result: Ingested) -> list[Check]:
-    return [
-        Check(
-            outcome.rule_name,
-            outcome.table_name,
-            outcome.rows_failed == 0,
-            "ERROR",
-            outcome.rows_checked,
-            outcome.rows_failed,
-            outcome.reason if outcome.rows_failed else None,
-        )
-        for outcome in result.outcomes
-    ]
-
-
-def _ingest_checks(run: Run, result: Ingested) -> list[Check]:
-    """What the delivery as a whole must satisfy."""
-    first = RAW_TABLE[TABLES_OF_CLASS[result.asset_class][0]]
-    checks: list[Check] = []
-    delivered = sum(result.rows_delivered.values())
-    refused = Counter(id_ for _, id_, _, _ in result.refusals)
-    firsts = {id_: f"{id_} {day or ''}: {reason}" for _, id_, day, reason in reversed(result.refusals)}
-    named = "; ".join(
-        firsts[id_] + (f" (and {rows - 1} more rows)" if rows > 1 else "") for id_, rows in refused.most_common(NAMED)
-    )
-    more = f"; and rows of {len(refused) - NAMED} more" if len(refused) > NAMED else ""
-    checks.append(
-        Check(
-            "nothing_quarantined",
-            first.full_name,
-            not result.refusals,
-            "WARN",
-            delivered,
-            len(result.refusals),
-            f"{named}{more}" or None,
-        )
-    )
-    failures = [f"{id_}: {why}" for id_, why in result.failures.items()]
-    checks.append(
-        Check(
-            "every_symbol_delivered",
-            first.full_name,
-            not failures,
-            "WARN",
-            len(result.rows_delivered),
-            len(failures),
-            "; ".join(failures[:NAMED]) or None,
-        )
-    )
-    vanished = [f"{id_} {day}" for id_, day in result.vanished]
-    checks.append(
-        Check(
-            "nothing_vanished",
-            first.full_name,
-            not vanished,
-            "WARN",
-            delivered,
-            len(vanished),
-            ", ".join(vanished[:NAMED]) or None,
-        )
-    )
-    # A class that never was there (a folder with prices only) is not lost; one that fails or was there before is. Where
-    # only some symbols were asked for, all the others are as they are stored.
-    is_lost = not run.symbols and not result.usable and (bool(result.rows_delivered) or _rows(run, first.full_name) > 0)
-    checks.append(
-        Check(
-            "class_delivered",
-            first.full_name,
-            not is_lost,
-            "ERROR",
-            len(result.rows_delivered),
-            int(is_lost),
-            f"the source delivered nothing usable of the class {result.asset_class}" if is_lost else None,
-        )
-    )
-    usable = set(result.usable)
-    required = [
-        i.id
-        for i in run.universe.instruments
-        if i.is_required and i.asset_class == result.asset_class and run.asks_for(i.id)
-    ]
-    missing = [id_ for id_ in required if id_ not in usable]
-    reasons = "; ".join(f"{id_}: {result.failures.get(id_, 'not delivered')}" for id_ in missing)
-    checks.append(
-        Check("required_delivered", first.full_name, not missing, "ERROR", len(required), len(missing), reasons or None)
-    )
-    return checks
 
 
 # --- publish ------------------------------------------------------------------------------------------------------
@@ -282,14 +195,8 @@ def publishing(run: Run) -> Iterator[StepEvent]:
     """The one file that readers query, swapped in at once."""
     log.info("publishing")
     troubles = run_log.troubles(run)
-    verdict = Check(
-        "everything_is_fresh",
-        PUBLISHED,
-        not troubles,
-        "WARN",
-        _rows(run, "meta.freshness"),
-        len(troubles),
-        "; ".join(troubles[:NAMED]) or None,
+    verdict = EVERYTHING_IS_FRESH.verdict(
+        PUBLISHED, _rows(run, "meta.freshness"), len(troubles), "; ".join(troubles[:NAMED])
     )
     run_log.note_checks(run, [verdict])
     # Every table is built and sound by now: what is about to be said in public is what is frozen.

@@ -1,1 +1,1 @@
-"""The report: one HTML file that a person reads, made from the published file alone. It asks, draws and writes."""
+"""The report: one HTML file about the published file. It reads that file only, draws the charts and writes the page."""

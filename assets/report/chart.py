@@ -1,6 +1,6 @@
-"""What a chart is on the page, and the parts that charts share: axes, keys, words for names and numbers.
+"""What a chart is on the page, and the parts that charts share: axes, colour keys, names and numbers as text.
 
-Not here: any particular chart (market.py, evidence.py), the looks (drawing.py).
+Not here: particular charts (market_charts.py, evidence_charts.py), colours and drawing (vega.py).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ KINDS = {"all_time_high": "all-time high", "year_high": "year high", "turn_on": 
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart and its words.
+    """A chart and its texts.
 
-    `spec` is None where there is nothing to draw; then `empty` says so. `tables` are where the numbers come from, the
-    one that the chart is about first. `as_of` is the last day of the series that is drawn, None where it is the run's.
+    `spec` is None if there is nothing to draw; the page then shows `empty`. `tables` are the sources of the numbers,
+    the most important one first. `as_of` is the last day of the data in the chart, None if it is the run's.
     """
 
     id: str
@@ -36,25 +36,48 @@ class Chart:
 
 
 def percent(share: float | None, digits: int = 0, sign: bool = True) -> str:
-    """A fraction as people read it."""
+    """A fraction as a percentage.
+
+    Args:
+        share: The fraction, None if it is not known.
+        digits: Digits after the point.
+        sign: Whether positive numbers get a plus.
+
+    Returns:
+        For instance "+2.3 %", or "not known".
+    """
     if share is None:
         return "not known"
     return f"{100 * share:{'+' if sign else ''}.{digits}f} %"
 
 
 def at_least(probability: float, digits: int) -> str:
-    """A p or a q as people read it; one that rounds to nothing is not nothing."""
+    """A p or a q with so many digits; one that would round to zero is shown as less than the smallest number."""
     least = 10**-digits
     return f"{probability:.{digits}f}" if probability >= least / 2 else f"<{least:.{digits}f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: "1 event", "1,234 events"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def words(name: str) -> str:
-    """A name of the tables as people read it."""
+    """A name of a table or state as text."""
     return name.replace("_", " ")
 
 
 def days_axis(field: str, pattern: str = "%Y", ticks: int | Spec = 6) -> Spec:
-    """A day, along the bottom."""
+    """A horizontal axis of days.
+
+    Args:
+        field: The field of the rows that holds the day.
+        pattern: How a day is written at the axis.
+        ticks: How many ticks, or an interval.
+
+    Returns:
+        The encoding of x.
+    """
     return {
         "field": field,
         "type": "temporal",
@@ -64,7 +87,16 @@ def days_axis(field: str, pattern: str = "%Y", ticks: int | Spec = 6) -> Spec:
 
 
 def amount(field: str, title: str | None, **axis: Any) -> Spec:
-    """A number, along the side."""
+    """An axis of numbers.
+
+    Args:
+        field: The field of the rows that holds the number.
+        title: The title of the axis, None if it has no title.
+        axis: More properties of the axis; `scale` replaces the scale.
+
+    Returns:
+        The encoding of y, or of x.
+    """
     scale = axis.pop("scale", {"zero": False})
     return {
         "field": field,
@@ -74,25 +106,53 @@ def amount(field: str, title: str | None, **axis: Any) -> Spec:
     }
 
 
+def names_axis(field: str, order: Sequence[str] | None = None, **axis: Any) -> Spec:
+    """A vertical axis of names.
+
+    Args:
+        field: The field of the rows that holds the name.
+        order: The names from top to bottom, None for the order of the rows.
+        axis: More properties of the axis.
+
+    Returns:
+        The encoding of y.
+    """
+    return {
+        "field": field,
+        "type": "nominal",
+        "sort": order,
+        "axis": {"title": None, "ticks": False, "domain": False, **axis},
+    }
+
+
 def values(rows: Iterable[Row]) -> Spec:
     """Rows as the data of a layer."""
     return {"values": list(rows)}
 
 
 def key(field: str, meaning: dict[str, str], rows: Sequence[Row]) -> Spec:
-    """A colour per state, with a legend of those that are there."""
-    there = [name for name in meaning if any(row[field] == name for row in rows)]
-    there += sorted({str(row[field]) for row in rows} - set(there))
+    """A colour per state, with a legend of the states that occur.
+
+    Args:
+        field: The field of the rows that holds the state.
+        meaning: The name of a colour for each state, in the order of the legend. Other states are grey and come last.
+        rows: The rows of the chart.
+
+    Returns:
+        The encoding of the colour.
+    """
+    found = [name for name in meaning if any(row[field] == name for row in rows)]
+    found += sorted({str(row[field]) for row in rows} - set(found))
     return {
         "field": field,
         "type": "nominal",
-        "scale": {"domain": there, "range": [color(meaning.get(name, "quiet")) for name in there]},
+        "scale": {"domain": found, "range": [color(meaning.get(name, "quiet")) for name in found]},
         "legend": {"labelExpr": "replace(datum.label, '_', ' ')"},
     }
 
 
 def level_line(value: float, name: str = "quiet") -> Spec:
-    """A dashed line across a chart."""
+    """A dashed horizontal line across a chart."""
     return {
         "data": values([{"level": value}]),
         "mark": {"type": "rule", "strokeDash": [4, 3], "color": color(name)},
@@ -101,6 +161,6 @@ def level_line(value: float, name: str = "quiet") -> Spec:
 
 
 def spread(rows: Sequence[Row], count: int) -> list[Row]:
-    """About so many of the rows, evenly, and the last one in any case."""
+    """About `count` of the rows, evenly spaced; the last row is always among them."""
     step = max(1, len(rows) // count)
     return list(rows[::-step])[::-1]

@@ -1,16 +1,31 @@
-"""The charts of what the market did: stages, prices and breakouts, rotation, liquidity, pullbacks, fresh data.
+"""The charts of the market: stages, prices and breakouts, rotation, liquidity, altseason, pullbacks, fresh data.
 
-Rows of the published file in, a specification with its words out. Each chart says what it shows, how to read it and
-what it cannot say, and where there is nothing to show it says so in a sentence.
+Here: functions that take rows of the published file and return a specification with its texts. Each chart says what it
+shows, how to read it and what it cannot show; without data it says so in a sentence. Not here: charts of what follows
+from the market (evidence_charts.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from assets.report.chart import KINDS, Chart, amount, days_axis, key, level_line, percent, spread, values, words
-from assets.report.queries import Row
-from assets.report.vega import Spec, color, hover, told
+from assets.report.chart import (
+    KINDS,
+    Chart,
+    amount,
+    counted,
+    days_axis,
+    key,
+    level_line,
+    names_axis,
+    percent,
+    spread,
+    values,
+    words,
+)
+from assets.report.definitions import Definitions
+from assets.report.queries import RECENT_YEARS, STALE_WEEKS, Row
+from assets.report.vega import Spec, color, hover, with_tooltip
 
 STATES = {"confirmed": "green", "holding": "blue", "retested": "purple", "failed": "red", "open": "quiet"}
 STAGE_STATES = {"on": "blue", "off": "band", "unknown": "low_2"}
@@ -18,7 +33,15 @@ PULLBACKS = {"absorbed": "blue", "recovered": "purple", "deep": "orange", "open"
 FRESHNESS = {"fresh": "blue", "stale": "orange", "ended": "line"}
 PAIR_COLORS = ("blue", "orange", "green", "purple", "red", "brown", "pink", "quiet")
 
-# Where the name of a dot may stand: above, below, right, left of it.
+# A chart is not wide enough for more points of a line, or for more tooltips along it.
+LINE_POINTS, LINE_TIPS, RECENT_TIPS = 900, 140, 110
+
+# The middle of the rotation graph, on both axes.
+MIDDLE = 100
+
+KNOWN_LATER = "A breakout is marked on its day; whether it held or failed was known only later."
+
+# Where the name of a dot may stand: above, below, to the right, to the left.
 LABEL_PLACES: tuple[Spec, ...] = ({"dy": -11}, {"dy": 12}, {"align": "left", "dx": 8}, {"align": "right", "dx": -8})
 
 
@@ -28,63 +51,123 @@ def cascade_history(spans: Sequence[Row], years: int) -> Chart:
         row
         | {
             "stage_name": words(row["stage_name"]),
-            "tip": f"{words(row['stage_name'])}: {row['state']} from {row['first_day']}, {row['sessions']} sessions",
+            "tip": f"{words(row['stage_name'])}: {row['state']} from {row['first_day']}, "
+            f"{counted(row['sessions'], 'session')}",
         }
         for row in spans
     ]
     order = list(dict.fromkeys(row["stage_name"] for row in rows))
-    y = {
-        "field": "stage_name",
-        "type": "nominal",
-        "sort": order,
-        "axis": {"title": None, "ticks": False, "domain": False},
+    bars = {
+        "mark": {"type": "bar", "height": {"band": 0.7}},
+        "encoding": {"x2": {"field": "next_day"}, "color": key("state", STAGE_STATES, rows)},
+    }
+    spec: Spec = {
+        "data": values(rows),
+        "encoding": {"x": days_axis("first_day"), "y": names_axis("stage_name", order)},
+        "layer": [with_tooltip(bars, "tip")],
     }
     return Chart(
         id="cascade-history",
-        title=f"The five stages over the last {years} years",
+        title=f"The stages over the last {years} years",
         tables=("marts.cascade",),
-        reading="Each row is a stage, the safest on top. Where the bar is blue, money had reached it, where it is "
-        "grey, it had not; where it is orange, the day's score was not known.",
-        limits="A stage that is on says nothing about which stage comes next: the other chart says how often "
-        "one followed another, against chance.",
-        empty="No stage of the cascade could be scored yet.",
+        reading="Each row is a stage, the safest on top. Blue: on. Grey: off. Orange: the score of the day is unknown.",
+        limits="A stage that is on says nothing about the next one. The other chart shows how often one stage followed "
+        "another, compared with chance.",
+        empty="No stage of the cascade has a score yet.",
         as_of=max((row["last_day"] for row in rows), default=None),
         n=f"{len(order)} stages, {sum(row['sessions'] for row in rows if row['stage_name'] == order[0]):,} sessions"
         if rows
         else "0",
         height=180,
-        spec={
-            "data": values(rows),
-            "encoding": {"x": days_axis("first_day"), "y": y},
-            "layer": [
-                told(
-                    {
-                        "mark": {"type": "bar", "height": {"band": 0.7}},
-                        "encoding": {"x2": {"field": "next_day"}, "color": key("state", STAGE_STATES, rows)},
-                    },
-                    "tip",
-                ),
-            ],
-        }
-        if rows
-        else None,
+        spec=spec if rows else None,
     )
 
 
 def price_history(subject: str, prices: Sequence[Row], events: Sequence[Row]) -> Chart:
-    """The whole history of a price or ratio with its breakouts."""
-    return _price_chart(subject, prices, events, is_recent=False)
+    """The whole history of a price or ratio with its breakouts.
+
+    Args:
+        subject: Id of the instrument or pair.
+        prices: Its prices or ratios, oldest first.
+        events: Its breakouts.
+
+    Returns:
+        The chart; it draws nothing if there are no prices.
+    """
+    dots = _breakout_dots(prices, events)
+    is_ratio = "/" in subject
+    x = days_axis("session_date")
+    y = amount(
+        "price",
+        "ratio" if is_ratio else "points, log scale",
+        format=".3~f" if is_ratio else ",.0f",
+        scale={"type": "log", "nice": False},
+    )
+    layers = [_price_line(spread(prices, LINE_POINTS), x, y, width=1)]
+    if dots:
+        layers.append(_dot_layer(dots, x, y, size=34))
+    return Chart(
+        id=f"history-{subject.replace('/', '-').lower()}",
+        title=f"{subject} and its breakouts: all of its history",
+        tables=("marts.breakouts", "marts.relative_strength" if is_ratio else "core.bars"),
+        reading="Each dot is a breakout; its colour is the state of the breakout now." + _of_ratio(is_ratio),
+        limits=f"{KNOWN_LATER} The line is thinned; the dots are the closes themselves.",
+        empty=f"There are no prices of {subject} in this file.",
+        as_of=prices[-1]["session_date"] if prices else None,
+        n=f"{counted(len(dots), 'breakout')}, {counted(len(prices), 'close')}",
+        spec={"layer": layers} if prices else None,
+    )
 
 
 def price_recent(subject: str, prices: Sequence[Row], events: Sequence[Row]) -> Chart:
-    """The last two years of a price or ratio, day by day, with its breakouts."""
-    return _price_chart(subject, [row for row in prices if row["is_recent"]], events, is_recent=True)
+    """The last years of a price or ratio, day by day, with its breakouts and their levels.
 
+    Args:
+        subject: Id of the instrument or pair.
+        prices: Its prices or ratios, oldest first; rows that are not recent are left out.
+        events: Its breakouts.
 
-def _price_chart(subject: str, prices: Sequence[Row], events: Sequence[Row], is_recent: bool) -> Chart:
+    Returns:
+        The chart; it draws nothing if there are no prices.
+    """
+    recent = [row for row in prices if row["is_recent"]]
+    dots = _breakout_dots(recent, events)
     is_ratio = "/" in subject
+    x = days_axis("session_date", "%Y-%m", {"interval": "month", "step": 6})
+    y = amount("price", "ratio" if is_ratio else "points", format=".3~f" if is_ratio else ",.0f")
+    tips = [
+        {
+            "session_date": row["session_date"],
+            "price": row["price"],
+            "tip": f"{row['session_date']}: {_figure(row['price'])}",
+        }
+        for row in spread(recent, RECENT_TIPS)
+    ]
+    layers = [_price_line(recent, x, y, width=1.3), hover(x, y, "tip", data=values(tips))]
+    if dots:
+        layers += [_level_layer(dots, x), _dot_layer(dots, x, y, size=60)]
+    return Chart(
+        id=f"recent-{subject.replace('/', '-').lower()}",
+        title=f"{subject} and its breakouts: the last {RECENT_YEARS} years",
+        tables=("marts.breakouts", "marts.relative_strength" if is_ratio else "core.bars"),
+        reading="Each dot is a breakout; its colour is the state of the breakout now. The dashed line is the level "
+        "that it broke." + _of_ratio(is_ratio),
+        limits=KNOWN_LATER,
+        empty=f"There are no prices of {subject} in this file.",
+        as_of=recent[-1]["session_date"] if recent else None,
+        n=f"{counted(len(dots), 'breakout')}, {counted(len(recent), 'close')}",
+        spec={"layer": layers} if recent else None,
+    )
+
+
+def _of_ratio(is_ratio: bool) -> str:
+    return " When the line rises, small caps do better than large caps." if is_ratio else ""
+
+
+def _breakout_dots(prices: Sequence[Row], events: Sequence[Row]) -> list[Row]:
+    """The breakouts since the first price; a level from before it is drawn from the first price on."""
     first = prices[0]["session_date"] if prices else ""
-    shown = [
+    return [
         {
             "session_date": event["session_date"],
             "price": event["close"],
@@ -97,123 +180,99 @@ def _price_chart(subject: str, prices: Sequence[Row], events: Sequence[Row], is_
         for event in events
         if not event["is_left_censored"] and event["session_date"] >= first
     ]
-    # A chart has fewer dots from side to side than a long history has weeks.
-    line = prices if is_recent else spread(prices, 900)
-    thinned = spread(prices, 110) if is_recent else []
-    points = [
-        {
-            "session_date": row["session_date"],
-            "price": row["price"],
-            "tip": f"{row['session_date']}: {_figure(row['price'])}",
-        }
-        for row in thinned
-    ]
-    x = days_axis("session_date", "%Y-%m", {"interval": "month", "step": 6}) if is_recent else days_axis("session_date")
-    y = amount(
-        "price",
-        "ratio" if is_ratio else "points" + ("" if is_recent else ", log scale"),
-        format=".3~f" if is_ratio else ",.0f",
-        scale={"zero": False} if is_recent else {"type": "log", "nice": False},
-    )
-    layers: list[Spec] = [
-        {
-            "data": values({"session_date": row["session_date"], "price": row["price"]} for row in line),
-            "mark": {"type": "line", "color": color("soft"), "strokeWidth": 1.3 if is_recent else 1},
-            "encoding": {"x": x, "y": y},
-        }
-    ]
-    if is_recent:
-        layers.append(hover(x, y, "tip", data=values(points)))
-    if shown:
-        if is_recent:
-            layers.append(
-                {
-                    "data": values(shown),
-                    "mark": {"type": "rule", "strokeDash": [3, 3]},
-                    "encoding": {
-                        "x": x | {"field": "level_date"},
-                        "x2": {"field": "session_date"},
-                        "y": amount("level", None),
-                        "color": key("status", STATES, shown),
-                    },
-                }
-            )
-        dots = {
-            "data": values(shown),
-            "mark": {"type": "point", "filled": True, "size": 60 if is_recent else 34, "opacity": 1},
-            "encoding": {"x": x, "y": y, "color": key("status", STATES, shown)},
-        }
-        layers.append(told(dots, "tip"))
-    name = f"{subject}, the last two years" if is_recent else f"{subject}, all of its history"
-    return Chart(
-        id=f"{'recent' if is_recent else 'history'}-{subject.replace('/', '-').lower()}",
-        title=f"{name} and its breakouts",
-        tables=("marts.breakouts", "marts.relative_strength" if is_ratio else "core.bars"),
-        reading=(
-            "A dot is a close above every close of a year or more before; its colour is how the breakout stands now"
-            + ("; the dashed line is the level that it broke." if is_recent else ".")
-            + (" When the line rises, small caps do better than large caps." if is_ratio else "")
-        ),
-        limits="A breakout is marked on its day; that it held or failed was known only later."
-        + ("" if is_recent else " The line is thinned; the dots are the closes themselves."),
-        empty=f"There are no prices of {subject} in this file.",
-        as_of=prices[-1]["session_date"] if prices else None,
-        n=f"{len(shown)} breakouts, {len(prices):,} closes",
-        spec={"layer": layers} if prices else None,
-    )
 
 
-def life_cycle(states: Sequence[Row]) -> Chart:
-    """What became of the newest breakouts in the twenty sessions after each."""
+def _price_line(prices: Sequence[Row], x: Spec, y: Spec, width: float) -> Spec:
+    return {
+        "data": values({"session_date": row["session_date"], "price": row["price"]} for row in prices),
+        "mark": {"type": "line", "color": color("soft"), "strokeWidth": width},
+        "encoding": {"x": x, "y": y},
+    }
+
+
+def _level_layer(dots: Sequence[Row], x: Spec) -> Spec:
+    """A dashed line from each broken level to its breakout."""
+    return {
+        "data": values(dots),
+        "mark": {"type": "rule", "strokeDash": [3, 3]},
+        "encoding": {
+            "x": x | {"field": "level_date"},
+            "x2": {"field": "session_date"},
+            "y": amount("level", None),
+            "color": key("status", STATES, dots),
+        },
+    }
+
+
+def _dot_layer(dots: Sequence[Row], x: Spec, y: Spec, size: int) -> Spec:
+    layer = {
+        "data": values(dots),
+        "mark": {"type": "point", "filled": True, "size": size, "opacity": 1},
+        "encoding": {"x": x, "y": y, "color": key("status", STATES, dots)},
+    }
+    return with_tooltip(layer, "tip")
+
+
+def life_cycle(states: Sequence[Row], definitions: Definitions) -> Chart:
+    """The states of the newest breakouts, in sessions after each breakout."""
     rows = [
         row
         | {
             "event": f"{row['subject_id']} {'all-time' if row['kind'] == 'all_time_high' else 'year'} "
             f"{row['event_date']}",
             "tip": f"{row['subject_id']} {KINDS[row['kind']]} of {row['event_date']}:\n{row['state']} on "
-            f"{row['session_date']}, {row['sessions_after']} sessions after",
+            f"{row['session_date']}, {counted(row['sessions_after'], 'session')} after",
         }
         for row in states
     ]
     order = list(dict.fromkeys(row["event"] for row in rows))
+    last = int(definitions["life_cycle"])
     x = {
         "field": "sessions_after",
         "type": "quantitative",
-        "scale": {"domain": [0, 20.5], "nice": False},
-        "axis": {"title": "sessions after the breakout", "grid": True, "values": [0, 5, 10, 15, 20]},
+        "scale": {"domain": [0, last + 0.5], "nice": False},
+        "axis": {"title": "sessions after the breakout", "grid": True, "values": list(range(0, last + 1, 5))},
     }
-    y = {"field": "event", "type": "nominal", "sort": order, "axis": {"title": None, "ticks": False, "labelLimit": 190}}
+    dots = {
+        "mark": {"type": "point", "filled": True, "size": 75, "opacity": 1},
+        "encoding": {
+            "x": x,
+            "y": names_axis("event", order, domain=True, labelLimit=190),
+            "color": key("state", STATES, rows),
+        },
+    }
     return Chart(
         id="life-cycle",
         title="What became of the last breakouts",
         tables=("marts.breakout_states",),
-        reading="Each row is a breakout, the newest on top; a dot is the close that decided a state. Confirmed: three "
-        "closes above the level within ten sessions. Failed: a close 2 % below it. Retested: a fall back to it and a "
-        "rise. Holding: twenty sessions without failing.",
-        limits="A breakout can be confirmed and fail later; that few of the last ones failed does not say that the "
-        "next will hold.",
+        reading=definitions.fill(
+            "Each row is a breakout, the newest on top; each dot is the close at which it reached a state. Confirmed: "
+            "$confirmation_closes above the level within $confirmation_window. Failed: a close more than "
+            "$failure_margin below the level. Retested: a low at most $retest_margin above the level and a later close "
+            "above it. Holding: $life_cycle without failing."
+        ),
+        limits="A confirmed breakout can still fail later. That few of the last ones failed does not mean that the "
+        "next one will hold.",
         empty="There was no breakout of the Russell 2000, alone or against the S&P 500.",
-        n=f"{len(order)} breakouts, {len(rows)} states",
+        n=f"{counted(len(order), 'breakout')}, {counted(len(rows), 'state')}",
         height=60 + 22 * len(order),
-        spec={
-            "data": values(rows),
-            "layer": [
-                told(
-                    {
-                        "mark": {"type": "point", "filled": True, "size": 75, "opacity": 1},
-                        "encoding": {"x": x, "y": y, "color": key("state", STATES, rows)},
-                    },
-                    "tip",
-                ),
-            ],
-        }
-        if rows
-        else None,
+        spec={"data": values(rows), "layer": [with_tooltip(dots, "tip")]} if rows else None,
     )
 
 
-def rotation_graph(id_: str, title: str, pairs: Sequence[str], tails: Sequence[Row]) -> Chart:
-    """The relative rotation graph of some pairs, with the way that each came."""
+def rotation_graph(id_: str, title: str, pairs: Sequence[str], tails: Sequence[Row], definitions: Definitions) -> Chart:
+    """The relative rotation graph of some pairs: where each is, and the weeks before.
+
+    Args:
+        id_: Id of the chart.
+        title: Title of the chart.
+        pairs: Ids of the pairs, in the order of the legend.
+        tails: One row per pair and week, oldest weeks first; `weeks_back` is 1 for a pair's last week.
+        definitions: The parameters of the published file.
+
+    Returns:
+        The chart; it draws nothing if no pair has a value.
+    """
     rows = [
         row
         | {
@@ -223,14 +282,82 @@ def rotation_graph(id_: str, title: str, pairs: Sequence[str], tails: Sequence[R
         for row in tails
         if row["rs_ratio"] is not None and row["rs_momentum"] is not None
     ]
-    there = [pair for pair in pairs if any(row["pair_id"] == pair for row in rows)]
-    left_out = [pair for pair in pairs if pair not in there]
-    reach = 0.3 + max((abs(row[field] - 100) for row in rows for field in ("rs_ratio", "rs_momentum")), default=1)
-    domain = {"domain": [100 - reach, 100 + reach], "nice": False, "zero": False}
+    found = [pair for pair in pairs if any(row["pair_id"] == pair for row in rows)]
+    left_out = ", ".join(pair for pair in pairs if pair not in found)
+    return Chart(
+        id=id_,
+        title=title,
+        tables=("marts.relative_rotation",),
+        reading=definitions.fill(
+            "The large dot is a ratio's last week; the line shows the weeks before and gets thinner with age. Right of "
+            "the middle, the ratio is above its mean of $rotation_weeks. Above the middle, its strength grows faster "
+            "than it did on average. Ratios tend to move clockwise."
+        ),
+        limits=definitions.fill(
+            "Strength compares a ratio with its own last $rotation_weeks: 'leading' does not mean profitable, and a "
+            "turn is visible only afterwards."
+        )
+        + (f" No value in the last {STALE_WEEKS} weeks: {left_out}." if left_out and found else ""),
+        # Changes of a distance from a mean, compared with their own mean: twice the weeks.
+        empty=f"No ratio has the {2 * definitions['rotation_weeks']} weeks of history that the graph needs.",
+        as_of=max((row["week_end"] for row in rows), default=None),
+        n=f"{counted(len(found), 'ratio')}, {counted(len(rows), 'week')}",
+        height=390,
+        spec={"layer": _rotation_layers(rows, found)} if rows else None,
+    )
+
+
+def _rotation_layers(rows: Sequence[Row], pairs: Sequence[str]) -> list[Spec]:
+    reach = 0.3 + max(abs(row[field] - MIDDLE) for row in rows for field in ("rs_ratio", "rs_momentum"))
+    domain = {"domain": [MIDDLE - reach, MIDDLE + reach], "nice": False, "zero": False}
     x = amount("rs_ratio", "relative strength →", scale=domain, grid=False)
     y = amount("rs_momentum", "momentum →", scale=domain, grid=False)
+    pair = {
+        "field": "pair_id",
+        "type": "nominal",
+        "scale": {"domain": pairs, "range": [color(name) for name in PAIR_COLORS[: len(pairs)]]},
+        "legend": {"columns": 4},
+    }
+    weeks_back = {
+        "field": "weeks_back",
+        "type": "quantitative",
+        "scale": {"range": [3.5, 0.6], "zero": False},
+        "legend": None,
+    }
+    heads = [row for row in rows if row["weeks_back"] == 1]
+    return [
+        *_quadrant_names(reach, x, y),
+        {
+            "data": values([{"middle": MIDDLE}]),
+            "mark": {"type": "rule"},
+            "encoding": {"x": {"field": "middle", "type": "quantitative"}},
+        },
+        level_line(MIDDLE, "line") | {"mark": {"type": "rule"}},
+        {
+            "data": values(rows),
+            "mark": {"type": "trail", "opacity": 0.75},
+            "encoding": {
+                "x": x,
+                "y": y,
+                "color": pair,
+                "order": {"field": "week_end", "type": "temporal"},
+                "size": weeks_back,
+            },
+        },
+        {
+            "data": values(heads),
+            "mark": {"type": "circle", "size": 90, "opacity": 1},
+            "encoding": {"x": x, "y": y, "color": pair},
+        },
+        *_pair_names(heads, reach, x, y),
+        hover(x, y, "tip", data=values(rows)),
+    ]
+
+
+def _quadrant_names(reach: float, x: Spec, y: Spec) -> list[Spec]:
+    """The names of the quadrants, in the corners."""
     corners = [
-        {"name": name, "rs_ratio": 100 + a * reach * 0.98, "rs_momentum": 100 + b * reach * 0.94, "align": align}
+        {"name": name, "rs_ratio": MIDDLE + a * reach * 0.98, "rs_momentum": MIDDLE + b * reach * 0.94, "align": align}
         for name, a, b, align in (
             ("leading", 1, 1, "right"),
             ("weakening", 1, -1, "right"),
@@ -238,13 +365,7 @@ def rotation_graph(id_: str, title: str, pairs: Sequence[str], tails: Sequence[R
             ("improving", -1, 1, "left"),
         )
     ]
-    pair = {
-        "field": "pair_id",
-        "type": "nominal",
-        "scale": {"domain": there, "range": [color(name) for name in PAIR_COLORS[: len(there)]]},
-        "legend": {"columns": 4},
-    }
-    corner_layers: list[Spec] = [
+    return [
         {
             "data": values(corner for corner in corners if corner["align"] == align),
             "mark": {"type": "text", "align": align, "color": color("quiet"), "fontSize": 12},
@@ -252,67 +373,38 @@ def rotation_graph(id_: str, title: str, pairs: Sequence[str], tails: Sequence[R
         }
         for align in ("left", "right")
     ]
-    heads = [row for row in rows if row["weeks_back"] == 1]
+
+
+def _pair_names(heads: Sequence[Row], reach: float, x: Spec, y: Spec) -> list[Spec]:
+    """The names of the dots, one layer per place that a name may have."""
     labels = _labels(heads, reach)
-    return Chart(
-        id=id_,
-        title=title,
-        tables=("marts.relative_rotation",),
-        reading="The large dot is a ratio's last week, the line the weeks before, the thinner the longer ago. Right "
-        "of the middle its strength is above its own usual, above the middle it gains; ratios tend to go round "
-        "clockwise.",
-        limits="Strength is against the ratio's own last quarter: 'leading' does not mean that it pays, and a turn is "
-        "seen after it."
-        + (f" Without a value of the last five weeks: {', '.join(left_out)}." if left_out and there else ""),
-        empty="No ratio has the 28 weeks of history that the graph needs.",
-        as_of=max((row["week_end"] for row in rows), default=None),
-        n=f"{len(there)} ratios, {len(rows)} weeks",
-        height=390,
-        spec={
-            "layer": [
-                *corner_layers,
-                {
-                    "data": values([{"middle": 100}]),
-                    "mark": {"type": "rule"},
-                    "encoding": {"x": {"field": "middle", "type": "quantitative"}},
-                },
-                level_line(100, "line") | {"mark": {"type": "rule"}},
-                {
-                    "data": values(rows),
-                    "mark": {"type": "trail", "opacity": 0.75},
-                    "encoding": {
-                        "x": x,
-                        "y": y,
-                        "color": pair,
-                        "order": {"field": "week_end", "type": "temporal"},
-                        "size": {
-                            "field": "weeks_back",
-                            "type": "quantitative",
-                            "scale": {"range": [3.5, 0.6], "zero": False},
-                            "legend": None,
-                        },
-                    },
-                },
-                {
-                    "data": values(heads),
-                    "mark": {"type": "circle", "size": 90, "opacity": 1},
-                    "encoding": {"x": x, "y": y, "color": pair},
-                },
-                *(
-                    {
-                        "data": values(row for row in labels if row["place"] == place),
-                        "mark": {"type": "text", "fontSize": 10.5, "fontWeight": "bold", **mark},
-                        "encoding": {"x": x, "y": y, "text": {"field": "pair_id"}},
-                    }
-                    for place, mark in enumerate(LABEL_PLACES)
-                    if any(row["place"] == place for row in labels)
-                ),
-                hover(x, y, "tip", data=values(rows)),
-            ]
+    return [
+        {
+            "data": values(row for row in labels if row["place"] == place),
+            "mark": {"type": "text", "fontSize": 10.5, "fontWeight": "bold", **mark},
+            "encoding": {"x": x, "y": y, "text": {"field": "pair_id"}},
         }
-        if rows
-        else None,
-    )
+        for place, mark in enumerate(LABEL_PLACES)
+        if any(row["place"] == place for row in labels)
+    ]
+
+
+def _labels(heads: Sequence[Row], reach: float) -> list[Row]:
+    """The dots with a place for each name, so that names do not overlap; a dot without room gets no name."""
+    wide, high = reach * 0.34, reach * 0.085
+    taken: list[tuple[float, float]] = []
+    labels = []
+    for head in heads:
+        for place, (right, up) in enumerate(((0.0, 1.0), (0.0, -1.0), (0.62, 0.0), (-0.62, 0.0))):
+            x, y = head["rs_ratio"] + right * wide, head["rs_momentum"] + up * high
+            others = [(o["rs_ratio"], o["rs_momentum"]) for o in heads if o is not head]
+            if all(abs(x - a) >= wide or abs(y - b) >= high for a, b in taken) and all(
+                abs(x - a) >= 0.6 * wide or abs(y - b) >= 0.7 * high for a, b in others
+            ):
+                taken.append((x, y))
+                labels.append(head | {"place": place})
+                break
+    return labels
 
 
 def net_liquidity(rows: Sequence[Row]) -> Chart:
@@ -326,82 +418,68 @@ def net_liquidity(rows: Sequence[Row]) -> Chart:
             f"{row['balance_sheet_musd'] / 1e6:.3f} - Treasury {row['treasury_account_musd'] / 1e6:.3f} - reverse "
             f"repo {row['reverse_repo_musd'] / 1e6:.3f}",
         }
-        for row in spread(rows, 140)
+        for row in spread(rows, LINE_TIPS)
     ]
     x, y = days_axis("session_date"), amount("trillions", "trillion USD")
+    line = {
+        "data": values(shown),
+        "mark": {"type": "line", "color": color("blue")},
+        "encoding": {"x": x, "y": y},
+    }
     return Chart(
         id="net-liquidity",
         title="Net liquidity",
         tables=("marts.liquidity",),
-        reading="The Federal Reserve's balance sheet, less the Treasury's account, less reverse repos: dollars that "
-        "can look for a home, each as known at the session's close.",
-        limits="It is a measure that many watch, not a proven cause; its parts are revised and published with days of "
-        "delay.",
-        empty="The file lacks a series that net liquidity is made of.",
+        reading="The Federal Reserve's balance sheet minus the Treasury's account minus reverse repos, as known at "
+        "each session's close: dollars that are available to markets.",
+        limits="Many investors watch it, but it is not a proven cause. Its parts are published days later and revised.",
+        empty="The file lacks a series that net liquidity needs.",
         as_of=rows[-1]["session_date"] if rows else None,
-        n=f"{len(rows):,} days (weekly before the last two years)",
-        spec={
-            "layer": [
-                {
-                    "data": values(shown),
-                    "mark": {"type": "line", "color": color("blue")},
-                    "encoding": {"x": x, "y": y},
-                },
-                hover(x, y, "tip", data=values(tips)),
-            ]
-        }
-        if rows
-        else None,
+        n=f"{len(rows):,} days (weekly before the last {RECENT_YEARS} years)",
+        spec={"layer": [line, hover(x, y, "tip", data=values(tips))]} if rows else None,
     )
 
 
-def liquidity_change(rows: Sequence[Row]) -> Chart:
-    """The change of net liquidity over 13 weeks."""
+def liquidity_change(rows: Sequence[Row], definitions: Definitions) -> Chart:
+    """The change of net liquidity over a quarter, the last value of each month."""
+    span = definitions.fill("$liquidity_quarter_days")
     known = [row for row in rows if row["change_91d_musd"] is not None]
-    by_week = {row["session_date"][:7]: row for row in known}
+    by_month = {row["session_date"][:7]: row for row in known}
     shown = [
         {
             "session_date": row["session_date"],
             "billions": row["change_91d_musd"] / 1e3,
             "regime": row["regime"],
-            "tip": f"{row['session_date']}: {row['change_91d_musd'] / 1e3:+,.0f} bn in 13 weeks, {row['regime']}",
+            "tip": f"{row['session_date']}: {row['change_91d_musd'] / 1e3:+,.0f} bn in {span}, {row['regime']}",
         }
-        for row in by_week.values()
+        for row in by_month.values()
     ]
-    x, y = (
-        days_axis("session_date"),
-        amount("billions", "billion USD in 13 weeks", format="+,.0f", scale={"zero": True}),
-    )
+    bars = {
+        "mark": {"type": "bar", "width": 1.6},
+        "encoding": {
+            "x": days_axis("session_date"),
+            "y": amount("billions", f"billion USD in {span}", format="+,.0f", scale={"zero": True}),
+            "color": key("regime", {"easing": "blue", "tightening": "orange"}, shown),
+        },
+    }
     return Chart(
         id="liquidity-change",
-        title="Net liquidity: change over 13 weeks",
+        title=f"Net liquidity: change over {span}",
         tables=("marts.liquidity",),
-        reading="Above zero there is more than 13 weeks before (easing), below zero less (tightening); the last value "
-        "of each month.",
-        limits="Four and thirteen weeks often disagree; a single quarter's sign is weak evidence of anything.",
-        empty="Net liquidity is not known for 13 weeks yet.",
+        reading=f"Above zero, net liquidity is higher than {span} before (easing); below zero it is lower "
+        "(tightening). The bars are the last values of each month.",
+        limits=definitions.fill(
+            f"Changes over $liquidity_month_days and over {span} often disagree, and the sign of a single bar is weak "
+            "evidence."
+        ),
+        empty=f"Net liquidity is not known for {span} yet.",
         as_of=known[-1]["session_date"] if known else None,
-        n=f"{len(shown)} months",
-        spec={
-            "data": values(shown),
-            **told(
-                {
-                    "mark": {"type": "bar", "width": 1.6},
-                    "encoding": {
-                        "x": x,
-                        "y": y,
-                        "color": key("regime", {"easing": "blue", "tightening": "orange"}, shown),
-                    },
-                },
-                "tip",
-            ),
-        }
-        if shown
-        else None,
+        n=counted(len(shown), "month"),
+        spec={"data": values(shown), **with_tooltip(bars, "tip")} if shown else None,
     )
 
 
-def altseason(rows: Sequence[Row]) -> Chart:
+def altseason(rows: Sequence[Row], definitions: Definitions) -> Chart:
     """The altseason index."""
     known = [row for row in rows if row["index_pct"] is not None]
     first = known[0]["session_date"] if known else ""
@@ -412,44 +490,52 @@ def altseason(rows: Sequence[Row]) -> Chart:
             "tip": f"{row['session_date']}: {row['index_pct']:.0f} % of {row['known']} coins beat Bitcoin\n"
             f"{words(row['regime'] or 'unknown')}"
         }
-        for row in spread(known, 140)
+        for row in spread(known, LINE_TIPS)
     ]
     x, y = days_axis("session_date"), amount("index_pct", "% ahead of Bitcoin", scale={"domain": [0, 100]})
+    line: Spec = {
+        "data": values({"session_date": row["session_date"], "index_pct": row["index_pct"]} for row in shown),
+        "mark": {
+            "type": "line",
+            "color": color("purple"),
+            "strokeWidth": 1.3,
+            "invalid": "break-paths-show-domains",
+        },
+        "encoding": {"x": x, "y": y},
+    }
+    levels = [level_line(definitions[name]) for name in ("altseason_high", "altseason_low")]
     return Chart(
         id="altseason",
         title="Altseason index",
         tables=("marts.altseason",),
-        reading="The share of altcoins whose last 90 days beat Bitcoin's. At 75 % and above people speak of an "
-        "altseason, at 25 % and below of a Bitcoin season.",
-        limits="The coins are those that this file has, mostly survivors; where fewer than ten are known the line "
-        "stops.",
-        empty="On no day were at least ten altcoins known, so the index cannot be given.",
+        reading=definitions.fill(
+            "The share of altcoins with a higher return than Bitcoin over $altseason_days. $altseason_high or more is "
+            "called an altseason, $altseason_low or less a Bitcoin season."
+        ),
+        limits=definitions.fill(
+            "The index covers the coins in this file, mostly survivors. The line stops while fewer than "
+            "$altseason_least_known or less than $altseason_coverage of them are known."
+        ),
+        empty=definitions.fill(
+            "There is no day with at least $altseason_least_known, and $altseason_coverage of them, known."
+        ),
         as_of=known[-1]["session_date"] if known else None,
         n=f"{known[-1]['known']} of {known[-1]['members']} coins on the last known day" if known else "0",
-        spec={
-            "layer": [
-                level_line(75),
-                level_line(25),
-                {
-                    "data": values({"session_date": r["session_date"], "index_pct": r["index_pct"]} for r in shown),
-                    "mark": {
-                        "type": "line",
-                        "color": color("purple"),
-                        "strokeWidth": 1.3,
-                        "invalid": "break-paths-show-domains",
-                    },
-                    "encoding": {"x": x, "y": y},
-                },
-                hover(x, y, "tip", data=values(tips)),
-            ]
-        }
-        if known
-        else None,
+        spec={"layer": [*levels, line, hover(x, y, "tip", data=values(tips))]} if known else None,
     )
 
 
-def pullbacks(instrument: str, rows: Sequence[Row]) -> Chart:
-    """The pullbacks of an instrument, how deep and what became of them."""
+def pullbacks(instrument: str, rows: Sequence[Row], definitions: Definitions) -> Chart:
+    """The pullbacks of an instrument: how deep they were and what became of them.
+
+    Args:
+        instrument: Id of the instrument.
+        rows: Pullbacks of this instrument, and of others that are left out.
+        definitions: The parameters of the published file.
+
+    Returns:
+        The chart; it draws nothing if the instrument has no pullback.
+    """
     shown = [
         {
             "peak_date": row["peak_date"],
@@ -457,41 +543,46 @@ def pullbacks(instrument: str, rows: Sequence[Row]) -> Chart:
             "status": row["status"],
             "tip": f"from {row['peak_date']}: {percent(row['depth_so_far'], 1)} at "
             f"{row['trough_date']}\n{row['status']}"
-            + (f" after {row['sessions_to_recover']} sessions" if row["sessions_to_recover"] is not None else ""),
+            + (
+                "" if row["sessions_to_recover"] is None else f" after {counted(row['sessions_to_recover'], 'session')}"
+            ),
         }
         for row in rows
         if row["instrument_id"] == instrument
     ]
     x, y = days_axis("peak_date"), amount("depth", "fall from the high", format=".0%", scale={"domainMax": 0})
     last = max((row["last_session"] or "" for row in rows if row["instrument_id"] == instrument), default="")
+    falls = {
+        "mark": {"type": "rule", "strokeWidth": 1.5},
+        "encoding": {"x": x, "y": y, "y2": {"datum": 0}},
+    }
+    ends = {"mark": {"type": "circle", "size": 28, "opacity": 1}, "encoding": {"x": x, "y": y}}
+    spec: Spec = {
+        "data": values(shown),
+        "encoding": {"color": key("status", PULLBACKS, shown)},
+        "layer": [falls, with_tooltip(ends, "tip")],
+    }
     return Chart(
         id=f"pullbacks-{instrument.lower()}",
         title=f"Pullbacks of {instrument}",
         tables=("marts.pullbacks",),
-        reading="Each line hangs from the day of a high down to the lowest close after it. Absorbed: a new high "
-        "within 63 sessions without a deep fall. Recovered: later or after a deep one. Deep: not yet made good.",
-        limits="A fall is a pullback from 5 % (coins 20 %), deep from 10 % (40 %); its depth was known only at its "
-        "end.",
+        reading=definitions.fill(
+            "Each line starts at the day of a high and reaches down to the lowest close after it. Absorbed: a new high "
+            "within $pullback_sessions and no deep fall. Deep: a deep fall, or no new high within $pullback_sessions. "
+            "Recovered: deep, and then a new high. Open: not decided yet."
+        ),
+        limits=definitions.fill(
+            "A fall of $equity_pullback or more is a pullback, one of more than $equity_deep_pullback is deep (coins: "
+            "$crypto_pullback and $crypto_deep_pullback). How deep it would get was known only at its end."
+        ),
         empty=f"{instrument} has had no pullback, or is not in this file.",
         as_of=last or None,
-        n=f"{len(shown)} pullbacks",
-        spec={
-            "data": values(shown),
-            "encoding": {"color": key("status", PULLBACKS, shown)},
-            "layer": [
-                {
-                    "mark": {"type": "rule", "strokeWidth": 1.5},
-                    "encoding": {"x": x, "y": y, "y2": {"datum": 0}},
-                },
-                told({"mark": {"type": "circle", "size": 28, "opacity": 1}, "encoding": {"x": x, "y": y}}, "tip"),
-            ],
-        }
-        if shown
-        else None,
+        n=counted(len(shown), "pullback"),
+        spec=spec if shown else None,
     )
 
 
-def freshness(rows: Sequence[Row]) -> Chart:
+def freshness(rows: Sequence[Row], definitions: Definitions) -> Chart:
     """How many instruments and series are fresh."""
     counts = [
         {
@@ -511,48 +602,25 @@ def freshness(rows: Sequence[Row]) -> Chart:
         "stack": True,
         "axis": {"title": "instruments and series", "tickCount": 5},
     }
-    y = {"field": "asset_class", "type": "nominal", "axis": {"title": None, "ticks": False, "domain": False}}
+    bars = {
+        "mark": {"type": "bar", "height": {"band": 0.6}},
+        "encoding": {"x": x, "y": names_axis("asset_class"), "color": key("status", FRESHNESS, counts)},
+    }
     return Chart(
         id="freshness",
         title="How fresh the data are",
         tables=("meta.freshness",),
-        reading="Each bar is a class of data; what is stale lacks sessions that should be there by now.",
-        limits="Fresh means that the last expected session is there, not that every value of it is right.",
+        reading=definitions.fill(
+            "Each bar is an asset class. Stale: more than $stale_after_sessions are missing, or a release is more than "
+            "$release_grace_days late. Ended: no longer traded."
+        ),
+        limits="Fresh means that the last expected session is there, not that every value is right.",
         empty="The file holds no instrument and no series.",
         as_of=max((row["last_session"] for row in rows if row["last_session"]), default=None),
         n=f"{len(rows)} instruments and series",
         height=150,
-        spec={
-            "data": values(counts),
-            **told(
-                {
-                    "mark": {"type": "bar", "height": {"band": 0.6}},
-                    "encoding": {"x": x, "y": y, "color": key("status", FRESHNESS, counts)},
-                },
-                "tip",
-            ),
-        }
-        if counts
-        else None,
+        spec={"data": values(counts), **with_tooltip(bars, "tip")} if counts else None,
     )
-
-
-def _labels(heads: Sequence[Row], reach: float) -> list[Row]:
-    """The dots with a place for each name, so that names do not lie on each other; a name without room is left out."""
-    wide, high = reach * 0.34, reach * 0.085
-    taken: list[tuple[float, float]] = []
-    labels = []
-    for head in heads:
-        for place, (right, up) in enumerate(((0.0, 1.0), (0.0, -1.0), (0.62, 0.0), (-0.62, 0.0))):
-            x, y = head["rs_ratio"] + right * wide, head["rs_momentum"] + up * high
-            others = [(o["rs_ratio"], o["rs_momentum"]) for o in heads if o is not head]
-            if all(abs(x - a) >= wide or abs(y - b) >= high for a, b in taken) and all(
-                abs(x - a) >= 0.6 * wide or abs(y - b) >= 0.7 * high for a, b in others
-            ):
-                taken.append((x, y))
-                labels.append(head | {"place": place})
-                break
-    return labels
 
 
 def _figure(value: float) -> str:

@@ -1,4 +1,4 @@
-// Shows what the mark nearest to the pointer says. Without it the page is complete but for these values.
+// Shows the value of the mark nearest to the pointer. Without this script only these values are missing.
 "use strict";
 (() => {
   const tip = document.getElementById("tip");
@@ -10,19 +10,19 @@
     tip.hidden = true;
   };
 
-  // The place in a mark that is nearest to the pointer.
+  // The point of a mark that is nearest to the pointer, and its distance.
   const place = (mark, event) => {
     const box = mark.getBoundingClientRect();
     const x = Math.min(Math.max(event.clientX, box.left), box.right);
     const y = Math.min(Math.max(event.clientY, box.top), box.bottom);
-    return { mark, x, y, far: Math.hypot(x - event.clientX, (y - event.clientY) * 0.7) };
+    return { mark, x, y, distance: Math.hypot(x - event.clientX, (y - event.clientY) * 0.7) };
   };
 
   const point = (drawing, event) => {
     const marks = [...drawing.querySelectorAll("svg [aria-label]")].map((mark) => place(mark, event));
     if (!marks.length) return;
-    const found = marks.reduce((best, at) => (at.far < best.far ? at : best));
-    if (found.far > 60) return leave();
+    const found = marks.reduce((best, at) => (at.distance < best.distance ? at : best));
+    if (found.distance > 60) return leave();
     if (found.mark !== near) {
       leave();
       near = found.mark;

@@ -1,8 +1,8 @@
-"""The file: the page filled in, and put in the place of the one before.
+"""The report: one HTML file, rendered from the published file, that replaces the report before.
 
-Here: rendering, writing, and the pictures of the same charts that stand alone. Not here: what is on the page
-(sections.py), its looks (page.html, page.css, vega.py). The page loads nothing: styles, drawings and the few lines
-that show values are in it.
+Here: rendering, writing, and small pictures of the same charts for the Dagster UI. Not here: what is on the page
+(sections.py) and how it looks (page.html, page.css, vega.py). The page loads nothing from the network: styles, drawings
+and the script that shows values are inside.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import duckdb
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from assets.report import queries, sections, vega
-from assets.report.chart import Chart
+from assets.report.chart import Chart, counted
+from assets.report.definitions import Definitions
 from assets.report.queries import Row
 from assets.report.sections import Section, is_synthetic
 from assets.warehouse.connection import EXPORT_MEMORY_LIMIT
@@ -26,7 +27,11 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Report:
-    """What was written: where, how large in bytes, and the pictures that `previews` gives."""
+    """What was written.
+
+    `size` is in bytes. `previews` has one small picture per table that a chart is made of: a Markdown image with the
+    data inside, by the table's full name. Tables without anything to draw are left out.
+    """
 
     path: Path
     size: int
@@ -34,32 +39,20 @@ class Report:
 
 
 def write_report(published: Path, target: Path) -> Report:
-    """Write the report on the published file, in the place of the one before.
+    """Write the report on a published file and replace the report before.
 
-    Raises queries.NothingPublished where the file holds no published run, duckdb.Error where it cannot be read, and
-    OSError where the report cannot be written; what was there before then stays.
+    Raises queries.NothingPublished if the file holds no published run or lacks a parameter, duckdb.Error if it cannot
+    be read, and OSError if the report cannot be written. The report before is kept then.
     """
     with _reader(published) as reader:
         run = queries.run(reader)
-        stages = sections.stages(reader)
-        parts = sections.sections(reader, run)
+        definitions = Definitions(queries.parameters(reader))
+        stages = sections.stages(reader, definitions)
+        parts = sections.sections(reader, run, definitions)
     drawn = _draw(chart for part in parts for chart in part.figures)
-    page = _fill_in(run, stages, parts, drawn).encode()
+    page = _render(run, stages, parts, drawn, definitions).encode()
     _replace(target, page)
     return Report(target, len(page), _pictures(run, _first_charts(parts), drawn))
-
-
-def previews(published: Path, *tables: str) -> dict[str, str]:
-    """A small picture of each table, as a Markdown image that carries its own data, by the table's full name.
-
-    Without names, of every table that a chart is made of; a table without a chart, or without anything to draw, is left
-    out. Raises what write_report raises of reading. Whoever writes the report has them from there at no cost.
-    """
-    with _reader(published) as reader:
-        run = queries.run(reader)
-        charts = _first_charts(sections.sections(reader, run))
-    wanted = {table: chart for table, chart in charts.items() if not tables or table in tables}
-    return _pictures(run, wanted, _draw(wanted.values()))
 
 
 def _reader(published: Path) -> duckdb.DuckDBPyConnection:
@@ -70,14 +63,11 @@ def _reader(published: Path) -> duckdb.DuckDBPyConnection:
 
 def _draw(charts: Iterable[Chart]) -> dict[str, str]:
     """The SVG of each chart that has something to draw, by the chart's id."""
-    distinct = {chart.id: chart for chart in charts}
-    return {
-        chart.id: vega.draw(chart.id, chart.spec, chart.height) for chart in distinct.values() if chart.spec is not None
-    }
+    return {chart.id: vega.draw(chart.id, chart.spec, chart.height) for chart in charts if chart.spec is not None}
 
 
 def _first_charts(parts: Sequence[Section]) -> dict[str, Chart]:
-    """Of each table the first chart on the page that has something of it to draw."""
+    """The first chart on the page that draws something of a table, for each table."""
     found: dict[str, Chart] = {}
     for part in parts:
         for chart in part.figures:
@@ -96,7 +86,9 @@ def _pictures(run: Row, charts: dict[str, Chart], drawn: dict[str, str]) -> dict
     }
 
 
-def _fill_in(run: Row, stages: Sequence[Row], parts: Sequence[Section], drawn: dict[str, str]) -> str:
+def _render(
+    run: Row, stages: Sequence[Row], parts: Sequence[Section], drawn: dict[str, str], definitions: Definitions
+) -> str:
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -110,6 +102,8 @@ def _fill_in(run: Row, stages: Sequence[Row], parts: Sequence[Section], drawn: d
         stages=stages,
         summary=sections.summary(stages),
         sections=parts,
+        definitions=definitions,
+        counted=counted,
         drawn={name: vega.inlined(svg) for name, svg in drawn.items()},
         light=vega.LIGHT,
         dark=vega.DARK,

@@ -1,20 +1,21 @@
-"""What stands on the page: its stages, sections and tables, in the order in which they are read.
+"""What stands on the page: the stages and the sections below them, in the order in which they are read.
 
-Here: which questions are asked for what, and the cells of tables as text. Not here: the questions (queries.py), the
-charts (market_charts.py, evidence_charts.py), the file (page.py).
+Here: which queries, charts and tables make a section, and its title and lead. Not here: the queries (queries.py), the
+charts (market_charts.py, evidence_charts.py), the tables (tables.py), the file (page.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import duckdb
 
-from assets.report import evidence_charts, market_charts, queries
-from assets.report.chart import KINDS, Chart, at_least, percent, words
+from assets.report import evidence_charts, market_charts, queries, tables
+from assets.report.chart import Chart, words
+from assets.report.definitions import Definitions
 from assets.report.queries import Row
+from assets.report.tables import Table
 
 SMALL_CAPS = "RUT"
 RATIO = "RUT/SPX"
@@ -22,16 +23,13 @@ TARGETS = ("BTC", "ETH", "ALTS")
 EVENTS = ((SMALL_CAPS, "all_time_high"), (RATIO, "year_high"))
 EQUITY_PAIRS = ("RUT/SPX", "QQQ/SPY", "XLY/XLP", "HYG/IEF", "EEM/SPY", "GLD/SPY", "RSP/SPY")
 CRYPTO_PAIRS = ("BTC/SPX", "BTC/GLD", "ETH/BTC", "ALTS/BTC", "SOL/BTC", "XRP/BTC", "LINK/BTC")
+LEAD_SIGNAL = "IWM"
 TAIL_WEEKS = 6
 PULLBACKS_OF = ("RUT", "BTC")
 CASCADE_YEARS = 5
 LAST_EVENTS = 12
-LISTED = 60
-DETAIL = 220
 
-# A space at which no line ends.
-NARROW = "\u00a0"
-
+# The question behind each stage, and what each measure of an ingredient says if the answer is yes.
 STAGES = {
     "funding": "Is money cheap and easy to borrow?",
     "equities": "Do large companies' shares rise?",
@@ -40,53 +38,38 @@ STAGES = {
     "altcoins": "Do the other coins beat Bitcoin?",
 }
 MEASURES = {
-    "rises": "more than 91 days ago",
-    "below_mean": "below its mean of a year",
-    "near_policy_rate": "near the policy rate",
-    "below_zero": "below zero: looser than usual",
-    "price_above_mean": "price above its long mean",
-    "mean_above_mean": "short mean above its long mean",
-    "ratio_above_mean": "above its mean",
-    "ratio_rises": "higher than a quarter ago",
-    "half_above_mean": "half of its members above their long mean",
-    "half_beat_bitcoin": "half of them beat Bitcoin over 90 days",
+    "rises": "higher than $liquidity_quarter_days ago",
+    "below_mean": "below its mean of $spread_mean",
+    "near_policy_rate": "at most $funding_margin above the policy rate",
+    "below_zero": "below zero, which is looser than average",
+    "price_above_mean": "price above its mean of $long_mean",
+    "mean_above_mean": "mean of $short_mean above its mean of $long_mean",
+    "ratio_above_mean": "above its mean of $mansfield_mean",
+    "ratio_rises": "higher than $relative_return ago",
+    "half_above_mean": "at least $half_of_members of its members are above their mean of $long_mean",
+    "half_beat_bitcoin": "at least $half_of_altcoins of them beat Bitcoin over $altseason_days",
 }
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table on the page: a title for each column, cells as text, and a sentence for where there are no rows.
-
-    `marked` is the column whose words also set its colour, `wide` the columns that need a line of their own on a phone.
-    """
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Any]]
-    empty: str
-    note: str = ""
-    marked: str = ""
-    wide: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
 class Section:
-    """A part of the page."""
+    """A part of the page. The tables in `folded` are closed until the reader opens them."""
 
     id: str
     title: str
     lead: str
     figures: Sequence[Chart] = ()
-    tables: Sequence[tuple[str, Table]] = ()
-    folded: Sequence[tuple[str, Table]] = ()
+    tables: Sequence[Table] = ()
+    folded: Sequence[Table] = ()
 
 
 def is_synthetic(run: Row) -> bool:
-    """Whether no real market made the numbers."""
+    """Whether the numbers are synthetic, and not from a real market."""
     return bool(run["source"] == "demo")
 
 
-def stages(reader: duckdb.DuckDBPyConnection) -> list[Row]:
-    """The five stages as the first thing that a reader sees."""
+def stages(reader: duckdb.DuckDBPyConnection, definitions: Definitions) -> list[Row]:
+    """The stages on the last session, which stand at the top of the page."""
     ingredients = queries.cascade_ingredients(reader)
     return [
         {
@@ -100,7 +83,8 @@ def stages(reader: duckdb.DuckDBPyConnection) -> list[Row]:
             "last_score": row["last_score"],
             "ingredients": [
                 {
-                    "text": f"{words(part['subject'])}: {MEASURES.get(part['measure'], words(part['measure']))}",
+                    "text": f"{words(part['subject'])}: "
+                    + definitions.fill(MEASURES.get(part["measure"], words(part["measure"]))),
                     "answer": {1: "yes", 0: "no", None: "not known"}[part["value"]],
                 }
                 for part in ingredients
@@ -112,116 +96,82 @@ def stages(reader: duckdb.DuckDBPyConnection) -> list[Row]:
 
 
 def summary(stages: Sequence[Row]) -> str:
-    """Where the cascade is, in a sentence."""
+    """Where the cascade is, in a few words."""
     if not stages:
-        return "No stage of the cascade could be scored yet: the file lacks what the stages are made of."
+        return "No stage of the cascade has a score yet: the file lacks the data of its ingredients."
     parts = []
     for state in ("on", "off", "not known yet"):
         names = [stage["name"] for stage in stages if stage["state"] == state]
         if names:
-            listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-            parts.append(f"{state.capitalize()}: {listed}.")
+            parts.append(f"{state.capitalize()}: {_listed(names)}.")
     unscored = [stage["name"] for stage in stages if stage["score"] is None and stage["state"] != "not known yet"]
-    more = f" The latest score of {' and '.join(unscored)} is not known; the state before stays." if unscored else ""
-    return " ".join(parts) + more
+    if unscored:
+        parts.append(f"No score on the last day, so the state before is shown: {_listed(unscored)}.")
+    return " ".join(parts)
 
 
-def sections(reader: duckdb.DuckDBPyConnection, run: Row) -> list[Section]:
-    """Everything below the stages, in the order in which it is read."""
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def sections(reader: duckdb.DuckDBPyConnection, run: Row, definitions: Definitions) -> list[Section]:
+    """Everything below the stages, in the order in which it is read.
+
+    Args:
+        reader: The published file.
+        run: The run that published it.
+        definitions: Its parameters.
+
+    Returns:
+        The sections. Each is there even if the file holds no data for it; its charts and tables then say so.
+    """
     return [
-        Section(
-            "history",
-            "How it came to this",
-            "Money is said to move from safety to risk in five steps. A stage is on when most of its signs say so.",
-            [
-                market_charts.cascade_history(queries.cascade_spans(reader, CASCADE_YEARS), CASCADE_YEARS),
-                evidence_charts.cascade_order(queries.cascade_order(reader)),
-            ],
-        ),
+        _history(reader, definitions),
         _claims(reader, run),
-        _breakouts(reader),
-        Section(
-            "rotation-graph",
-            "Relative rotation",
-            "Which of two things does better, and whether that is growing or fading, week by week.",
-            [
-                market_charts.rotation_graph(
-                    f"rotation-graph-{name}",
-                    f"Relative rotation: {title}",
-                    pairs,
-                    queries.rotation_tails(reader, list(pairs), TAIL_WEEKS),
-                )
-                for name, title, pairs in (
-                    ("equity", "equities and credit", EQUITY_PAIRS),
-                    ("crypto", "coins", CRYPTO_PAIRS),
-                )
-            ],
-        ),
-        _responses(reader),
-        _lead_lag(reader),
-        _money(reader),
-        Section(
-            "pullbacks",
-            "Pullbacks",
-            "How far prices fell from their highs, and whether the falls were made good.",
-            [
-                market_charts.pullbacks(instrument, rows)
-                for rows in [queries.pullbacks(reader, list(PULLBACKS_OF))]
-                for instrument in PULLBACKS_OF
-            ],
-        ),
-        _quality(reader, run),
+        _breakouts(reader, definitions),
+        _rotation(reader, definitions),
+        _responses(reader, definitions),
+        _lead_lag(reader, definitions),
+        _money(reader, definitions),
+        _pullbacks(reader, definitions),
+        _quality(reader, run, definitions),
     ]
+
+
+def _history(reader: duckdb.DuckDBPyConnection, definitions: Definitions) -> Section:
+    return Section(
+        "history",
+        "How the stages changed",
+        "The cascade is the idea that money moves from safe to risky assets in stages. A stage is on if most of its "
+        "ingredients say yes.",
+        [
+            market_charts.cascade_history(queries.cascade_spans(reader, CASCADE_YEARS), CASCADE_YEARS),
+            evidence_charts.cascade_order(queries.cascade_order(reader), definitions),
+        ],
+    )
 
 
 def _claims(reader: duckdb.DuckDBPyConnection, run: Row) -> Section:
     rows = queries.claims(reader)
-    lead = "No claim was scored."
+    lead = "No claim was tested."
     if rows:
         lead = (
-            "'The Russell 2000 has broken out; an altcoin season follows in one to three months.' Each of its claims "
-            "was written down with its test and held against the data. Facts of a day are as of "
-            f"{rows[0]['scored_on']}, the close before the article."
+            "The article says: 'The Russell 2000 has broken out; an altcoin season follows in one to three months.' "
+            "Each of its claims was written down together with a test, and then compared with the data. Statements "
+            f"about a single day are tested on {rows[0]['scored_on']}, the close before the article."
         )
     if is_synthetic(run):
-        lead += " The verdicts below are on the synthetic market and say nothing of the article."
+        lead += " The verdicts below are about the synthetic market and say nothing about the article."
     return Section(
         "claims",
         "What a widely read article says, claim by claim",
         lead,
         [evidence_charts.verdicts(rows)],
-        [
-            (
-                "The ledger of claims",
-                Table(
-                    ("verdict", "claim", "measured", "expected", "n", "p", "specs.", "reason"),
-                    [
-                        (
-                            words(row["verdict"]),
-                            f"{row['claim_id']}. {row['claim']}",
-                            _parts(row["measured"]),
-                            _parts(row["expected"]),
-                            _count(row["n"]),
-                            _probability(row["p_value"], 3),
-                            percent(row["specification_share"], sign=False)
-                            if row["specification_share"] is not None
-                            else "",
-                            _parts(row["reason"]),
-                        )
-                        for row in rows
-                    ],
-                    "No claim was scored.",
-                    "n: cases of the part with fewest; p: of the part with the largest, how often chance alone gives "
-                    "as much; specs.: share of the other reasonable definitions that agree; source: marts.claims.",
-                    "verdict",
-                    ("claim", "measured", "expected", "reason"),
-                ),
-            )
-        ],
+        [tables.claims(rows)],
     )
 
 
-def _breakouts(reader: duckdb.DuckDBPyConnection) -> Section:
+def _breakouts(reader: duckdb.DuckDBPyConnection, definitions: Definitions) -> Section:
     subjects = (SMALL_CAPS, RATIO)
     prices = {subject: queries.prices(reader, subject) for subject in subjects}
     events = {subject: queries.breakouts(reader, subject) for subject in subjects}
@@ -233,8 +183,12 @@ def _breakouts(reader: duckdb.DuckDBPyConnection) -> Section:
     return Section(
         "breakouts",
         "Small caps: the Russell 2000 and its breakouts",
-        "RUT is the Russell 2000, two thousand small companies; RUT/SPX is its price over that of the S&P 500. A "
-        "breakout is a close above everything of at least a year before.",
+        definitions.fill(
+            "RUT is the Russell 2000, an index of two thousand small companies; RUT/SPX is its price divided by that "
+            "of the S&P 500. A breakout is the first close above an old high: above every close that is at least "
+            "$equity_all_time_high_quiet old (all-time high), or above those that are from $equity_year_high_quiet to "
+            "$equity_year old (year high)."
+        ),
         [
             chart
             for subject in subjects
@@ -243,71 +197,52 @@ def _breakouts(reader: duckdb.DuckDBPyConnection) -> Section:
                 market_charts.price_history(subject, prices[subject], events[subject]),
             )
         ]
-        + [market_charts.life_cycle(queries.breakout_states(reader, list(subjects), LAST_EVENTS))],
+        + [market_charts.life_cycle(queries.breakout_states(reader, list(subjects), LAST_EVENTS), definitions)],
+        [tables.breakouts(newest[:LAST_EVENTS], definitions)],
+    )
+
+
+def _rotation(reader: duckdb.DuckDBPyConnection, definitions: Definitions) -> Section:
+    return Section(
+        "rotation-graph",
+        "Relative rotation",
+        "Which side of each pair does better, and whether its lead grows or shrinks, week by week.",
         [
-            (
-                "The last breakouts",
-                Table(
-                    (
-                        "state",
-                        "breakout",
-                        "day",
-                        "above level",
-                        "volume",
-                        "breadth",
-                        "below in 20",
-                        "worst in 63",
-                        "life",
-                    ),
-                    [
-                        (
-                            event["status"],
-                            f"{event['subject_id']} {KINDS[event['kind']]}"
-                            + (" (left censored)" if event["is_left_censored"] else ""),
-                            event["session_date"],
-                            percent(event["margin"], 1),
-                            "" if event["relative_volume"] is None else f"{event['relative_volume']:.2f} ×",
-                            "" if event["breadth_sma200"] is None else percent(event["breadth_sma200"], sign=False),
-                            _count(event["closes_below_20"]),
-                            "" if event["max_drawdown_63"] is None else percent(event["max_drawdown_63"], 1),
-                            _parts(event["life"], ", "),
-                        )
-                        for event in newest[:LAST_EVENTS]
-                    ],
-                    "There was no breakout of the Russell 2000, alone or against the S&P 500.",
-                    "above level: of the close, over the level; volume: times the median of fifty sessions; breadth: "
-                    "small caps above their 200-session mean; below in 20: closes under the level in the next 20 "
-                    "sessions; worst in 63: deepest close in the next 63, from the breakout; empty: not known (yet). "
-                    "Source: marts.breakouts, marts.breakout_states.",
-                    "state",
-                    ("life",),
-                ),
+            market_charts.rotation_graph(
+                f"rotation-graph-{name}",
+                f"Relative rotation: {title}",
+                pairs,
+                queries.rotation_tails(reader, list(pairs), TAIL_WEEKS),
+                definitions,
+            )
+            for name, title, pairs in (
+                ("equity", "equities and credit", EQUITY_PAIRS),
+                ("crypto", "coins", CRYPTO_PAIRS),
             )
         ],
     )
 
 
-def _responses(reader: duckdb.DuckDBPyConnection) -> Section:
-    usual = {target: queries.usual_returns(reader, target) for target in TARGETS}
+def _responses(reader: duckdb.DuckDBPyConnection, definitions: Definitions) -> Section:
+    baseline = {target: queries.baseline_returns(reader, target) for target in TARGETS}
+    fans = [
+        evidence_charts.fan(
+            subject, kind, target, queries.responses(reader, subject, kind, target), baseline[target], definitions
+        )
+        for subject, kind in EVENTS
+        for target in TARGETS
+    ]
+    maps = [evidence_charts.heat_map(target, queries.rotation_table(reader, target), definitions) for target in TARGETS]
     return Section(
         "responses",
-        "What coins did afterwards",
+        "What coins did after breakouts",
         "Bitcoin (BTC), Ether (ETH) and an equal-weight basket of altcoins (ALTS) after breakouts of small caps, "
-        "against what they did from any day. Days on which Bitcoin's prices are only reconstructed are left out.",
-        [
-            *(
-                evidence_charts.fan(
-                    subject, kind, target, queries.responses(reader, subject, kind, target), usual[target]
-                )
-                for subject, kind in EVENTS
-                for target in TARGETS
-            ),
-            *(evidence_charts.heat_map(target, queries.rotation_table(reader, target)) for target in TARGETS),
-        ],
+        "compared with all days. Days with reconstructed Bitcoin prices are left out.",
+        [*fans, *maps],
     )
 
 
-def _lead_lag(reader: duckdb.DuckDBPyConnection) -> Section:
+def _lead_lag(reader: duckdb.DuckDBPyConnection, definitions: Definitions) -> Section:
     target = TARGETS[0]
     rows = queries.lead_lag(reader, target)
     best = queries.best_leads(reader)
@@ -315,187 +250,58 @@ def _lead_lag(reader: duckdb.DuckDBPyConnection) -> Section:
     return Section(
         "lead-lag",
         "Who moves first",
-        "If small caps led Bitcoin, their moves would go with its moves some days later.",
+        "If small caps led Bitcoin, their moves would correlate with Bitcoin's moves some days later.",
         [
             evidence_charts.lead_lag(
                 signal,
                 target,
                 [row for row in rows if row["signal_id"] == signal],
                 next((row for row in best if (row["signal_id"], row["target_id"]) == (signal, target)), None),
+                definitions,
             )
-            for signal in signals or ("IWM",)
+            for signal in signals or (LEAD_SIGNAL,)
         ],
-        folded=[
-            (
-                "The best lead of every pair",
-                Table(
-                    ("leads", "follows", "sessions", "correlation", "n", "p", "q"),
-                    [
-                        (
-                            words(row["signal_id"]),
-                            words(row["target_id"]),
-                            _count(row["best_lag"]),
-                            "" if row["correlation"] is None else f"{row['correlation']:+.3f}",
-                            _count(row["n"]),
-                            _probability(row["p_value"], 3),
-                            _probability(row["q_value"], 2),
-                        )
-                        for row in best
-                    ],
-                    "There are too few common days to compare.",
-                    "Daily moves; p: how often the best of as many lags of displaced series is as good; q: p after "
-                    "paying for all pairs. Source: marts.lead_lag_best.",
-                ),
-            )
-        ],
+        folded=[tables.best_leads(best)],
     )
 
 
-def _money(reader: duckdb.DuckDBPyConnection) -> Section:
+def _money(reader: duckdb.DuckDBPyConnection, definitions: Definitions) -> Section:
     rows = queries.liquidity(reader)
     return Section(
         "money",
         "Liquidity and altseason",
-        "The two ends of the chain: how many dollars look for a home, and how many altcoins beat Bitcoin.",
+        "The two ends of the cascade: how many dollars are available to markets, and how many altcoins beat Bitcoin.",
         [
             market_charts.net_liquidity(rows),
-            market_charts.liquidity_change(rows),
-            market_charts.altseason(queries.altseason(reader)),
+            market_charts.liquidity_change(rows, definitions),
+            market_charts.altseason(queries.altseason(reader), definitions),
         ],
     )
 
 
-def _quality(reader: duckdb.DuckDBPyConnection, run: Row) -> Section:
+def _pullbacks(reader: duckdb.DuckDBPyConnection, definitions: Definitions) -> Section:
+    rows = queries.pullbacks(reader, list(PULLBACKS_OF))
+    return Section(
+        "pullbacks",
+        "Pullbacks",
+        "How far prices fell from their highs, and whether they recovered.",
+        [market_charts.pullbacks(instrument, rows, definitions) for instrument in PULLBACKS_OF],
+    )
+
+
+def _quality(reader: duckdb.DuckDBPyConnection, run: Row, definitions: Definitions) -> Section:
     checks = queries.checks(reader, run["run_id"])
-    failed = [row for row in checks if not row["passed"]]
     fresh = queries.freshness(reader)
     late = [row for row in fresh if row["status"] != "fresh"]
     gaps = queries.gaps(reader)
-    refused = queries.quarantine(reader)
+    rejected = queries.quarantine(reader)
     return Section(
         "quality",
         "Can the data be trusted?",
-        f"{len(checks) - len(failed)} of {len(checks)} checks passed. {len(late)} of {len(fresh)} instruments and "
-        f"series are not fresh. {sum(row['refused'] for row in refused):,} rows were refused, and "
-        f"{sum(row['sessions'] for row in gaps):,} sessions are missing inside histories.",
-        [market_charts.freshness(fresh)],
-        [
-            (
-                "What was delivered",
-                Table(
-                    ("class", "symbols", "rows", "refused", "failed", "which"),
-                    [
-                        (
-                            row["asset_class"],
-                            _count(row["symbols"]),
-                            _count(row["delivered"]),
-                            _count(row["refused"]),
-                            _count(row["failed"]),
-                            row["failures"] or "",
-                        )
-                        for row in queries.deliveries(reader)
-                    ],
-                    "The last run was delivered nothing.",
-                    "Source: meta.deliveries.",
-                    wide=("which",),
-                ),
-            ),
-            (
-                "Checks that did not pass",
-                Table(
-                    ("severity", "table", "check", "failed", "of", "detail"),
-                    [
-                        (
-                            row["severity"],
-                            row["table_name"],
-                            words(row["check_name"]),
-                            _count(row["rows_failed"]),
-                            _count(row["rows_checked"]),
-                            _short(row["detail"] or ""),
-                        )
-                        for row in failed
-                    ],
-                    f"All {len(checks)} checks passed." if checks else "The run entered no checks.",
-                    "Source: meta.checks.",
-                    wide=("detail",),
-                ),
-            ),
-        ],
-        [
-            (
-                f"Not fresh: {len(late)}",
-                Table(
-                    ("status", "id", "class", "last value", "expected", "age"),
-                    [
-                        (
-                            row["status"],
-                            row["id"],
-                            row["asset_class"],
-                            row["last_session"] or "",
-                            row["expected_session"] or "",
-                            _count(row["age_sessions"]),
-                        )
-                        for row in late[:LISTED]
-                    ],
-                    "Everything is fresh.",
-                    f"age: sessions (series: releases) that are missing; the {LISTED} oldest. Source: meta.freshness.",
-                    "status",
-                ),
-            ),
-            (
-                f"Sessions that are missing: {sum(row['sessions'] for row in gaps):,}",
-                Table(
-                    ("id", "sessions", "longest", "first", "last"),
-                    [
-                        (
-                            row["instrument_id"],
-                            _count(row["sessions"]),
-                            _count(row["longest"]),
-                            row["first_day"],
-                            row["last_day"],
-                        )
-                        for row in gaps[:LISTED]
-                    ],
-                    "No session is missing inside a history.",
-                    "longest: missing sessions in a row. Source: meta.gaps.",
-                ),
-            ),
-            (
-                f"Rows that were refused: {sum(row['refused'] for row in refused):,}",
-                Table(
-                    ("id", "table", "rows", "first", "last", "reason"),
-                    [
-                        (
-                            row["id"] or "",
-                            row["table_name"],
-                            _count(row["refused"]),
-                            row["first_day"] or "",
-                            row["last_day"] or "",
-                            row["reason"],
-                        )
-                        for row in refused[:LISTED]
-                    ],
-                    "No row was refused.",
-                    "Source: meta.quarantine.",
-                    wide=("reason",),
-                ),
-            ),
-        ],
+        f"{sum(row['passed'] for row in checks)} of {len(checks)} checks passed. {len(late)} of {len(fresh)} "
+        f"instruments and series are not fresh. Rejected rows: {sum(row['rejected'] for row in rejected):,}. "
+        f"Missing sessions inside histories: {sum(row['sessions'] for row in gaps):,}.",
+        [market_charts.freshness(fresh, definitions)],
+        [tables.deliveries(queries.deliveries(reader)), tables.failed_checks(checks)],
+        [tables.stale(late), tables.gaps(gaps), tables.rejected_rows(rejected)],
     )
-
-
-def _parts(text: str | None, mark: str = " | ") -> list[str]:
-    """The parts of a cell, each on a line of its own."""
-    return text.replace(" %", NARROW + "%").split(mark) if text else []
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= DETAIL else text[: DETAIL - 2].rstrip() + " …"
-
-
-def _count(value: int | None) -> str:
-    return "" if value is None else f"{value:,}"
-
-
-def _probability(value: float | None, digits: int) -> str:
-    return "" if value is None else at_least(value, digits)

@@ -1,7 +1,7 @@
-"""How a chart looks: colours, type, and the one library that draws.
+"""How a chart looks: colours, fonts, and the library that draws.
 
-Here: Vega-Lite specifications in, SVG out. Colours are names that the page defines twice, for light and for dark, so
-that one drawing serves both; a picture that stands alone gets the light ones. Not here: what a chart shows.
+Here: Vega-Lite specifications in, SVG out. The page defines each colour twice, for light and for dark mode, so that one
+drawing serves both; a picture outside the page gets the light colours. Not here: what a chart shows.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import vl_convert
 # A Vega-Lite specification, or a part of one: https://vega.github.io/vega-lite/docs/spec.html
 Spec = dict[str, Any]
 
-# Units of a drawing. A phone shows it at about this width, a desktop half as wide again: text is readable on both.
+# Width of a drawing. A phone shows it at about this width, a desktop at 1.5 times: text is readable on both.
 WIDTH = 420
 
-# Letters of the reader's machine may be wider than those that the drawing was measured with.
+# The reader's fonts may be wider than the font that the drawing was measured with.
 PADDING = {"left": 14, "right": 8, "top": 4, "bottom": 4}
 
-# What each colour is for; blue and orange, because one reader in twelve cannot tell red from green.
+# Blue and orange stand for the two sides of most charts, because one reader in twelve cannot distinguish red and green.
 LIGHT = {
     "paper": "#ffffff",
     "card": "#f5f7fa",
@@ -67,12 +67,12 @@ DARK = {
     "high_2": "#2462a0",
 }
 
-# The group of marks that only a pointer finds.
+# The group of invisible marks that carry the tooltips of a line.
 HOVER = "hover"
 
 
 def color(name: str) -> str:
-    """A colour as the page knows it."""
+    """A colour as a variable of the page. Raises KeyError for an unknown name."""
     if name not in LIGHT:
         raise KeyError(f"no colour is named {name}")
     return f"var(--{name})"
@@ -114,7 +114,16 @@ _CONFIG = {
 
 
 def draw(name: str, spec: Spec, height: int) -> str:
-    """The SVG of a specification; `name` makes its inner references unique on a page that holds many."""
+    """Draw a specification.
+
+    Args:
+        name: The id of the chart, which makes the references inside the SVG unique on the page.
+        spec: The specification, without size and colours of axes.
+        height: Height of the whole drawing, in the units of WIDTH.
+
+    Returns:
+        The SVG.
+    """
     whole = {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "width": WIDTH,
@@ -125,18 +134,18 @@ def draw(name: str, spec: Spec, height: int) -> str:
         **spec,
     }
     svg = vl_convert.vegalite_to_svg(whole, allowed_base_urls=[])
-    # The library numbers them on from drawing to drawing; the same chart is to give the same text.
+    # The library numbers references through all drawings of a process; the same chart should give the same text.
     inner = {found: f"{name}-{number}" for number, found in enumerate(dict.fromkeys(re.findall(r' id="(\w+)"', svg)))}
     return re.sub(r'(?<= id=")\w+(?=")|(?<=url\(#)\w+(?=\))', lambda found: inner[found.group()], svg)
 
 
 def inlined(svg: str) -> str:
-    """A drawing as part of an HTML page, which needs no namespaces."""
+    """A drawing for an HTML page, which needs no namespaces."""
     return re.sub(r' (xmlns(:xlink)?|version)="[^"]*"', "", svg, count=3)
 
 
 def as_image(title: str, svg: str) -> str:
-    """A drawing as a Markdown image that carries its own data: light colours, on paper, nothing to point at."""
+    """A drawing as a Markdown image with the data inside: light colours, white ground, no tooltips."""
     plain = re.sub(rf'<g class="mark-symbol role-mark {HOVER}_marks".*?</g>', "", svg, flags=re.DOTALL)
     plain = re.sub(r' aria-(label|roledescription)="[^"]*"', "", plain)
     plain = re.sub(r"var\(--([a-z_0-9]+)\)", lambda found: LIGHT[found.group(1)], plain)
@@ -144,13 +153,23 @@ def as_image(title: str, svg: str) -> str:
     return f"![{title}](data:image/svg+xml;base64,{base64.b64encode(plain.encode()).decode()})"
 
 
-def told(layer: Spec, text: str) -> Spec:
-    """A layer whose marks say, where a pointer is near, what the field `text` says."""
+def with_tooltip(layer: Spec, text: str) -> Spec:
+    """A layer whose marks show the field `text` when a pointer is near."""
     encoding = {**layer["encoding"], "description": {"field": text, "type": "nominal"}}
     return {**layer, "mark": {**layer["mark"], "aria": True}, "encoding": encoding}
 
 
 def hover(x: Spec, y: Spec, text: str, **more: Any) -> Spec:
-    """A layer of dots along a line that are not seen until a pointer is near, and then say what `text` says."""
+    """A layer of invisible dots along a line, which show their tooltip when a pointer is near.
+
+    Args:
+        x: The encoding of x.
+        y: The encoding of y.
+        text: The field of the rows that holds the tooltip.
+        more: More properties of the layer, for instance its data.
+
+    Returns:
+        The layer.
+    """
     mark = {"type": "circle", "size": 40, "opacity": 0, "color": color("ink"), "clip": True}
-    return told({"name": HOVER, "mark": mark, "encoding": {"x": x, "y": y}, **more}, text)
+    return with_tooltip({"name": HOVER, "mark": mark, "encoding": {"x": x, "y": y}, **more}, text)

@@ -1,6 +1,7 @@
-"""What SQL says badly, in NumPy: null distributions over every shift, correlations at every lag.
+"""Statistics in NumPy for what SQL computes slowly or clumsily: breakouts, shift tests, correlations at every lag.
 
-Each module has the functions that models name in their header, `-- statistic: module.function(table, ...)`, and the
-plain array functions beneath them, which know nothing of tables. A function gets the parameters and the relations that
-the header lists, and returns a frame that the model reads as `computed`. No random numbers: the same answer every time.
+Each module has array functions that know nothing of tables, and a table function or two that call them. A model names
+its table function in the header, `-- statistic: module.function(table, ...)`. The function gets the parameters and
+these tables as relations, and returns a frame that the model reads as `computed`. Nothing is random: the same input
+gives the same output.
 """

@@ -1,8 +1,8 @@
-"""Breakouts: which sessions close above a high that has stood for a long time.
+"""Breakouts: sessions whose close is above a high that has stood for a long time.
 
-Here: the definition of a breakout, and the function that makes a table of them. A window query in a database walks a
-tree for each session; an array is walked twice for all of them. What follows a breakout is SQL, and
-intermediate.specification_events states the definition again in SQL, for a few subjects.
+Here: the definition of a breakout, and the table function for all subjects. It uses arrays, because a window query
+searches a tree for each session and an array needs two passes for all of them. What follows a breakout is computed in
+SQL. intermediate.specification_events states the same definition in SQL, for a few subjects.
 """
 
 from __future__ import annotations
@@ -16,19 +16,35 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from assets.config.parameters import Parameters
+from assets.statistics.tables import typed_frame
 
 Numbers = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
-# Sessions whose prices are read at a time, a few megabytes.
+# Sessions whose prices are read at a time: a few megabytes.
 BATCH_SESSIONS = 1_000_000
+# The parameters of each calendar: length of a year, quiet period of an all-time high, quiet period of a year high.
+_RULES = {
+    "XNYS": ("equity_year", "equity_all_time_high_quiet", "equity_year_high_quiet"),
+    "CRYPTO": ("crypto_year", "crypto_all_time_high_quiet", "crypto_year_high_quiet"),
+}
+_COLUMNS = {
+    "subject_id": "string",
+    "subject_kind": "string",
+    "kind": "string",
+    "session_number": "int64",
+    "level": "float64",
+    "level_number": "int64",
+    "lowest": "float64",
+    "is_early": "bool",
+}
 
 
 def trailing_high(prices: ArrayLike, width: int) -> Numbers:
-    """The highest of the last `width` prices, each price's own included (N,); of fewer at the start.
+    """The highest of the last `width` prices (N,), each price itself included; nan is ignored.
 
-    A price that is nan is passed over. Within blocks of `width` prices, the highest so far and the highest to come:
-    every stretch of that many is the end of one block and the start of the next.
+    The prices are cut into blocks of `width`. Every stretch of `width` prices is the end of one block and the start of
+    the next, so its maximum follows from a running maximum forwards and one backwards within each block.
     """
     values = np.asarray(prices, dtype=np.float64)
     whole = -(-len(values) // width) * width
@@ -43,11 +59,21 @@ def trailing_high(prices: ArrayLike, width: int) -> Numbers:
 
 
 def broken_highs(prices: ArrayLike, reach: int | None, quiet: int, first: int, margin: float) -> tuple[Whole, Numbers]:
-    """The sessions that break out, from the position `first` on, and the levels that they break (E,), (E,).
+    """The sessions that break out, and the levels that they break.
 
-    `prices` (N,), one per session. The level is the highest price that lies at least `quiet` sessions back, and, unless
-    `reach` is None, at most `reach`. It breaks when the price is more than `margin` above it, and none was since then.
-    The session at which the quiet time begins counts to both, which changes nothing: it is no higher than the level.
+    The level of a session is the highest price at least `quiet` and at most `reach` sessions before it. The session
+    breaks out if its price is above the level by more than the margin, and no price of the quiet period is. The first
+    session of the quiet period counts to both; that changes nothing, because it is no higher than the level.
+
+    Args:
+        prices: Prices in order of session (N,); nan if unknown.
+        reach: How many sessions the level may lie back; None for an all-time high.
+        quiet: Length of the quiet period in sessions.
+        first: Position of the first session that can break out.
+        margin: How far above the level the price must be, as a fraction of the level.
+
+    Returns:
+        Positions of the sessions that break out (E,), and their levels (E,).
     """
     values = np.asarray(prices, dtype=np.float64)
     highest = np.fmax.accumulate(values) if reach is None else trailing_high(values, reach - quiet + 1)
@@ -63,19 +89,19 @@ def breakouts(
     instruments: duckdb.DuckDBPyRelation,
     pairs: duckdb.DuckDBPyRelation,
 ) -> pd.DataFrame:
-    """Every breakout of every subject: to an all-time high, and to a year high.
+    """Every breakout of every subject to an all-time high or a year high.
 
-    `paths` are intermediate.price_paths, in which a subject's sessions are numbered from 1 without a gap, `instruments`
-    core.instruments and `pairs` core.pairs. The answer has one row per subject_id, kind and session_number: with the
-    subject_kind, the level, the number of the latest session that stood at it (level_number), the lowest price since
-    (lowest), and whether the level stood in the subject's first year (is_early).
+    Args:
+        parameters: The parameters of the project.
+        paths: intermediate.price_paths; the sessions of a subject are numbered from 1 without gaps.
+        instruments: core.instruments.
+        pairs: core.pairs.
+
+    Returns:
+        One row per subject_id, kind and session_number: subject_kind, level, level_number (latest session at the
+        level), lowest (lowest price since then), is_early (whether the level lies in the subject's first year).
     """
     margin = parameters["breakout_margin"].value
-    # How long a year is and how long it must have been quiet, in the sessions of each calendar.
-    rules = {
-        "XNYS": ("equity_year", "equity_all_time_high_quiet", "equity_year_high_quiet"),
-        "CRYPTO": ("crypto_year", "crypto_all_time_high_quiet", "crypto_year_high_quiet"),
-    }
     sizes = dict(paths.aggregate("subject_id, count(*)", "subject_id").order("subject_id").fetchall())
     described = instruments.project("instrument_id as subject_id, 'instrument' as subject_kind, calendar").union(
         pairs.project("pair_id as subject_id, 'pair' as subject_kind, calendar")
@@ -84,31 +110,21 @@ def breakouts(
     rows = []
     for subject, path in zip(sizes, _prices(paths, sizes), strict=True):
         subject_kind, calendar = subjects[subject]
-        year, quiet_ever, quiet_year = (int(parameters[name].value) for name in rules[calendar])
+        year, quiet_ever, quiet_year = (int(parameters[name].value) for name in _RULES[calendar])
         for kind, reach, quiet in (("all_time_high", None, quiet_ever), ("year_high", year, quiet_year)):
             for session, level in zip(*broken_highs(path, reach, quiet, year, margin), strict=True):
-                first = 0 if reach is None else session - reach
-                stood = first + int(np.flatnonzero(path[first : session - quiet + 1] == level)[-1])
+                start = 0 if reach is None else session - reach
+                stood = start + int(np.flatnonzero(path[start : session - quiet + 1] == level)[-1])
                 lowest = np.fmin.reduce(path[stood : session + 1])
                 rows.append((subject, subject_kind, kind, session + 1, level, stood + 1, lowest, stood < year))
-    columns = {
-        "subject_id": "string",
-        "subject_kind": "string",
-        "kind": "string",
-        "session_number": "int64",
-        "level": "float64",
-        "level_number": "int64",
-        "lowest": "float64",
-        "is_early": "bool",
-    }
-    # Empty columns, too, must have a type.
-    return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+    return typed_frame(rows, _COLUMNS)
 
 
 def _prices(paths: duckdb.DuckDBPyRelation, sizes: Mapping[str, int]) -> Iterator[Numbers]:
-    """The prices of each subject (N,), what is unknown as nan. `sizes` are their numbers of sessions, in order of id.
+    """The prices of each subject (N,), nan if unknown. `sizes` are the subjects' numbers of sessions, ordered by id.
 
-    Neighbours are read together: one after the other would take long, all at once the memory of a whole history.
+    Several subjects are read at a time: a query for each would be slow, and one for all would hold the whole history in
+    memory.
     """
     subject_id = duckdb.ColumnExpression("subject_id")
     ends = dict(zip(sizes, np.cumsum(list(sizes.values())), strict=True))
@@ -116,6 +132,6 @@ def _prices(paths: duckdb.DuckDBPyRelation, sizes: Mapping[str, int]) -> Iterato
         own = list(batch)
         between = subject_id.between(duckdb.ConstantExpression(own[0]), duckdb.ConstantExpression(own[-1]))
         ordered = paths.filter(between).order("subject_id, session_number")
-        # As an expression of Python's, nan would be a null again.
+        # A constant expression from Python would turn nan into null again.
         prices = ordered.project("coalesce(price, 'nan'::double) as price").fetchnumpy()["price"]
         yield from np.split(prices, np.cumsum([sizes[subject] for subject in own[:-1]]))

@@ -1,21 +1,21 @@
-"""Which of two series leads, and by how much: correlations at every lag, against every far-away displacement.
+"""Lead-lag: which of two series leads, by how much, and whether that could be chance.
 
-Here: the lead-lag of docs/evidence.md as array functions, and the two functions that make tables of them. What the
-series are, how their changes are scaled and which sessions they have is the business of the SQL models. Throughout,
-nan means unknown, and a positive lag k sets x of a session against y of k sessions later: x leads.
+Here: the lead-lag method of docs/evidence.md as array functions, and its two table functions. The SQL models decide
+which series there are, how their changes are scaled and which sessions they have. Throughout, nan means unknown, and a
+positive lag k pairs x of a session with y of k sessions later: x leads.
 
-The null distribution. One series is displaced against the other around the circle of their sessions, which keeps what
-each is in itself (autocorrelation, heavy tails) and breaks only what ties one to the other. The displacements that
-count are those that are far from *every* lag that is looked at: with lags up to K and a guard of g, those at least
-K + g from 0 in both directions. Seen from any lag of -K..K such a displacement is a shift of at least g. For one lag
-alone more would do, but a shift of -126 from the lag 126 is lag 0, where what moves together on the same day stands:
-a null with that in it hides a lead. All lags of a pair share this null.
+The null distribution. One series is displaced against the other around the circle of their sessions. That keeps the
+autocorrelation and the heavy tails of each series, and breaks only the tie between the two. A displacement counts if it
+is far from *every* lag that is shown: with lags up to K and a guard of g, if it is at least K + g away from 0 in both
+directions. Seen from any lag of -K..K it is then a shift of at least g. A single lag alone would allow more
+displacements, but a shift of -K from lag K is lag 0, where series that move on the same day correlate, and a null that
+contains it hides a lead. All lags of a pair share the same null.
 
-The score. Calm and wild years are common to all markets, and what both have is broken by a displacement too: products
-of two wild days swing wider than those of a wild day and a calm one, so that plain correlations near lag 0 look rarer
-than they are. What is compared is therefore the sum of products in its own standard deviations, those of White (1980),
-|sum xy| / sqrt(sum x^2 y^2), as DiCiccio and Romano (2017) do for permutations. It also makes one out of correlations
-of many pairs and of few, and leaves a single wild pair with a score of 1.
+The score. Calm and wild years are common to all markets, and a displacement breaks that tie, too. Products of two wild
+days vary more than products of a wild day and a calm one, so plain correlations near lag 0 look rarer than they are.
+The score is therefore the sum of products in units of its own standard deviation (White 1980),
+|sum xy| / sqrt(sum x^2 y^2), as DiCiccio and Romano (2017) do for permutations. It makes correlations of many and of
+few pairs comparable, and gives a single wild pair a score of 1.
 """
 
 from __future__ import annotations
@@ -31,22 +31,36 @@ import pandas as pd
 
 from assets.config.parameters import Parameter
 from assets.statistics.false_discovery import benjamini_yekutieli
+from assets.statistics.tables import typed_frame
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-# Two scores that are closer than this are the same: sums of other orders differ in the last digits.
+# Scores that are this close count as equal: sums in another order differ in the last digits.
 TIE = 1e-12
-# A mean square below this, of numbers whose mean square is 1, is what rounding leaves.
-NOTHING = 1e-12
+# Rounding leaves a mean square of up to this, of numbers whose mean square is 1.
+NEGLIGIBLE = 1e-12
+_LAG_COLUMNS = {
+    "signal_id": "string",
+    "target_id": "string",
+    "aggregation": "int64",
+    "lag": "int64",
+    "correlation": "float64",
+    "n": "int64",
+    "n_eff": "float64",
+    "p_value": "float64",
+    "is_best": "bool",
+    "best_p_value": "float64",
+    "share_by_chance": "float64",
+}
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Displaced:
-    """Two series at each displacement: Pearson's r of the pairs, how many they are, the score."""
+class Displacements:
+    """Two series at each displacement (J,): Pearson's correlation of the pairs, their number, and the score."""
 
     correlation: Floats
     n: Ints
@@ -54,8 +68,8 @@ class Displaced:
 
 
 @dataclass(frozen=True)
-class Lags:
-    """What the lags of a pair say, one entry per lag; `null` has the scores of the displacements that count."""
+class LagScan:
+    """The results of all lags of a pair (2K + 1,), and in `null` the scores of the displacements that count (|G|,)."""
 
     lags: Ints
     correlation: Floats
@@ -67,8 +81,8 @@ class Lags:
 
 
 @dataclass(frozen=True)
-class Best:
-    """The strongest of several neighbouring lags; p and share are None where the null is too small."""
+class BestLag:
+    """The strongest of several neighbouring lags. p_value and share_by_chance are None if the null is too small."""
 
     lag: int
     correlation: float
@@ -78,15 +92,20 @@ class Best:
     share_by_chance: float | None
 
 
-def displaced(x: Floats, y: Floats, size: int) -> Displaced:
+def displacements(x: Floats, y: Floats, size: int) -> Displacements:
     """x_t against y_(t+j mod size) for j = 0..size-1, where both are known.
 
-    x, y: (N,), the same sessions. With size = N the series go around the circle, with size = N + K displacements up to
-    K in both directions do not. Each sum over pairs is one of products, and that for all displacements the inverse
-    Fourier transform of a product of transforms.
+    Each statistic is made of sums of products over pairs, and such a sum for all displacements is the inverse Fourier
+    transform of a product of transforms.
+
+    Args:
+        x: One series (N,).
+        y: The other series, on the same sessions (N,).
+        size: Number of displacements. With N the series go around the circle; with N + K, displacements of up to K in
+            either direction do not.
     """
     known_x, known_y = ~np.isnan(x), ~np.isnan(y)
-    x, y = _standard(x), _standard(y)
+    x, y = _standardised(x), _standardised(y)
     of_x = np.conj(np.fft.rfft(np.stack([known_x, x, x**2]), size))
     of_y = np.fft.rfft(np.stack([known_y, y, y**2]), size)
     powers = ((0, 0), (1, 0), (0, 1), (2, 0), (0, 2), (1, 1), (2, 2))
@@ -94,48 +113,57 @@ def displaced(x: Floats, y: Floats, size: int) -> Displaced:
     n = np.rint(n)
     pairs = np.maximum(n, 1)
     var_x, var_y = sxx / pairs - (sx / pairs) ** 2, syy / pairs - (sy / pairs) ** 2
-    varies = (n > 1) & (var_x > NOTHING) & (var_y > NOTHING)
+    varies = (n > 1) & (var_x > NEGLIGIBLE) & (var_y > NEGLIGIBLE)
     r = (sxy / pairs - sx * sy / pairs**2) / np.sqrt(np.where(varies, var_x * var_y, 1))
-    swings = varies & (sxxyy / pairs > NOTHING)
+    swings = varies & (sxxyy / pairs > NEGLIGIBLE)
     score = np.abs(sxy) / np.sqrt(np.where(swings, sxxyy, 1))
-    return Displaced(np.where(varies, np.clip(r, -1, 1), np.nan), n.astype(np.int64), np.where(swings, score, np.nan))
+    return Displacements(
+        np.where(varies, np.clip(r, -1, 1), np.nan), n.astype(np.int64), np.where(swings, score, np.nan)
+    )
 
 
 def autocorrelation(x: Floats) -> float:
-    """Correlation of neighbours; unknown below three pairs of them, since two always lie on a line."""
-    standard, known = _standard(x), ~np.isnan(x)
+    """The correlation of neighbours in x (N,); unknown with fewer than three pairs: two always lie on a line."""
+    standard, known = _standardised(x), ~np.isnan(x)
     pairs = known[:-1] & known[1:]
     earlier, later = standard[:-1][pairs], standard[1:][pairs]
-    if len(earlier) < 3 or min(earlier.var(), later.var()) <= NOTHING:
+    if len(earlier) < 3 or min(earlier.var(), later.var()) <= NEGLIGIBLE:
         return float("nan")
     return float(np.corrcoef(earlier, later)[0, 1])
 
 
-def scan(x: Floats, y: Floats, reach: int, guard: int, *, least_pairs: int, least_shifts: int) -> Lags:
-    """The correlation of x and y at the lags -K..K, K being `reach`, and how rare one as strong is far away from them.
+def scan(x: Floats, y: Floats, reach: int, guard: int, *, least_pairs: int, least_shifts: int) -> LagScan:
+    """The correlation of x and y at the lags -K..K, and how often far-away displacements score as high.
 
-    x, y: (N,), the same sessions. With z the score and G the displacements j with K + guard <= j <= N - K - guard,
+    With z the score and G the displacements j with K + guard <= j <= N - K - guard,
 
         p_k = (1 + #{j in G: z_j >= z_k - 1e-12}) / (1 + |G|)
         n_eff = n (1 - a_x a_y) / (1 + a_x a_y)
 
-    a are the autocorrelations of neighbours (Bartlett 1935): n_eff is the number of independent pairs that would swing
-    as much; above n where neighbours of one series repel each other, and unknown where they do without exception. A
-    correlation of fewer than `least_pairs` pairs is unknown, and so is p where G has fewer than `least_shifts`.
+    where a are the autocorrelations of neighbours (Bartlett 1935). n_eff is the effective number of independent pairs:
+    above n if the autocorrelations have opposite signs, and unknown if their product is -1.
+
+    Args:
+        x: One series (N,).
+        y: The other series, on the same sessions (N,).
+        reach: K, the largest lag in either direction.
+        guard: How far a displacement must be away from every lag.
+        least_pairs: A correlation of fewer pairs is unknown.
+        least_shifts: p is unknown if G has fewer displacements.
     """
     lags = np.arange(-reach, reach + 1)
-    here = displaced(x, y, len(x) + reach)
+    here = displacements(x, y, len(x) + reach)
     enough = here.n[lags] >= least_pairs
     r, score = (np.where(enough, values[lags], np.nan) for values in (here.correlation, here.score))
     product = autocorrelation(x) * autocorrelation(y)
     independent = (1 - product) / (1 + product) if product > -1 else np.nan
-    circle = displaced(x, y, len(x))
+    circle = displacements(x, y, len(x))
     away = slice(reach + guard, len(x) - reach - guard + 1)
     null = np.where(circle.n >= least_pairs, circle.score, np.nan)[away]
     null = null[~np.isnan(null)]
     as_far = len(null) - np.searchsorted(np.sort(null), score - TIE)
     has_p = ~np.isnan(score) & (len(null) >= least_shifts)
-    return Lags(
+    return LagScan(
         lags=lags,
         correlation=r,
         n=here.n[lags],
@@ -146,18 +174,25 @@ def scan(x: Floats, y: Floats, reach: int, guard: int, *, least_pairs: int, leas
     )
 
 
-def best(scanned: Lags, first: int, last: int) -> Best | None:
-    """The strongest of the lags first..last, against the strongest of as many lags where there is nothing.
+def best_lag(scanned: LagScan, first: int, last: int) -> BestLag | None:
+    """The strongest of the lags first..last, judged by the distribution of the maximum of as many scores.
 
     With L lags, z the highest of their scores, and s^2 the mean square of the null's scores,
 
         p = 1 - (1 - p_1)^L,  p_1 = 2 (1 - Phi(z / s))
 
-    which is the distribution of the maximum of L scores of the null; neighbouring lags that resemble each other make
-    it cautious. Counting says less: of the L lags and the |G| displacements together the highest is a lag with a chance
-    of L / (L + |G|), so that no count gets honestly below that, while (1 + #) / (1 + #runs), for runs of L neighbours
-    that slide by one, would. `share_by_chance` is that count: the share of those runs that are as strong.
-    None where no lag has a correlation.
+    (Sidak 1967). It is exact for independent lags and conservative for neighbouring lags that resemble each other.
+    Counting is not as good: without any lead, the highest of the L lags and the |G| displacements together is a lag
+    with probability L / (L + |G|), so no honest count gets below that, but (1 + #) / (1 + #runs) over all runs of L
+    neighbouring displacements does. `share_by_chance` shows that count: the share of the runs that are as strong.
+
+    Args:
+        scanned: The lags of a pair.
+        first: The first lag to look at.
+        last: The last lag to look at.
+
+    Returns:
+        The strongest lag; None if no lag has a correlation.
     """
     chosen = np.flatnonzero((scanned.lags >= first) & (scanned.lags <= last) & ~np.isnan(scanned.score))
     if len(chosen) == 0:
@@ -169,38 +204,38 @@ def best(scanned: Lags, first: int, last: int) -> Best | None:
     if has_p and len(null) >= count:
         runs = np.lib.stride_tricks.sliding_window_view(null, count).max(axis=1)
         share = float(np.mean(runs >= z - TIE))
-    return Best(
+    return BestLag(
         lag=int(scanned.lags[strongest]),
         correlation=float(scanned.correlation[strongest]),
         n=int(scanned.n[strongest]),
         n_eff=float(scanned.n_eff[strongest]),
-        p_value=_of_maximum(float(z / np.sqrt(np.mean(null**2))), count) if has_p else None,
+        p_value=_p_of_maximum(float(z / np.sqrt(np.mean(null**2))), count) if has_p else None,
         share_by_chance=share,
     )
 
 
 def blocks(x: Floats, size: int) -> Floats:
-    """Sums of `size` neighbours from the first on (N // size,); unknown where one of them is. A last part is left."""
+    """Sums of `size` neighbours from the first on (N // size,), unknown if one of them is; the rest is left out."""
     whole = len(x) // size * size
     sums: Floats = x[:whole].reshape(-1, size).sum(axis=1)
     return sums
 
 
-def _of_maximum(z: float, count: int) -> float:
-    """Chance that the highest of so many absolute normal numbers is at least z."""
+def _p_of_maximum(z: float, count: int) -> float:
+    """The probability that the largest of `count` independent normal numbers is at least z in absolute value."""
     one = erfc(z / sqrt(2))
     return 1.0 if one >= 1 else -expm1(count * log1p(-one))
 
 
-def _standard(x: Floats) -> Floats:
-    """x less its mean, in standard deviations; 0 where unknown, and everywhere where x does not vary."""
+def _standardised(x: Floats) -> Floats:
+    """x minus its mean, in standard deviations (N,); 0 if unknown, and 0 everywhere if x does not vary."""
     known = ~np.isnan(x)
     if not known.any():
         return np.zeros(len(x))
     centred = np.where(known, x - x[known].mean(), 0)
     deviation = centred[known].std()
-    # Numbers that are all the same differ from their mean by rounding.
-    return centred / deviation if deviation > NOTHING * np.abs(x[known]).max() else np.zeros(len(x))
+    # Equal numbers can differ from their mean by rounding.
+    return centred / deviation if deviation > NEGLIGIBLE * np.abs(x[known]).max() else np.zeros(len(x))
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
@@ -209,15 +244,20 @@ def _standard(x: Floats) -> Floats:
 def every_lag(
     parameters: Mapping[str, Parameter], changes: duckdb.DuckDBPyRelation, series: duckdb.DuckDBPyRelation
 ) -> pd.DataFrame:
-    """Every lag of every pair and aggregation, the best of either direction marked.
+    """Every lag of every pair and aggregation, with the best lag of either direction marked.
 
-    changes: series_id, session_number, scaled_change, one row per session on which the change is known.
-    series: series_id, side (signal or target); every signal is paired with every target.
-    Columns: signal_id, target_id, aggregation, lag, correlation, n, n_eff, p_value, is_best; where it is, best_p_value
-    and share_by_chance are those of `best`. Positive lags are one direction, negative ones the other; one without any
-    correlation has no best.
+    Positive lags are one direction, negative lags the other. A direction without any correlation has no best lag.
+
+    Args:
+        parameters: The parameters of the project.
+        changes: series_id, session_number, scaled_change; one row per session with a known change.
+        series: series_id, side (signal or target); every signal is paired with every target.
+
+    Returns:
+        signal_id, target_id, aggregation, lag, correlation, n, n_eff, p_value, is_best, and for the best lags
+        best_p_value and share_by_chance as in `BestLag`.
     """
-    looked_at = int(parameters["lead_reach"].value)
+    longest = int(parameters["lead_reach"].value)
     frames = []
     for signal, target, aggregation, scanned in _scans(parameters, changes, series):
         frame = pd.DataFrame(
@@ -235,36 +275,22 @@ def every_lag(
                 "share_by_chance": np.nan,
             }
         )
-        last = looked_at // aggregation
-        for found in (best(scanned, 1, last), best(scanned, -last, -1)):
+        last = longest // aggregation
+        for found in (best_lag(scanned, 1, last), best_lag(scanned, -last, -1)):
             if found:
                 marked = ["is_best", "best_p_value", "share_by_chance"]
                 frame.loc[frame["lag"] == found.lag, marked] = (True, found.p_value, found.share_by_chance)
         frames.append(frame)
-    types = {
-        "signal_id": "string",
-        "target_id": "string",
-        "aggregation": "int64",
-        "lag": "int64",
-        "correlation": "float64",
-        "n": "int64",
-        "n_eff": "float64",
-        "p_value": "float64",
-        "is_best": "bool",
-        "best_p_value": "float64",
-        "share_by_chance": "float64",
-    }
-    # Empty columns, too, must have a type.
-    frame = pd.concat(frames) if frames else pd.DataFrame(columns=list(types))
-    return frame.astype(types).reset_index(drop=True)
+    frame = pd.concat(frames) if frames else typed_frame([], _LAG_COLUMNS)
+    return frame.astype(_LAG_COLUMNS).reset_index(drop=True)
 
 
 def best_leads(_: Mapping[str, Parameter], lags: duckdb.DuckDBPyRelation) -> pd.DataFrame:
-    """The best lag of each direction of every pair and aggregation, the leading series as signal_id.
+    """The best lag of each direction of every pair and aggregation, with the leading series as signal_id.
 
-    lags: intermediate.lead_lag_nulls, the answer of `every_lag`. Columns: signal_id, target_id, aggregation, best_lag,
-    correlation, n, n_eff, p_value, share_by_chance, q_value. All rows are one family: every pair, both directions and
-    all aggregations were looked at.
+    `lags` is intermediate.lead_lag_nulls, the result of `every_lag`. Columns: signal_id, target_id, aggregation,
+    best_lag, correlation, n, n_eff, p_value, share_by_chance, q_value. All rows are one family, because every pair,
+    both directions and all aggregations were looked at.
     """
     frame: pd.DataFrame = (
         lags.filter("is_best")
@@ -279,8 +305,8 @@ def best_leads(_: Mapping[str, Parameter], lags: duckdb.DuckDBPyRelation) -> pd.
 
 def _scans(
     parameters: Mapping[str, Parameter], changes: duckdb.DuckDBPyRelation, series: duckdb.DuckDBPyRelation
-) -> Iterator[tuple[str, str, int, Lags]]:
-    """Signal, target, aggregation and what their lags say, for each pair that has at least one block in common."""
+) -> Iterator[tuple[str, str, int, LagScan]]:
+    """Signal, target, aggregation and the scan of their lags, for each pair with at least one block in common."""
     number = {name: int(parameters[name].value) for name in parameters if name.startswith("lag_")}
     table = changes.project("series_id, session_number, scaled_change").df()
     wide = table.pivot(index="session_number", columns="series_id", values="scaled_change").astype("float64")
@@ -294,7 +320,7 @@ def _scans(
             common = wide[[signal, target]].dropna().index
             if signal == target or common.empty:
                 continue
-            # A session that neither of them knows is a gap as well.
+            # Sessions that neither series knows are gaps, too.
             sessions = range(common.min(), common.max() + 1)
             x, y = wide[[signal, target]].reindex(sessions).to_numpy().T
             for size in (1, number["lag_week"], number["lag_month"]):
@@ -308,7 +334,7 @@ def _scans(
                         blocks(x, size),
                         blocks(y, size),
                         number["lag_reach"] // size,
-                        # So many sessions and one block, in blocks.
+                        # The guard in blocks, rounded up, and one block more.
                         -(-number["lag_guard"] // size) + 1,
                         least_pairs=number["lag_least_pairs"],
                         least_shifts=number["lag_least_shifts"],

@@ -1,9 +1,11 @@
-"""Pullbacks: how far prices fall from a high, and how long until the next one.
+"""Pullbacks: how far prices fall from a high, and how long it takes until the next high.
 
-Here: the definition of a pullback, and the function that makes a table of them. Breakouts are in `breakouts`.
+Here: the definition of a pullback, and the table function for all instruments. Breakouts are in `breakouts`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import duckdb
 import numpy as np
@@ -11,85 +13,102 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from assets.config.parameters import Parameters
+from assets.statistics.tables import groups_of, typed_frame
+
+# The parameters of each calendar: how far below the peak a close is a pullback, and how far a deep one.
+_RULES = {
+    "XNYS": ("equity_pullback", "equity_deep_pullback"),
+    "CRYPTO": ("crypto_pullback", "crypto_deep_pullback"),
+}
+_COLUMNS = {
+    "instrument_id": "string",
+    "peak_date": "datetime64[us]",
+    "peak": "float64",
+    "trough_date": "datetime64[us]",
+    "trough": "float64",
+    "decided_at": "Int64",
+    "recovered_at": "Int64",
+    "sessions_to_recover": "Int64",
+    "deep_at": "Int64",
+}
+_INSTANTS = ("decided_at", "recovered_at", "deep_at")
 
 
 def spells(prices: ArrayLike) -> NDArray[np.int64]:
-    """The sessions at a new high, each of which begins a spell that lasts until the next (S,); `prices` (N,)."""
+    """The positions of new highs (S,) in `prices` (N,). Each starts a spell that lasts until the next new high."""
     values = np.asarray(prices, dtype=np.float64)
     before = np.concatenate([[-np.inf], np.maximum.accumulate(values)[:-1]])
     return np.flatnonzero(values > before)
 
 
+def falls(prices: ArrayLike, depth: float, deep: float, patience: int) -> Iterator[tuple[int, int, int, int, int]]:
+    """The pullbacks of one series of prices: spells in which the price falls far enough below the high.
+
+    Args:
+        prices: Prices in order of session (N,), all known.
+        depth: Fraction below the high at which a fall is a pullback.
+        deep: Fraction below the high beyond which a pullback is deep.
+        patience: Sessions from the decision after which an unrecovered pullback counts as deep.
+
+    Yields:
+        Positions in `prices`: the high, the first lowest price before the next high, the first price that is a
+        pullback, the next high (N if there is none), and the session at which the pullback is deep, which may lie
+        beyond the next high or the end.
+    """
+    values = np.asarray(prices, dtype=np.float64)
+    starts = spells(values)
+    for start, recovered in zip(starts, [*starts[1:], len(values)], strict=True):
+        peak, spell = values[start], values[start:recovered]
+        falling = np.flatnonzero(spell <= peak * (1 - depth))
+        if len(falling) == 0:
+            continue
+        decided = start + int(falling[0])
+        too_deep = start + np.flatnonzero(spell < peak * (1 - deep))
+        yield start, start + int(np.argmin(spell)), decided, recovered, min([decided + patience + 1, *too_deep[:1]])
+
+
 def pullbacks(
     parameters: Parameters, paths: duckdb.DuckDBPyRelation, instruments: duckdb.DuckDBPyRelation
 ) -> pd.DataFrame:
-    """Every fall from a high of every instrument that is no share of a group.
+    """Every pullback of every instrument, except shares that only belong to a group (role other).
 
-    `paths` are intermediate.price_paths and `instruments` core.instruments. The answer has one row per instrument_id
-    and peak_date: the peak, the lowest price until the next high (trough) and its first session (trough_date), when the
-    fall was decided (decided_at), when the next high was (recovered_at) and how many sessions that took
-    (sessions_to_recover), and when the fall was deep or had lasted too long (deep_at); what has not come is null.
+    Args:
+        parameters: The parameters of the project.
+        paths: intermediate.price_paths.
+        instruments: core.instruments.
+
+    Returns:
+        One row per instrument_id and peak_date: peak, trough and trough_date (the first lowest price before the next
+        high), decided_at, recovered_at, sessions_to_recover, and deep_at (when the fall was deep or had lasted too
+        long). Instants that have not come are null.
     """
     followed = paths.join(
         instruments.filter("role != 'other'").project("instrument_id as subject_id, calendar"), "subject_id"
     )
-    subjects = (
-        followed.aggregate("subject_id, calendar, count(*) as size", "subject_id, calendar")
-        .order("subject_id")
-        .fetchall()
-    )
-    sessions = (
-        followed.order("subject_id, session_number")
-        .project("price, session_date::timestamp as day, epoch_us(known_at) as known")
-        .fetchnumpy()
-    )
-    # How far a close under the peak is a pullback, and how far a deep one, in the ways of each calendar.
-    rules = {
-        "XNYS": ("equity_pullback", "equity_deep_pullback"),
-        "CRYPTO": ("crypto_pullback", "crypto_deep_pullback"),
-    }
     patience = int(parameters["pullback_sessions"].value)
-    rows = []
-    end = 0
-    for instrument, calendar, size in subjects:
-        own, end = slice(end, end + size), end + size
-        price, day, known = (np.asarray(sessions[name][own]) for name in ("price", "day", "known"))
-        pullback, deep_pullback = (1 - float(parameters[name].value) for name in rules[calendar])
-        starts = spells(price)
-        for start, recovered in zip(starts, [*starts[1:], size], strict=True):
-            peak, spell = price[start], price[start:recovered]
-            falling = np.flatnonzero(spell <= peak * pullback)
-            if len(falling) == 0:
-                continue
-            decided = start + int(falling[0])
-            too_deep = start + np.flatnonzero(spell < peak * deep_pullback)
-            deep = min([decided + patience + 1, *too_deep[:1]])
-            trough = start + int(np.argmin(spell))
+    rows: list[tuple[object, ...]] = []
+    for (instrument, calendar), sessions in groups_of(
+        followed.aggregate("subject_id, calendar, count(*) as size", "subject_id, calendar"),
+        followed.order("subject_id, session_number").project(
+            "price, session_date::timestamp as day, epoch_us(known_at) as known"
+        ),
+    ):
+        price, day, known = (np.asarray(sessions[name]) for name in ("price", "day", "known"))
+        depth, deep_depth = (float(parameters[name].value) for name in _RULES[calendar])
+        for peak, trough, decided, recovered, deep in falls(price, depth, deep_depth, patience):
+            is_over = recovered < len(price)
             rows.append(
                 (
                     instrument,
-                    day[start],
-                    peak,
+                    day[peak],
+                    price[peak],
                     day[trough],
                     price[trough],
                     known[decided],
-                    known[recovered] if recovered < size else None,
-                    recovered - decided if recovered < size else None,
-                    known[deep] if deep <= recovered and deep < size else None,
+                    known[recovered] if is_over else None,
+                    recovered - decided if is_over else None,
+                    known[deep] if deep <= recovered and deep < len(price) else None,
                 )
             )
-    columns = {
-        "instrument_id": "string",
-        "peak_date": "datetime64[us]",
-        "peak": "float64",
-        "trough_date": "datetime64[us]",
-        "trough": "float64",
-        "decided_at": "Int64",
-        "recovered_at": "Int64",
-        "sessions_to_recover": "Int64",
-        "deep_at": "Int64",
-    }
-    # Empty columns, too, must have a type.
-    frame = pd.DataFrame(rows, columns=list(columns)).astype(columns)
-    instants = ["decided_at", "recovered_at", "deep_at"]
-    return frame.assign(**{name: pd.to_datetime(frame[name], unit="us", utc=True) for name in instants})
+    frame = typed_frame(rows, _COLUMNS)
+    return frame.assign(**{name: pd.to_datetime(frame[name], unit="us", utc=True) for name in _INSTANTS})

@@ -1,19 +1,18 @@
-"""How often chance alone does as well: a pattern of events, shifted around the circle of a target's windows.
+"""The shift test: how often a pattern of events has as extreme a mean response when it is shifted in time.
 
-Here: the shift test of docs/evidence.md as an array function, and the function that makes a table of it. A target's
-windows are what it did from each of its sessions on, in order of entry; a pattern is where in that order the events'
-entries stand. The shifts keep how the events cluster and how windows overlap, which is what a test that draws events at
-random would lose. Every shift is counted, so there is nothing random.
+Here: the shift test of docs/evidence.md as array functions, and its table function. The windows of a target are its
+responses from each of its sessions, in order of entry; a pattern is the positions of its events' entries in that order.
+Circular shifts keep the clustering of events and the overlap of windows, which drawing events at random would lose. All
+shifts are counted, so nothing is random.
 
-Each of a pattern's entries adds one slice of the doubled windows. For the few dozen events that a pattern has this
-takes a fraction of the time of Fourier transforms, whose lengths are often primes here, and rounds less.
+The sum over a pattern for all shifts is one slice of the doubled windows per event. For the few dozen events of a
+pattern this is much faster than Fourier transforms, whose lengths are often primes here, and it rounds less.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -21,35 +20,52 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from assets.config.parameters import Parameters
+from assets.statistics.tables import ENTRY_DAY, groups_of, typed_frame
 
-# Two differences from the mean that are closer than this are the same: sums of other orders differ in the last digits.
+# Differences from the mean that are this close count as equal: sums in another order differ in the last digits.
 TIE = 1e-12
+_COLUMNS = {
+    "pattern_id": "string",
+    "target_id": "string",
+    "horizon_days": "int32",
+    "shifts": "int64",
+    "p_value": "float64",
+    "min_p": "float64",
+}
+
+# Entries as days (N,), responses (N,), and the smallest shift that counts.
+_History = tuple[NDArray[np.int64], NDArray[np.float64], int]
 
 
 @dataclass(frozen=True)
 class ShiftTest:
-    """What the pattern showed, and how rare that is among its shifts.
+    """The result of a shift test.
 
-    `p_value` and `min_p` are None where nothing can be said: no events, or no shift is far enough away.
+    Attributes:
+        observed: S_0, the weighted sum of the pattern's responses; with equal weights their mean.
+        expected: F, the mean of that sum over all circular shifts.
+        shifts: |G|, the number of shifts that are far enough away to count.
+        p_value: The two-sided p-value; None without events or shifts that count.
+        min_p: The smallest possible p-value; None where p_value is None.
     """
 
-    # S_0: the pattern's weighted sum of responses; with the usual weights their mean.
     observed: float
-    # F: the mean of that over every circular shift.
     expected: float
-    # |G|: how many shifts are far enough away.
     shifts: int
     p_value: float | None
-    # The p-value of a pattern that no shift comes up to.
     min_p: float | None
 
 
 def guard_of(days: ArrayLike, horizon_days: int) -> int:
-    """How many windows a pattern must be shifted by, so that every window is at least the horizon away from its own.
+    """The smallest shift, in windows, that moves every window at least the horizon away from its own place.
 
-    `days`: the windows' entries in order, as days of any epoch (N,). The answer is the smallest g such that any two
-    entries that are g windows apart are at least `horizon_days` calendar days apart: the horizon itself where there is
-    a window each day, about 5/7 of it on an exchange, N where the history is too short for any shift.
+    Any two entries that are this many windows apart are at least `horizon_days` calendar days apart. That is the
+    horizon itself with a window each day, about 5/7 of it on an exchange, and N if the history is too short for any
+    shift.
+
+    Args:
+        days: Entries of the windows in order, as days of any epoch (N,).
+        horizon_days: Calendar days held.
     """
     entries = np.asarray(days)
     reached = np.searchsorted(entries, entries + horizon_days)
@@ -57,11 +73,15 @@ def guard_of(days: ArrayLike, horizon_days: int) -> int:
 
 
 def shifted_sums(responses: ArrayLike, positions: ArrayLike, weights: ArrayLike | None = None) -> NDArray[np.float64]:
-    """S_s for every circular shift s = 0..N-1 (N,).
+    """The weighted sum of the pattern's responses for every circular shift.
 
-    `responses`: one per window in order of entry (N,). `positions`: of the events' entries among them (E,); one that is
-    there twice counts twice. `weights` (E,): 1/E each unless given, which makes S_s the mean response. S_s is the sum
-    of weights[i] * responses[(positions[i] + s) mod N].
+    Args:
+        responses: One response per window, in order of entry (N,).
+        positions: Positions of the events' entries among the windows (E,); a position can occur several times.
+        weights: Weights of the events (E,); 1/E each if not given, which makes the sums mean responses.
+
+    Returns:
+        S_s for s = 0..N-1 (N,), the sum over the events i of weights[i] * responses[(positions[i] + s) mod N].
     """
     values = np.asarray(responses, dtype=np.float64)
     where = np.asarray(positions, dtype=np.int64)
@@ -69,26 +89,31 @@ def shifted_sums(responses: ArrayLike, positions: ArrayLike, weights: ArrayLike 
     shares = np.full(events, 1 / events) if weights is None and events else np.asarray(weights, dtype=np.float64)
     doubled = np.concatenate([values, values])
     sums = np.zeros(size)
-    # The events of a pattern share one weight, or two, so that they are added up before they are weighed.
+    # The events of a pattern have one or two different weights, so responses are added up first and weighted once.
     for share in sorted(set(shares.tolist())):
-        unweighed = np.zeros(size)
+        unweighted = np.zeros(size)
         for position in where[shares == share].tolist():
-            unweighed += doubled[position : position + size]
-        sums += share * unweighed
+            unweighted += doubled[position : position + size]
+        sums += share * unweighted
     return sums
 
 
 def shift_test(responses: ArrayLike, positions: ArrayLike, guard: int, weights: ArrayLike | None = None) -> ShiftTest:
-    """The two-sided p of a pattern among its circular shifts.
+    """The two-sided p-value of a pattern among its circular shifts.
 
-    `responses`, `positions` and `weights` are those of `shifted_sums`. G are the shifts s with guard <= s <= N - guard:
-    at least `guard` windows away from 0 in both directions around the circle. With S_s of each shift and F their mean
-    over all N, which is the sum of the weights times the mean response (each window is visited once by each event),
+    With S_s the sum of shift s, F the mean of S over all N shifts, and G the shifts with guard <= s <= N - guard,
 
         p = (1 + #{s in G: |S_s - F| >= |S_0 - F| - 1e-12}) / (1 + |G|)
 
-    Phipson and Smyth (2010) on why the pattern itself counts: p is never 0. Weights that sum to 0, plus for some events
-    and minus for others, compare the two kinds. Responses in any unit.
+    F is the sum of the weights times the mean response, because each event visits each window once. The pattern itself
+    counts, so p is never 0 (Phipson and Smyth 2010).
+
+    Args:
+        responses: One response per window, in order of entry, in any unit (N,).
+        positions: Positions of the events' entries among the windows (E,).
+        guard: The smallest shift that counts, in either direction [windows].
+        weights: Weights of the events (E,); 1/E each if not given. Positive weights for one kind of events and negative
+            ones for another, which together sum to 0, compare the two kinds.
     """
     values = np.asarray(responses, dtype=np.float64)
     where = np.asarray(positions, dtype=np.int64)
@@ -97,7 +122,7 @@ def shift_test(responses: ArrayLike, positions: ArrayLike, guard: int, weights: 
     total = 1.0 if weights is None else float(np.sum(np.asarray(weights, dtype=np.float64)))
     sums = shifted_sums(values, where, weights)
     expected = total * float(np.mean(values))
-    # A shift by nothing is the pattern itself.
+    # A shift by 0 is the pattern itself.
     away = sums[max(guard, 1) : len(values) - max(guard, 1) + 1]
     observed = float(sums[0])
     if len(away) == 0:
@@ -115,57 +140,46 @@ def shift_test(responses: ArrayLike, positions: ArrayLike, guard: int, weights: 
 def p_values(_: Parameters, windows: duckdb.DuckDBPyRelation, pattern_windows: duckdb.DuckDBPyRelation) -> pd.DataFrame:
     """The shift test of every pattern on every target at every horizon.
 
-    `windows` are intermediate.forward_windows, `pattern_windows` those of them that open after a pattern's events, with
-    their weights. Reconstructed windows, which come first, are there only for patterns that say so. The answer has one
-    row per pattern_id, target_id and horizon_days.
+    Args:
+        windows: intermediate.forward_windows. The reconstructed windows of a target come before all others.
+        pattern_windows: intermediate.pattern_windows, the windows that open after a pattern's events, with weights.
+
+    Returns:
+        One row per pattern_id, target_id and horizon_days: shifts, p_value, min_p.
     """
-    day = "entry_date - '1970-01-01'::date as day"
-    history_of: dict[tuple[str, int, bool], tuple[NDArray[np.int64], NDArray[np.float64], int]] = {}
-    for (target, horizon, reconstructed), history in _in_groups(
-        windows.aggregate(
-            "target_id, horizon_days, count_if(is_reconstructed)::bigint as reconstructed, count(*) as size",
-            "target_id, horizon_days",
-        ),
-        windows.order("target_id, horizon_days, entry_date").project(f"{day}, log_return"),
-    ):
-        for has_reconstructed in (True, False):
-            first = 0 if has_reconstructed else reconstructed
-            days = history["day"][first:]
-            responses = history["log_return"][first:]
-            history_of[target, horizon, has_reconstructed] = (days, responses, guard_of(days, horizon))
-    rows = []
-    for (pattern, target, horizon, has_reconstructed), events in _in_groups(
+    histories = _histories(windows)
+    rows: list[tuple[object, ...]] = []
+    for (pattern, target, horizon, has_reconstructed), events in groups_of(
         pattern_windows.aggregate(
             "pattern_id, target_id, horizon_days, has_reconstructed, count(*) as size",
             "pattern_id, target_id, horizon_days, has_reconstructed",
         ),
         pattern_windows.order("pattern_id, target_id, horizon_days, has_reconstructed, entry_date, event_id").project(
-            f"{day}, weight"
+            f"{ENTRY_DAY} as day, weight"
         ),
     ):
-        days, responses, guard = history_of[target, horizon, has_reconstructed]
+        days, responses, guard = histories[target, horizon, has_reconstructed]
         test = shift_test(responses, np.searchsorted(days, events["day"]), guard, events["weight"])
         rows.append((pattern, target, horizon, test.shifts, test.p_value, test.min_p))
-    frame = pd.DataFrame(rows, columns=["pattern_id", "target_id", "horizon_days", "shifts", "p_value", "min_p"])
-    # Empty columns, too, must have a type.
-    return frame.astype(
-        {
-            "pattern_id": "string",
-            "target_id": "string",
-            "horizon_days": "int32",
-            "shifts": "int64",
-            "p_value": "float64",
-            "min_p": "float64",
-        }
-    )
+    return typed_frame(rows, _COLUMNS)
 
 
-def _in_groups(
-    groups: duckdb.DuckDBPyRelation, members: duckdb.DuckDBPyRelation
-) -> Iterator[tuple[tuple[Any, ...], dict[str, NDArray[Any]]]]:
-    """Each group's names with its members' columns. A group is names and, last, a size; members are in their order."""
-    columns = members.fetchnumpy()
-    end = 0
-    for *names, size in groups.order(", ".join(groups.columns[:-1])).fetchall():
-        start, end = end, end + size
-        yield tuple(names), {name: column[start:end] for name, column in columns.items()}
+def _histories(windows: duckdb.DuckDBPyRelation) -> Mapping[tuple[str, int, bool], _History]:
+    """The windows of each target and horizon, with and without the reconstructed ones."""
+    histories = {}
+    for (target, horizon, reconstructed), history in groups_of(
+        windows.aggregate(
+            "target_id, horizon_days, count_if(is_reconstructed)::bigint as reconstructed, count(*) as size",
+            "target_id, horizon_days",
+        ),
+        windows.order("target_id, horizon_days, entry_date").project(f"{ENTRY_DAY} as day, log_return"),
+    ):
+        for has_reconstructed in (True, False):
+            first = 0 if has_reconstructed else reconstructed
+            days = history["day"][first:]
+            histories[target, horizon, has_reconstructed] = (
+                days,
+                history["log_return"][first:],
+                guard_of(days, horizon),
+            )
+    return histories

@@ -1,7 +1,7 @@
-"""How far prices rose and fell on the way: extremes of thousands of short, overlapping paths.
+"""Run-ups and drawdowns: the extremes of thousands of short, overlapping price paths.
 
-Here: running maxima and minima along the way from an entry to an exit. A database goes up a tree for each of their
-rows; an array is walked through once.
+Here: running maxima and minima between an entry and an exit. It uses arrays, because a window query searches a tree for
+each row and an array needs one pass.
 """
 
 from __future__ import annotations
@@ -17,12 +17,18 @@ from assets.config.parameters import Parameters
 def run_ups_and_drawdowns(
     prices: ArrayLike, starts: ArrayLike, length: int, *, as_difference: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Along each path of `length` steps from its start on, how far it rose above the start and fell from its highest.
+    """The run-up and the drawdown after every step of several paths.
 
-    `prices` (N,), `starts`: positions among them (P,). Two arrays (P, length + 1), one column per step from the start
-    itself on: the highest so far over the start less 1, and the lowest so far of price over the highest so far less 1;
-    with `as_difference` differences instead of quotients. Beyond the last price a path stays at it. A price of 0 has no
-    quotient: nan.
+    Args:
+        prices: Prices in order of session (N,).
+        starts: Positions in `prices` at which the paths start (P,).
+        length: Number of steps of every path. A path that reaches the end of the prices stays at the last one.
+        as_difference: Whether to subtract prices instead of dividing them.
+
+    Returns:
+        Two arrays (P, length + 1), one column per step from the start itself on: the highest price so far over the
+        price at the start minus 1, and the lowest so far of price over highest price so far minus 1 (or the
+        differences). A division by a price of 0 gives nan.
     """
     series = np.asarray(prices, dtype=np.float64)
     first = np.asarray(starts, dtype=np.int64)
@@ -43,13 +49,17 @@ def window_extremes(
     windows: duckdb.DuckDBPyRelation,
     prices: duckdb.DuckDBPyRelation,
 ) -> pd.DataFrame:
-    """The highest rise and the deepest fall of every complete window that opens at an entry.
+    """The maximum run-up and drawdown of every complete window that opens at an entry.
 
-    `entries` are intermediate.response_entries, `windows` intermediate.forward_windows, `prices`
-    intermediate.target_prices, in which a target's sessions are numbered from 1 without a gap. The answer has one row
-    per target_id, entry_date and horizon_days.
+    Args:
+        entries: intermediate.response_entries.
+        windows: intermediate.forward_windows.
+        prices: intermediate.target_prices; the sessions of a target are numbered from 1 without gaps.
+
+    Returns:
+        One row per target_id, entry_date and horizon_days: max_run_up, max_drawdown.
     """
-    asked = (
+    opened = (
         windows.set_alias("windows")
         .join(
             entries.project("target_id, entry_date").distinct().set_alias("entries"),
@@ -63,14 +73,14 @@ def window_extremes(
         .df()
     )
     closes = prices.order("target_id, session_number").project("target_id, price").df()
-    of_target = {str(target): series.to_numpy() for target, series in closes.groupby("target_id")["price"]}
+    prices_of = {str(target): series.to_numpy() for target, series in closes.groupby("target_id")["price"]}
     found = [
         part.assign(max_run_up=run_ups[places, part["steps"]], max_drawdown=drawdowns[places, part["steps"]])
-        for (target, is_index), part in asked.groupby(["target_id", "is_index"])
+        for (target, is_index), part in opened.groupby(["target_id", "is_index"])
         for starts, places in [np.unique(part["start"], return_inverse=True)]
         for run_ups, drawdowns in [
-            run_ups_and_drawdowns(of_target[target], starts, int(part["steps"].max()), as_difference=bool(is_index))
+            run_ups_and_drawdowns(prices_of[target], starts, int(part["steps"].max()), as_difference=bool(is_index))
         ]
     ]
-    frame = pd.concat(found) if found else asked.assign(max_run_up=0.0, max_drawdown=0.0)
+    frame = pd.concat(found) if found else opened.assign(max_run_up=0.0, max_drawdown=0.0)
     return frame[["target_id", "entry_date", "horizon_days", "max_run_up", "max_drawdown"]]

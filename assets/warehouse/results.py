@@ -33,6 +33,30 @@ class Check:
 
 
 @dataclass(frozen=True)
+class CheckSpec:
+    """A check before it runs: its name, what it asks, and whether a failure stops the run before it publishes."""
+
+    name: str
+    description: str
+    is_blocking: bool = False
+
+    def verdict(self, table_name: str, rows_checked: int, rows_failed: int, detail: str | None = None) -> Check:
+        """The verdict on a table: passed if no row failed.
+
+        Args:
+            table_name: The table with its schema.
+            rows_checked: Rows, or symbols, that were looked at.
+            rows_failed: How many of them are bad.
+            detail: What failed, for a person.
+
+        Returns:
+            The verdict, an error if the check blocks and a warning if not.
+        """
+        severity: Literal["ERROR", "WARN"] = "ERROR" if self.is_blocking else "WARN"
+        return Check(self.name, table_name, not rows_failed, severity, rows_checked, rows_failed, detail or None)
+
+
+@dataclass(frozen=True)
 class TableBuilt:
     """A table (or the published file) is as it should be now: its rows, and further facts by name."""
 

@@ -1,8 +1,8 @@
--- description: Every state that a breakout reached within a month, at the close that showed it. One breakout can be
---   confirmed and fail later, or the reverse.
+-- description: Every state that a breakout reached within $life_cycle sessions, at the close that showed it. A breakout
+--   can be confirmed and fail later, or the reverse.
 -- grain: event_id, state
 -- known_at: decided_at, the close that showed the state
-with aftermath as (
+with followup as (
     select
         event_id,
         sessions_after,
@@ -20,17 +20,17 @@ failures as (
     select
         event_id,
         min(sessions_after) as sessions_after,
-    from aftermath
+    from followup
     where is_failing
     group by event_id
 ),
 
-shown as (
+reached as (
     select
         event_id,
         'confirmed' as state,
         min(sessions_after) as sessions_after,
-    from aftermath
+    from followup
     where closes_above >= $confirmation_closes and sessions_after <= $confirmation_window
     group by event_id
     union all
@@ -44,7 +44,7 @@ shown as (
         event_id,
         'retested' as state,
         min(sessions_after) as sessions_after,
-    from aftermath
+    from followup
     where was_touched and is_above
     group by event_id
     union all
@@ -52,22 +52,22 @@ shown as (
         event_id,
         'holding' as state,
         sessions_after,
-    from aftermath
+    from followup
     where sessions_after = $life_cycle
         and event_id not in (select event_id from failures)
 ),
 
 final as (
     select
-        shown.event_id, -- The breakout, a row of marts.breakouts.
-        shown.state, -- confirmed: third close above the level within ten sessions; failed: first close 2 % below it; retested: came down to it and closed above it again later; holding: twenty sessions without failing.
-        aftermath.session_date, -- Session whose close showed it.
-        shown.sessions_after, -- Sessions since the breakout.
-        aftermath.known_at as decided_at, -- That close, UTC; a state is never dated back.
-    from shown
-    inner join aftermath
-        on aftermath.event_id = shown.event_id
-        and aftermath.sessions_after = shown.sessions_after
+        reached.event_id, -- The breakout, a row of marts.breakouts.
+        reached.state, -- confirmed: $confirmation_closes closes above the level within $confirmation_window sessions; failed: first close below the level by more than a fraction of $failure_margin; retested: a low came down to the level, and a later close was above it; holding: $life_cycle sessions without failing.
+        followup.session_date, -- Session whose close showed it.
+        reached.sessions_after, -- Sessions since the breakout.
+        followup.known_at as decided_at, -- That close, UTC; states are never dated back.
+    from reached
+    inner join followup
+        on followup.event_id = reached.event_id
+        and followup.sessions_after = reached.sessions_after
 )
 
 select * from final

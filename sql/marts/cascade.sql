@@ -41,17 +41,22 @@ states as (
     )
 ),
 
+previous as (
+    select
+        *,
+        lag(is_on) over (
+            partition by stage
+            order by session_date
+        ) as was_on,
+    from states
+),
+
 changes as (
     select
         *,
-        is_on is distinct from lag(is_on) over ordered as is_change,
-        coalesce(is_on <> lag(is_on) over ordered, false) as is_turn,
-    from states
-    window ordered as (
-        partition by stage
-        order by session_date
-        rows between unbounded preceding and current row
-    )
+        coalesce(is_on <> was_on, is_on is not null) as is_change,
+        coalesce(is_on <> was_on, false) as is_turn,
+    from previous
 ),
 
 dated as (

@@ -1,55 +1,15 @@
--- description: What the tables said when a signal came, frozen for good, and what became of it. It is what each target had
---   done after the signal's earlier events; costs are not included.
+-- description: What the tables said when a signal triggered, frozen for good, and what followed. A forecast is how the
+--   target responded to the signal's earlier events. Costs are not included.
 -- grain: event_id, trigger, target_id, horizon_days
 -- known_at: trigger_at
-with clock as (
-    select as_of_at from reference.clock
-),
-
--- The run that builds this; on a bench there may be none.
-code as (
-    select max_by(code_version, started_at) as code_version from meta.runs
-),
-
-bases as (
+with forecasts as (
     select
-        signal_id,
         event_id,
         trigger,
-        trigger_at,
         target_id,
         horizon_days,
-        is_primary,
-        n_events,
-        n_episodes,
-        median,
-        low,
-        high,
-        responses,
-    from intermediate.forecast_bases
-),
-
-tests as (
-    select
-        trigger_at,
         signal_id,
-        target_id,
-        horizon_days,
-        q_value,
-        excess_log,
-        lowest_log,
-        highest_log,
-    from intermediate.forecast_tests
-),
-
-frozen as (
-    select
-        signal_id,
-        event_id,
-        trigger,
         trigger_at,
-        target_id,
-        horizon_days,
         frozen_at,
         code_version,
         is_backtest,
@@ -60,8 +20,7 @@ frozen as (
         high,
         evidence,
         responses,
-    from reference.frozen_forecasts
-    inner join clock on frozen_forecasts.frozen_at <= clock.as_of_at
+    from intermediate.all_forecasts
 ),
 
 response_entries as (
@@ -83,40 +42,7 @@ windows as (
     from intermediate.forward_windows
 ),
 
-forecasts as (
-    select * from frozen
-    union all by name
-    select
-        bases.* exclude (is_primary),
-        clock.as_of_at as frozen_at,
-        code.code_version,
-        clock.as_of_at > bases.trigger_at + to_days($entry_window_days) as is_backtest,
-        -- As in marts.rotation_summary, with what was known by then.
-        case
-            when bases.n_episodes < $minimum_episodes then 'insufficient'
-            when not bases.is_primary then 'exploratory'
-            when tests.q_value <= $supporting_q and tests.excess_log > 0 and tests.lowest_log > 0 then 'supports'
-            when tests.q_value <= $supporting_q and tests.excess_log < 0 and tests.highest_log < 0 then 'contradicts'
-            else 'none'
-        end as evidence,
-    from bases
-    cross join clock
-    cross join code
-    left join tests
-        on tests.trigger_at = bases.trigger_at
-        and tests.signal_id = bases.signal_id
-        and tests.target_id = bases.target_id
-        and tests.horizon_days = bases.horizon_days
-    left join frozen
-        on frozen.event_id = bases.event_id
-        and frozen.trigger = bases.trigger
-        and frozen.target_id = bases.target_id
-        and frozen.horizon_days = bases.horizon_days
-    -- The bases may have been built before the last forecasts were frozen.
-    where frozen.event_id is null
-),
-
--- By the instant that was frozen: whatever a later correction makes of the event, the forecast is held to its word.
+-- The frozen trigger_at decides the entry, also if a correction has moved or removed the event since.
 scored as (
     select
         forecasts.*,
@@ -144,27 +70,27 @@ ranked as (
 
 final as (
     select
-        event_id, -- The breakout, or a stage that turned on, stage:turn_on:session. It stays here if a correction of prices unmakes it.
+        event_id, -- The breakout, or the stage that turned on, stage:turn_on:session. The row stays if a correction of prices removes the event.
         trigger, -- The fact that made the forecast due: decided or confirmed.
-        target_id, -- What it is about, a row of core.instruments; or ALTSEASON, the altseason index, which nobody can buy.
+        target_id, -- The target: a row of core.instruments, or ALTSEASON for the altseason index, which cannot be bought.
         horizon_days, -- Calendar days held.
-        signal_id, -- subject:kind:trigger; the earlier events are its.
-        trigger_at, -- Instant at which the signal was known, UTC; nothing later is in the forecast.
-        frozen_at, -- As of when the run worked that froze the forecast, UTC.
-        code_version, -- Version of Cascade that froze it, with the commit where it is known.
-        is_backtest, -- Whether it was frozen too late to act on, more than five days after the trigger; it rests on what was known at the trigger all the same.
+        signal_id, -- subject:kind:trigger; the forecast rests on the earlier events of this signal.
+        trigger_at, -- Instant at which the signal was known, UTC; the forecast uses nothing later.
+        frozen_at, -- Clock of the run that froze the forecast, UTC.
+        code_version, -- Version of Cascade that froze it, with the commit if it is known.
+        is_backtest, -- Whether it was frozen too late to act on, more than $entry_window_days days after the trigger; it still uses only what was known at the trigger.
         n_events, -- Earlier events of the signal whose windows were complete at the trigger: what the forecast rests on.
-        n_episodes, -- The same, counted once per three weeks.
-        median, -- Median of the responses to them [fraction]; of the altseason index of the differences of its levels; null without any.
-        low, -- A tenth of such responses should be lower [fraction]; null under nine responses, of which no range can say that.
-        high, -- A tenth of such responses should be higher [fraction]; null under nine responses.
-        evidence, -- As marts.rotation_summary would have said at the trigger: insufficient, exploratory, none, supports, contradicts.
-        entry_date, -- Session of the target's first close that came after the trigger, within five days; null until then.
+        n_episodes, -- Episodes of these events: events at most $episode_gap_days days apart count as one.
+        median, -- Median response to these events [fraction]; for ALTSEASON of the differences of its levels; null if there are no events.
+        low, -- Low end of the range [fraction]: a share of $forecast_tail of such responses should be lower; null if there are too few responses.
+        high, -- High end of the range [fraction]: a share of $forecast_tail of such responses should be higher; null if there are too few responses.
+        evidence, -- Evidence by the rules of marts.rotation_summary, as of the trigger: insufficient, exploratory, none, supports, contradicts.
+        entry_date, -- Session of the target's first close after the trigger, at most $entry_window_days days later; null until then.
         entry_at, -- Instant of that close, UTC.
-        realised, -- What followed: return from the entry over the horizon, before costs [fraction], or difference; null while the window is open.
-        realised_at, -- When that was known: end of the UTC day on which the horizon was reached, or when a price of it was corrected.
-        if(realised is null, null, (n_below + 0.5 * n_equal) / nullif(n_events, 0)) as percentile, -- Share of the responses that the forecast rests on that what followed exceeds, ties by half; 0.5 on average where the past repeats itself.
-        realised between low and high as inside, -- Whether what followed lies in the range, its ends included; four times in five where the past repeats itself.
+        realised, -- What followed: return from the entry over the horizon, before costs [fraction], or the difference for ALTSEASON; null while the window is open.
+        realised_at, -- When that was known, UTC: the end of the day on which the horizon was reached, or the correction of a price.
+        if(realised is null, null, (n_below + 0.5 * n_equal) / nullif(n_events, 0)) as percentile, -- Share of the responses behind the forecast that are below what followed; ties count half. 0.5 on average if the past repeats itself.
+        realised between low and high as inside, -- Whether what followed lies in the range, ends included; if the past repeats itself, a share of $forecast_tail lies beyond each end.
     from ranked
 )
 

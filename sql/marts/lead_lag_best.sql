@@ -1,5 +1,5 @@
--- description: The lag at which each series leads another most closely, either way round, and whether the best of so many
---   lags would be as good by chance.
+-- description: The lag at which one series leads another most strongly, in either direction, and how likely the best of so
+--   many lags is as strong by chance.
 -- grain: signal_id, target_id, aggregation
 -- known_at: the run's clock
 -- statistic: lead_lag.best_leads(intermediate.lead_lag_nulls)
@@ -24,16 +24,16 @@ leads as (
 
 final as (
     select
-        leads.signal_id, -- What leads in this row; crypto may, against a signal of marts.lead_lag.
-        leads.target_id, -- What follows in this row.
-        leads.aggregation, -- Sessions of the exchange in one block: 1, 5 or 21.
-        leads.best_lag, -- Blocks by which the signal leads, of 1..63 (1..12, 1..3) the one with the highest score.
+        leads.signal_id, -- The leading series of this row; it can be a target of marts.lead_lag.
+        leads.target_id, -- The following series of this row.
+        leads.aggregation, -- Sessions of the exchange in one block: 1, $lag_week or $lag_month.
+        leads.best_lag, -- Blocks by which the signal leads: the lag with the highest score of those up to $lead_reach sessions.
         leads.correlation, -- Pearson's correlation at that lag, -1 to 1.
-        leads.n, -- Pairs of blocks of which both are known.
-        leads.n_eff, -- Independent pairs that would swing as much.
-        leads.p_value, -- Chance that the best of as many lags is as good where there is nothing, two-sided, by the spread of far-away displacements; null where there are fewer than 19.
-        leads.q_value, -- p_value corrected for all rows of this table (Benjamini and Yekutieli).
-        leads.share_by_chance, -- Share of all runs of as many far-away displacements whose best is as good, by counting; cannot tell small shares in a short history.
+        leads.n, -- Pairs of blocks in which both moves are known.
+        leads.n_eff, -- Effective number of independent pairs, from the autocorrelation of both series.
+        leads.p_value, -- Probability that the best of as many lags scores as high if neither series leads, two-sided, from the spread of far-away displacements; null if there are fewer than $lag_least_shifts.
+        leads.q_value, -- p_value corrected for all rows of this table (Benjamini and Yekutieli 2001).
+        leads.share_by_chance, -- Share of all runs of as many far-away displacements whose best score is at least as high. A count like this cannot resolve small shares in a short history.
         clock.as_of, -- The day as of which the row is true.
     from leads
     cross join clock

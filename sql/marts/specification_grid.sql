@@ -1,5 +1,5 @@
--- description: What each target did after small-cap breakouts under every way of defining them, so that no single choice
---   can be picked for its answer. Reconstructed history counts here. Costs are not included.
+-- description: What each target did after small-cap breakouts under every alternative definition of a breakout. It shows
+--   whether a result depends on one choice. Reconstructed history counts here. Costs are not included.
 -- grain: price_id, kind, quiet_sessions, margin, target_id, horizon_days
 -- known_at: the run's clock
 with clock as (
@@ -16,7 +16,7 @@ specifications as (
     from intermediate.specifications
 ),
 
-coins as (
+altcoins as (
     select instrument_id from core.instruments
     where role = 'altcoin'
 ),
@@ -26,10 +26,10 @@ baselines as (
         target_id,
         horizon_days,
     from intermediate.baselines
-    where has_reconstructed and target_id not in (select instrument_id from coins)
+    where has_reconstructed and target_id not in (select instrument_id from altcoins)
 ),
 
-moments as (
+summary as (
     select
         pattern_id,
         target_id,
@@ -37,7 +37,7 @@ moments as (
         n_events,
         n_episodes,
         excess_mean,
-    from intermediate.pattern_moments
+    from intermediate.pattern_summary
 ),
 
 tests as (
@@ -54,23 +54,23 @@ final as (
     select
         specifications.price_id, -- The index or fund that breaks out.
         specifications.kind, -- all_time_high or year_high.
-        specifications.quiet_sessions, -- Sessions without a new high before the breakout. A year high after a quiet year has only the session a year before for a level, and is rare.
-        specifications.margin, -- How far above the level it must close [fraction].
-        baselines.target_id, -- What was bought, or ALTSEASON; no single altcoins.
+        specifications.quiet_sessions, -- Length of the quiet period: sessions without a new high before the breakout. If it lasts the whole year, the level of a year high is the one session a year before, and such breakouts are rare.
+        specifications.margin, -- How far above the level the close must be [fraction].
+        baselines.target_id, -- The target: a row of core.instruments, or ALTSEASON for the altseason index; without single altcoins.
         baselines.horizon_days, -- Calendar days held.
-        coalesce(moments.n_events, 0) as n_events, -- Events with a complete window, those on reconstructed prices among them.
-        coalesce(moments.n_episodes, 0) as n_episodes, -- Events counted once per three weeks.
-        moments.excess_mean, -- Mean log return above the baseline's, as a simple return [fraction]; of the altseason index the difference of the means.
-        tests.p_value, -- How often the same pattern of events, shifted in time by at least the horizon, is as far from usual; null without events.
-        tests.min_p, -- The smallest p_value that this row could have had.
+        coalesce(summary.n_events, 0) as n_events, -- Events with a complete window, including those on reconstructed prices.
+        coalesce(summary.n_episodes, 0) as n_episodes, -- Episodes of these events: events at most $episode_gap_days days apart count as one.
+        summary.excess_mean, -- Mean log return after the events minus the baseline's, as a simple return [fraction]; for ALTSEASON the difference of the means.
+        tests.p_value, -- Share of all shifts in time of the events, by at least the horizon, whose mean return is as far from the baseline; two-sided. Null without events.
+        tests.min_p, -- The smallest possible p_value of this row.
         clock.as_of, -- The day as of which the row is true.
     from specifications
     cross join baselines
     cross join clock
-    left join moments
-        on moments.pattern_id = specifications.specification_id
-        and moments.target_id = baselines.target_id
-        and moments.horizon_days = baselines.horizon_days
+    left join summary
+        on summary.pattern_id = specifications.specification_id
+        and summary.target_id = baselines.target_id
+        and summary.horizon_days = baselines.horizon_days
     left join tests
         on tests.pattern_id = specifications.specification_id
         and tests.target_id = baselines.target_id

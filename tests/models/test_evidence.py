@@ -1,7 +1,7 @@
 """The models of evidence: what followed a pattern of events, against chance, by hand-made rows.
 
 The summaries look at BTC or at the altseason index, held for 7 days, from windows that a test gives; the one signal is
-the all-time high of RUT. The shift test itself is held to its definition in test_statistics_shifts.py.
+the all-time high of RUT. The shift test itself is held to its definition in test_statistics_shift_test.py.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from assets.config.universe import Ingredient, PrimaryFamily, Signal, Stage, Tar
 
 SIGNAL = "RUT:all_time_high:decided"
 PATTERNS = (
+    "intermediate.pattern_events",
     "intermediate.pattern_windows",
     "intermediate.baselines",
-    "intermediate.pattern_moments",
+    "intermediate.pattern_episodes",
+    "intermediate.pattern_summary",
     "intermediate.shift_tests",
     "intermediate.family_q_values",
 )
@@ -87,7 +89,7 @@ def _summary(
     bench: Bench, windows: Mapping[str, float], events: Sequence[str], target_id: str = "BTC", **parameters: float
 ) -> None:
     _given(bench, windows, events, target_id=target_id)
-    for model in (*PATTERNS, "marts.rotation_summary"):
+    for model in (*PATTERNS, "intermediate.rotation_questions", "marts.rotation_summary"):
         bench.build_only(model, as_of="2024-12-31", **parameters)
 
 
@@ -116,7 +118,7 @@ def test_a_summary_by_hand(bench: Bench) -> None:
 def test_the_excess_and_what_is_left_of_it_without_one_episode(bench: Bench) -> None:
     """Growth of 1.1, 1.1 and 1.21 (two episodes: the first two are three weeks apart), and 1 at another time.
 
-    The usual is the fourth root of 1.1 * 1.1 * 1.21 * 1 = 1.1 ** 4, which is 1.1. The events have the third root of
+    The baseline is the fourth root of 1.1 * 1.1 * 1.21 * 1 = 1.1 ** 4, which is 1.1. The events have the third root of
     1.1 ** 4; without the first episode 1.21, without the second 1.1.
     """
     windows = {"2024-01-01": 0.1, "2024-01-22": 0.1, "2024-03-01": 0.21, "2024-05-01": 0.0}
@@ -126,6 +128,28 @@ def test_the_excess_and_what_is_left_of_it_without_one_episode(bench: Bench) -> 
     ]
     _summary(bench, windows, events=["2024-03-01"])
     assert _summarised(bench, "excess_mean, leave_one_out_min, leave_one_out_max") == [(0.1, None, None)]
+
+
+def test_the_sums_up_to_each_episode(bench: Bench) -> None:
+    """Two events in the first episode, one in each of the others; without an episode the mean is that of the rest."""
+    windows = {"2024-01-01": 0.1, "2024-01-22": 0.2, "2024-03-01": 0.3, "2024-05-01": -0.1}
+    _summary(bench, windows, events=list(windows), target_id="ALTSEASON")
+    assert bench.rows(
+        "select episode, events_so_far, return_so_far, log_so_far, mean_log_without "
+        "from intermediate.pattern_episodes order by episode"
+    ) == [(1, 2, 0.3, 0.3, 0.1), (2, 3, 0.6, 0.6, round(0.2 / 3, 9)), (3, 4, 0.5, 0.5, 0.2)]
+
+
+def test_each_pattern_says_which_windows_count(bench: Bench) -> None:
+    """Only the specifications look at reconstructed history, and they leave out single altcoins."""
+    _given(bench, {"2024-01-01": 0.1}, events=["2024-01-01"], kept=["2024-01-02"], dropped=["2024-01-03"])
+    bench.build_only("intermediate.pattern_events", as_of="2024-12-31")
+    assert bench.rows("from intermediate.pattern_events order by trigger_at") == [
+        ("none", "none:1999-01-01", True, True, False, "1999-01-01 00:00"),
+        (SIGNAL, "2024-01-01/0", True, False, True, "2024-01-01 12:00"),
+        ("filter:volume", "2024-01-02?", True, False, True, "2024-01-02 12:00"),
+        ("filter:volume", "2024-01-03?", False, False, True, "2024-01-03 12:00"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +168,7 @@ def test_events_within_three_weeks_are_one_episode(bench: Bench, entries: list[s
 
 
 def test_reconstructed_history_is_no_evidence(bench: Bench) -> None:
-    """BTC before 2014-09-17 counts neither among the events nor in what is usual nor among the shifts."""
+    """BTC before 2014-09-17 counts neither among the events nor in the baseline nor among the shifts."""
     windows = {"2014-09-09": 9.0, "2014-09-16": 9.0, **days("2014-09-17", [0.2] * 14)}
     _summary(bench, windows, events=["2014-09-16", "2014-09-17"])
     # Of fourteen windows those 7 days away in both directions are one.
@@ -196,7 +220,7 @@ NINE = [str(date(2020, 1, 10) + timedelta(days=101 * n)) for n in range(9)]
     ],
 )
 def test_evidence(bench: Bench, effect: float, supporting_q: float, minimum_episodes: int, evidence: str) -> None:
-    """Nine events in 1,009 days after which it rose, as it did at no other time: p is the smallest that there is."""
+    """Nine events in 1,009 days after which it rose, as at no other time: p is the smallest possible p."""
     windows = days("2020-01-01", [0.0] * 1009)
     _summary(
         bench,
@@ -217,11 +241,11 @@ def test_one_episode_that_carries_all_is_no_evidence(bench: Bench) -> None:
     ((excess, lowest, highest, evidence),) = _summarised(
         bench, "excess_mean, leave_one_out_min, leave_one_out_max, evidence"
     )
-    usual = (log(10) + 8 * log(0.99)) / 1009
+    baseline = (log(10) + 8 * log(0.99)) / 1009
     assert evidence == "none"
-    assert excess == pytest.approx(exp((log(10) + 8 * log(0.99)) / 9 - usual) - 1)
+    assert excess == pytest.approx(exp((log(10) + 8 * log(0.99)) / 9 - baseline) - 1)
     assert (lowest, highest) == pytest.approx(
-        (exp(log(0.99) - usual) - 1, exp((log(10) + 7 * log(0.99)) / 8 - usual) - 1)
+        (exp(log(0.99) - baseline) - 1, exp((log(10) + 7 * log(0.99)) / 8 - baseline) - 1)
     )
 
 
@@ -305,7 +329,7 @@ def test_a_stage_that_turns_on_is_an_event(bench: Bench) -> None:
 
 
 @pytest.mark.slow
-def test_the_altseason_index_is_a_target_that_nobody_buys(bench: Bench) -> None:
+def test_the_altseason_index_is_a_target_that_cannot_be_bought(bench: Bench) -> None:
     """From 20 % to 0 and up to 50 %: differences, also where the level is zero. Null levels are no sessions."""
     targets = Targets(instruments=("BTC",), indices=("ALTSEASON",), horizons_days=(1, 2))
     bench.universe(UNIVERSE.model_copy(update={"targets": targets}))
@@ -324,14 +348,10 @@ def test_the_altseason_index_is_a_target_that_nobody_buys(bench: Bench) -> None:
         "event_id varchar, trigger varchar, trigger_at timestamptz",
         [(EVENT, "decided", "2024-01-31 21:00")],
     )
-    for name, columns in (
-        ("intermediate.filtered_events", "trigger_at timestamptz"),
-        ("intermediate.specification_events", "decided_at timestamptz"),
-    ):
-        bench.given(name, columns, [("2024-01-31 21:00",)])
+    bench.given("intermediate.pattern_events", "trigger_at timestamptz", [("2024-01-31 21:00",)])
     bench.build("core.instruments", as_of="2024-02-03")
     bench.build("intermediate.prices", as_of="2024-02-03")
-    for model in ("target_prices", "forward_windows", "entries", "extremes"):
+    for model in ("target_prices", "forward_windows", "response_entries", "window_extremes"):
         bench.build_only(f"intermediate.{model}", as_of="2024-02-03")
     bench.build_only("marts.rotation_responses", as_of="2024-02-03")
     assert bench.rows(
@@ -394,7 +414,7 @@ def test_every_way_to_define_a_breakout(bench: Bench) -> None:
         ("year_high", 3, 0.01, "2024-02-02"),
         ("year_high", 3, 0.02, "2024-02-02"),
     ]
-    # The usual definitions: quiet for five and for two sessions, no margin.
+    # The definitions of the project: quiet for five and for two sessions, no margin.
     assert bench.rows("select kind, session_date, decided_at from marts.breakouts where subject_id = 'RUT'") == [
         ("all_time_high", "2024-02-02", "2024-02-02 21:00"),
         ("year_high", "2024-02-02", "2024-02-02 21:00"),
@@ -418,8 +438,8 @@ def test_every_way_to_define_a_breakout(bench: Bench) -> None:
 
 
 def test_filters_by_hand(bench: Bench) -> None:
-    """Both highs of one session are one event. What is not known is neither kept nor dropped; what time must tell is
-    kept or dropped when it has told."""
+    """Both highs of one session are one event. A breakout without an answer is neither kept nor dropped; if the answer
+    comes later, so does the trigger."""
     high = "RUT:all_time_high"
     at, confirmed, held = "2024-01-02 21:00", "2024-01-05 21:00", "2024-01-30 21:00"
     bench.given(
@@ -473,7 +493,7 @@ def _confirmed(
 
 
 def test_what_a_filter_is_worth(bench: Bench) -> None:
-    """29 windows; the kept event grew to 1.21, the dropped one to 1 / 1.21: 2 * ln(1.21) apart, and the usual is 1.
+    """29 windows; the kept event grew to 1.21, the dropped one to 1 / 1.21: 2 * ln(1.21) apart, and the baseline is 1.
 
     Shifted together they are as far apart nowhere, or, with another two windows ten days on, at 1 of 16 shifts.
     """

@@ -1,4 +1,4 @@
-"""The ledger of forecasts: what was said when a signal came, by hand-made rows, and that nothing changes it later.
+"""The frozen forecasts, by hand-made rows: what a forecast says when a signal triggers, and that nothing changes it.
 
 The target is BTC, held for 7 days. On the day of an event it closes at noon, the signal comes at 18:00, and BTC is
 bought at the close of 23:00.
@@ -17,13 +17,17 @@ from bench import UNIVERSE, Bench, Row, usual_parameters
 
 from assets.config.universe import PrimaryFamily
 from assets.publish.frozen_forecasts import freeze
-from assets.statistics.forecasts import past_tests, without_one
+from assets.statistics.forecasts import leave_one_out_means, past_tests
 
 SIGNAL = "RUT:all_time_high:decided"
 MODELS = (
     "intermediate.response_entries",
+    "intermediate.visible_forecasts",
+    "intermediate.forecast_questions",
     "intermediate.forecast_bases",
     "intermediate.forecast_tests",
+    "intermediate.new_forecasts",
+    "intermediate.all_forecasts",
     "marts.forecasts",
 )
 WINDOWS = (
@@ -52,8 +56,9 @@ def given(
         [(SIGNAL, entry, "decided", f"{entry} 18:00") for entry in events],
     )
     closes(bench, [("BTC", f"{entry} {hour}") for entry in (*events, *responses) for hour in ("12:00", "23:00")])
-    for model in ("intermediate.filtered_events", "intermediate.specification_events"):
-        bench.given(model, "trigger_at timestamptz, decided_at timestamptz", [(None, None)])
+    bench.connection.execute(
+        "create or replace view intermediate.pattern_events as select trigger_at from intermediate.triggers"
+    )
     bench.given(
         "intermediate.forward_windows",
         WINDOWS,
@@ -90,7 +95,7 @@ def build(bench: Bench, as_of: str = "2024-12-31", **parameters: float) -> None:
         bench.build_only(model, as_of=as_of, **parameters)
 
 
-def said(bench: Bench, columns: str, event_id: str | None = None) -> list[Row]:
+def stated(bench: Bench, columns: str, event_id: str | None = None) -> list[Row]:
     one = f"and event_id = '{event_id}'" if event_id else ""
     return bench.rows(f"select {columns} from marts.forecasts where horizon_days = 7 {one} order by trigger_at")
 
@@ -104,7 +109,7 @@ def test_a_forecast_by_hand(bench: Bench) -> None:
     events = [day(number) for number in range(12)]
     given(bench, dict(zip(events, values, strict=False)), events)
     build(bench)
-    found = said(bench, "n_events, n_episodes, median, low, high, evidence, realised, percentile, inside")
+    found = stated(bench, "n_events, n_episodes, median, low, high, evidence, realised, percentile, inside")
     insufficient, none = "insufficient", "none"
     assert found == [
         (0, 0, None, None, None, insufficient, 0.05, None, None),
@@ -124,7 +129,7 @@ def test_a_forecast_by_hand(bench: Bench) -> None:
         # -4 -2 ... 5 9: two tenths of the way. What followed is not known.
         (11, 11, 0.02, -0.036, 0.082, none, None, None, None),
     ]
-    # A look at the past freezes nothing.
+    # A historical view freezes nothing.
     assert freeze(bench.begin(as_of="2024-12-31", code_version="test")) == 0
 
 
@@ -133,7 +138,7 @@ def test_a_forecast_rests_on_what_was_complete_when_the_signal_came(bench: Bench
     responses = {"2020-01-01": 0.1, "2020-01-04": 0.3}
     given(bench, responses, ["2020-01-01", "2020-01-04", "2020-01-11", "2020-01-12"])
     build(bench, as_of="2020-01-12 18:00")
-    assert said(bench, "event_id, n_events, median, entry_at, frozen_at, is_backtest") == [
+    assert stated(bench, "event_id, n_events, median, entry_at, frozen_at, is_backtest") == [
         ("2020-01-01", 0, None, "2020-01-01 23:00", "2020-01-12 18:00", True),
         ("2020-01-04", 0, None, "2020-01-04 23:00", "2020-01-12 18:00", True),
         ("2020-01-11", 1, 0.1, "2020-01-11 23:00", "2020-01-12 18:00", False),
@@ -147,7 +152,7 @@ def test_only_what_traded_is_forecast(bench: Bench) -> None:
     given(bench, {"2020-01-01": 0.1}, ["2020-01-01", "2020-02-01"])
     closes(bench, [("BTC", "2020-01-27 18:00"), ("IWM", "2020-01-27 18:01"), ("ETH", "2020-02-01 18:01")])
     build(bench)
-    assert said(bench, "event_id, target_id, n_events, evidence") == [("2020-02-01", "IWM", 0, "insufficient")]
+    assert stated(bench, "event_id, target_id, n_events, evidence") == [("2020-02-01", "IWM", 0, "insufficient")]
 
 
 @pytest.mark.slow
@@ -165,7 +170,7 @@ def test_evidence_is_that_of_the_instant(
 ) -> None:
     """Nine events in 1,000 days after which it moved, as it did at no other time, until the ninth was over.
 
-    Then it moved that far every day. That would make p large, and nobody knew it when the tenth came.
+    Then it moved that far every day. That would make p large, and was not known when the tenth event came.
     """
     events = [day(number, 101) for number in range(10)]
     calm = {day(number, 1): 0.0 for number in range(1000)}
@@ -176,13 +181,13 @@ def test_evidence_is_that_of_the_instant(
     bench.connection.execute(f"update intermediate.triggers set trigger_at = '{last}' where event_id = '{events[-1]}'")
     closes(bench, [("BTC", f"{entry} 00:00") for entry in (*events, last)])
     build(bench, "2024-12-31", **{"minimum_episodes": 9} | parameters)
-    assert said(bench, "n_episodes, evidence", events[-1]) == [(9, evidence)]
-    assert said(bench, "n_episodes, evidence", events[-2]) == [(8, "insufficient")]
+    assert stated(bench, "n_episodes, evidence", events[-1]) == [(9, evidence)]
+    assert stated(bench, "n_episodes, evidence", events[-2]) == [(8, "insufficient")]
     if evidence == "supports":
         elsewhere = PrimaryFamily(signals=(SIGNAL,), targets=("IWM",), horizons_days=(7,))
         bench.universe(UNIVERSE.model_copy(update={"primary_family": elsewhere}))
         build(bench, minimum_episodes=9)
-        assert said(bench, "evidence", events[-1]) == [("exploratory",)]
+        assert stated(bench, "evidence", events[-1]) == [("exploratory",)]
 
 
 def test_the_tests_of_an_instant_see_nothing_later() -> None:
@@ -207,32 +212,34 @@ def test_the_tests_of_an_instant_see_nothing_later() -> None:
         relations = [connection.table(name) for name in ("bases", "windows", "pattern_windows", "family")]
         found = past_tests(usual_parameters(), *relations)
     # On 9 February, of 60 windows those of the first 38 days are known: five weeks of 0 to 0.6 and 0, 0.1, 0.2.
-    usual = (5 * 2.1 + 0.3) / 38
+    baseline = (5 * 2.1 + 0.3) / 38
     assert list(found["signal_id"]) == ["A", "B"]
     assert [str(at) for at in found["trigger_at"].unique()] == ["2020-02-09 00:00:00+00:00"]
-    assert list(found["excess_log"]) == pytest.approx([0.6 - usual, 0 - usual])
+    assert list(found["excess_log"]) == pytest.approx([0.6 - baseline, 0 - baseline])
     # Of 37 shifts that count, those by weeks that hit two sixes again, or, past the seam of 38 days, one as far off.
     values = [n % 7 / 10 for n in range(38)]
     expected = []
     for places in ([6, 13], [0]):
         means = [sum(values[(place + shift) % 38] for place in places) / len(places) for shift in range(38)]
-        far = [shift for shift in range(1, 38) if abs(means[shift] - usual) >= abs(means[0] - usual) - 1e-12]
+        far = [shift for shift in range(1, 38) if abs(means[shift] - baseline) >= abs(means[0] - baseline) - 1e-12]
         expected.append((1 + len(far)) / 38)
     assert list(found["p_value"]) == pytest.approx(expected)
     assert found["lowest_log"].isna().all()  # one episode, so nothing is left without it
 
 
 def test_without_one_episode() -> None:
-    assert without_one(np.array([1.0, 2.0, 6.0, 7.0]), np.array([4, 4, 9, 5])) == pytest.approx([13 / 2, 3.0, 10 / 3])
-    assert len(without_one(np.array([1.0, 2.0]), np.array([3, 3]))) == 0
+    assert leave_one_out_means(np.array([1.0, 2.0, 6.0, 7.0]), np.array([4, 4, 9, 5])) == pytest.approx(
+        [13 / 2, 3.0, 10 / 3]
+    )
+    assert len(leave_one_out_means(np.array([1.0, 2.0]), np.array([3, 3]))) == 0
 
 
-# --- what is said stays said ----------------------------------------------------------------------------------------
+# --- a frozen forecast does not change ------------------------------------------------------------------------------
 
-WORDS = "event_id, frozen_at, code_version, is_backtest, n_events, n_episodes, median, low, high, evidence"
+STATED = "event_id, frozen_at, code_version, is_backtest, n_events, n_episodes, median, low, high, evidence"
 
 
-def test_a_later_run_changes_no_word_of_it(bench: Bench) -> None:
+def test_a_later_run_changes_no_frozen_forecast(bench: Bench) -> None:
     """Between two runs prices are corrected, an event is unmade, parameters change, and a new event comes."""
     events = [day(number) for number in range(11)]
     values = [round(0.01 * number, 2) for number in range(11)]
@@ -240,12 +247,12 @@ def test_a_later_run_changes_no_word_of_it(bench: Bench) -> None:
     first, second, third = (f"{day(10)} 20:00", f"{day(11)} 20:00", f"{day(11)} 21:00")
     run = bench.begin(as_of=first, code_version="one")
     build(bench, as_of=first)
-    words = said(bench, WORDS)
-    assert words[-1] == (day(10), first, "one", False, 10, 10, 0.045, 0.001, 0.089, "none")
+    before = stated(bench, STATED)
+    assert before[-1] == (day(10), first, "one", False, 10, 10, 0.045, 0.001, 0.089, "none")
     assert (freeze(run), freeze(run)) == (11 * 3, 0)  # three horizons
     # As if only this table had been built again.
     bench.build_only("marts.forecasts", as_of=first)
-    assert said(bench, WORDS) == words
+    assert stated(bench, STATED) == before
 
     # The first event was none after all; every response was twice as large; an eleventh event comes.
     later = {day(number): 2 * values[number] for number in range(1, 11)}
@@ -258,26 +265,26 @@ def test_a_later_run_changes_no_word_of_it(bench: Bench) -> None:
         run = bench.begin(as_of=as_of, code_version=code_version)
         build(bench, as_of=as_of, forecast_tail=0.2, minimum_episodes=3, supporting_q=0.05)
         # Ten responses, the first event's not among them: a fifth of the way from the second to the third.
-        assert said(bench, WORDS) == [*words, (day(11), second, "two", False, 10, 10, 0.11, 0.044, 0.176, "none")]
-        # What is frozen is not worked out again.
+        assert stated(bench, STATED) == [*before, (day(11), second, "two", False, 10, 10, 0.11, 0.044, 0.176, "none")]
+        # Frozen forecasts are not computed again.
         assert bench.rows("select count(*) from intermediate.forecast_bases") == [(added,)]
         assert freeze(run) == added
     # It is scored by what is known now, against what it rested on: 0.2 is above all of 0, 0.01, ... 0.09.
-    assert said(bench, "realised, realised_at, percentile, inside", day(10)) == [
+    assert stated(bench, "realised, realised_at, percentile, inside", day(10)) == [
         (0.2, complete_at(day(10)), 1.0, False)
     ]
-    assert said(bench, "entry_at, realised, percentile", day(0)) == [(f"{day(0)} 23:00", 0.5, None)]
+    assert stated(bench, "entry_at, realised, percentile", day(0)) == [(f"{day(0)} 23:00", 0.5, None)]
 
-    # A look back to the day before the first run: nothing was frozen yet.
-    before = str(date.fromisoformat(day(10)) - timedelta(days=1))
+    # A historical view of the day before the first run: nothing was frozen yet.
+    day_before = str(date.fromisoformat(day(10)) - timedelta(days=1))
     given(bench, {event: later[event] for event in list(later)[:8]}, list(later)[:9])
-    build(bench, as_of=before)
-    assert len(said(bench, WORDS)) == 9
-    assert said(bench, "frozen_at, is_backtest, n_events, median", day(9)) == [(f"{day(10)} 00:00", True, 8, 0.09)]
+    build(bench, as_of=day_before)
+    assert len(stated(bench, STATED)) == 9
+    assert stated(bench, "frozen_at, is_backtest, n_events, median", day(9)) == [(f"{day(10)} 00:00", True, 8, 0.09)]
 
 
-def test_words_and_the_responses_behind_them_are_frozen_together(bench: Bench) -> None:
-    """After a correction only the responses are worked out anew; the words of before wait until they fit again."""
+def test_a_forecast_and_its_responses_are_frozen_together(bench: Bench) -> None:
+    """After a correction only forecast_bases is rebuilt; forecasts that no longer fit it wait for marts.forecasts."""
     given(bench, {day(0): 0.1, day(1): 0.2}, [day(0), day(1), day(2)])
     as_of = f"{day(2)} 20:00"
     run = bench.begin(as_of=as_of, code_version="test")

@@ -11,7 +11,7 @@ from bench import UNIVERSE, Bench
 from plain_lead_lag import null_of, pairs_at, score
 
 from assets.config.universe import LaggedSeries, Universe
-from assets.statistics.lead_lag import Floats, Lags, autocorrelation, best, blocks, displaced, scan
+from assets.statistics.lead_lag import Floats, LagScan, autocorrelation, best_lag, blocks, displacements, scan
 
 
 def noise(size: int, seed: int, gaps: int = 0) -> Floats:
@@ -22,7 +22,7 @@ def noise(size: int, seed: int, gaps: int = 0) -> Floats:
     return values
 
 
-def scanned(x: Floats, y: Floats, reach: int = 8) -> Lags:
+def scanned(x: Floats, y: Floats, reach: int = 8) -> LagScan:
     return scan(x, y, reach, 5, least_pairs=30, least_shifts=19)
 
 
@@ -48,7 +48,7 @@ def test_every_lag_is_what_plain_loops_say(gaps: int) -> None:
 def test_the_best_lag_is_the_highest_score_against_the_maximum_of_as_many() -> None:
     x, y = noise(200, 3), noise(200, 4)
     y[4:] += 0.15 * x[:-4]
-    found = best(scanned(x, y), 1, 6)
+    found = best_lag(scanned(x, y), 1, 6)
     assert found
     scores = [score(*pairs_at(x, y, lag), x, y) for lag in range(1, 7)]
     assert found.lag == 1 + int(np.argmax(scores)) == 4
@@ -65,12 +65,12 @@ def test_the_best_lag_is_the_highest_score_against_the_maximum_of_as_many() -> N
 def test_above_zero_the_signal_leads() -> None:
     x = noise(300, 5)
     y = np.concatenate([noise(7, 6), x[:-7]])
-    led, followed = (best(scanned(one, other, reach=10), 1, 10) for one, other in ((x, y), (y, x)))
+    led, followed = (best_lag(scanned(one, other, reach=10), 1, 10) for one, other in ((x, y), (y, x)))
     assert led and led.lag == 7
     assert led.correlation == pytest.approx(1)
     assert led.p_value is not None and led.p_value < 1e-9
     assert followed and followed.p_value is not None and followed.p_value > 0.01
-    behind = best(scanned(y, x, reach=10), -10, -1)
+    behind = best_lag(scanned(y, x, reach=10), -10, -1)
     assert behind and behind.lag == -7
     assert behind.correlation == pytest.approx(1)
 
@@ -99,7 +99,7 @@ def test_what_stands_still_or_is_unknown_has_no_correlation(still: Floats) -> No
         assert np.isnan(found.correlation).all()
         assert np.isnan(found.n_eff).all()
         assert np.isnan(found.p_value).all()
-        assert best(found, 1, 8) is None
+        assert best_lag(found, 1, 8) is None
 
 
 def test_too_short_for_a_p_and_too_short_for_anything() -> None:
@@ -110,12 +110,12 @@ def test_too_short_for_a_p_and_too_short_for_anything() -> None:
     one_less = scanned(x[1:], y[1:])
     assert np.isnan(one_less.p_value).all()
     assert not np.isnan(one_less.correlation).any()
-    found = best(one_less, 1, 8)
+    found = best_lag(one_less, 1, 8)
     assert found and (found.p_value, found.share_by_chance) == (None, None)
     # 36 sessions: 30 pairs to lag 6, fewer beyond.
     assert np.flatnonzero(~np.isnan(scanned(x[8:], y[8:]).correlation)).tolist() == list(range(2, 15))
     assert np.isnan(scanned(x[:5], y[:5]).correlation).all()
-    assert np.isnan(displaced(x[:1], y[:1], 1).correlation).all()
+    assert np.isnan(displacements(x[:1], y[:1], 1).correlation).all()
 
 
 def test_neighbours_that_always_turn_leave_the_number_of_independent_pairs_unknown() -> None:
@@ -151,7 +151,7 @@ WATCHED = UNIVERSE.model_copy(
 ROWS = "session_date date, known_at timestamptz"
 
 
-def test_changes_are_from_session_to_session_on_one_clock_and_in_usual_moves(bench: Bench) -> None:
+def test_changes_are_from_session_to_session_on_one_clock_and_in_deviations(bench: Bench) -> None:
     """2024-01-12 is a Friday, 2024-01-15 a holiday; the scale is that of the two changes before."""
     bench.universe(WATCHED)
     days = [f"2024-01-{day:02}" for day in (9, 10, 11, 12, 16, 17, 18, 19)]
@@ -197,7 +197,8 @@ def test_changes_are_from_session_to_session_on_one_clock_and_in_usual_moves(ben
         [("BTC", "2014-09-17"), ("IWM", None), ("SPY", None)],
     )
     bench.build("core.sessions", as_of="2026-12-31")
-    bench.build_only("intermediate.lagged_changes", as_of="2026-12-31", lag_scale=2)
+    for model in ("intermediate.lagged_levels", "intermediate.lagged_changes"):
+        bench.build_only(model, as_of="2026-12-31", lag_scale=2)
     rows = bench.rows(
         "select series_id, session_date, change, scaled_change, known_at from intermediate.lagged_changes "
         "where series_id not in ('IWM', 'RUT/SPX', 'SOFR') order by series_id, session_number"
@@ -307,7 +308,7 @@ def test_nothing_to_compare_gives_empty_tables(bench: Bench) -> None:
         assert bench.rows(f"select count(*) from {name}") == [(0,)]
 
 
-def test_what_cannot_be_compared_is_refused() -> None:
+def test_what_cannot_be_compared_is_rejected() -> None:
     entries = UNIVERSE.model_dump(by_alias=True) | {"lead_lag": {"signals": ["IWM"], "targets": ["NOBODY"]}}
     with pytest.raises(ValueError, match="there is nothing named NOBODY"):
         Universe.model_validate(entries)

@@ -76,15 +76,15 @@ FAULTS = (
     ),
     Fault(
         "outcome_before_its_time",
-        "marts.breakouts",
+        "intermediate.breakout_outcomes",
         "having max(sessions_after) = $outcome_window",
         "having max(sessions_after) > 0",
     ),
     Fault(
         "state_dated_back",
         "marts.breakout_states",
-        "aftermath.known_at as decided_at",
-        "aftermath.known_at - interval 30 days as decided_at",
+        "followup.known_at as decided_at",
+        "followup.known_at - interval 30 days as decided_at",
     ),
     Fault(
         "return_known_at_its_entry",
@@ -95,8 +95,8 @@ FAULTS = (
     Fault(
         "forecast_from_open_windows",
         "intermediate.forecast_bases",
-        "responses.known_at <= asked.trigger_at",
-        "responses.entry_date <= asked.trigger_at",
+        "responses.known_at <= questions.trigger_at",
+        "responses.known_at - to_days(questions.horizon_days) <= questions.trigger_at",
     ),
 )
 

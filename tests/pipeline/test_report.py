@@ -1,7 +1,7 @@
-"""The report: what stands on it, that its numbers are the tables', that it loads nothing, and how a browser takes it.
+"""The report: what it says, that its numbers are those of the tables, that it loads nothing, and how browsers show it.
 
-A published file is made by hand, so that every number on the page is known. One slow test looks at the whole synthetic
-market in a real headless browser.
+Here: a published file that is written by hand, so that every number on the page is known. Slow tests look at the whole
+synthetic market, one of them in a real headless browser.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 import duckdb
@@ -23,15 +23,18 @@ import pandas as pd
 import pytest
 from browser import MARKS, started
 
+from assets.config.parameters import load_parameters
+from assets.config.universe import Ingredient, load_universe
 from assets.contracts.stored import PUBLISHED_SCHEMAS
-from assets.report import chart, market_charts, queries, vega
-from assets.report.page import Report, previews, write_report
+from assets.report import chart, market_charts, queries, sections, vega
+from assets.report.definitions import Definitions
+from assets.report.page import Report, write_report
 
 DICTIONARY = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
 
 SECTIONS = [
     *("now", "history", "claims", "breakouts", "rotation-graph", "responses"),
-    *("lead-lag", "money", "pullbacks", "quality", "words"),
+    *("lead-lag", "money", "pullbacks", "quality", "glossary"),
 ]
 AS_OF = date(2024, 6, 28)
 PREVIEWED = {
@@ -55,23 +58,23 @@ PREVIEWED = {
 
 
 @dataclass
-class Book:
-    """A published file that a test writes by hand."""
+class PublishedFile:
+    """A published file that a test writes row by row."""
 
     path: Path
 
     def add(self, table: str, *rows: dict[str, Any]) -> None:
-        """Enter rows; what a row does not name is null."""
-        self.enter({table: list(rows)})
+        """Add rows; columns that a row does not name are null."""
+        self.add_all({table: list(rows)})
 
-    def enter(self, tables: dict[str, list[dict[str, Any]]]) -> None:
-        """Enter rows of several tables, which is much faster than one after the other."""
+    def add_all(self, tables: dict[str, list[dict[str, Any]]]) -> None:
+        """Add rows of several tables in one connection, which is much faster."""
         with duckdb.connect(str(self.path)) as connection:
             connection.execute("set timezone = 'UTC'")
             for table, rows in tables.items():
-                connection.register("made", pd.DataFrame(rows))
-                connection.execute(f"insert into {table} by name from made")
-                connection.unregister("made")
+                connection.register("added", pd.DataFrame(rows))
+                connection.execute(f"insert into {table} by name from added")
+                connection.unregister("added")
 
     def report(self) -> Report:
         """The report on it."""
@@ -89,7 +92,7 @@ def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with duckdb.connect(str(path)) as connection:
         for schema in PUBLISHED_SCHEMAS:
             connection.execute(f"create schema {schema}")
-        # Other tests hold the dictionary to what the models really make.
+        # Other tests check that the dictionary has the columns of the models.
         for table, rows in re.findall(r"^## (\w+\.\w+)\n(.+?)(?=^## |\Z)", DICTIONARY.read_text(), flags=re.M | re.S):
             columns = [row.split(" | ")[:2] for row in re.findall(r"^\| (?!column)(.+) \|$", rows, flags=re.M)]
             connection.execute(f"create table {table} ({', '.join(f'{name} {type_}' for name, type_ in columns)})")
@@ -97,27 +100,27 @@ def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def book(empty_file: Path, tmp_path: Path) -> Book:
-    """A file of its own for a test, with a run in it and nothing else."""
-    made = Book(tmp_path / "cascade.duckdb")
-    shutil.copy(empty_file, made.path)
-    made.add("meta.runs", _run("files"))
-    return made
+def published(empty_file: Path, tmp_path: Path) -> PublishedFile:
+    """A file for one test, with a run and the parameters in it and nothing else."""
+    published = PublishedFile(tmp_path / "cascade.duckdb")
+    shutil.copy(empty_file, published.path)
+    published.add_all({"meta.runs": [_run("files")], "meta.parameters": _parameters()})
+    return published
 
 
 @pytest.fixture(scope="module")
 def market_file(empty_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small real market, with something to draw on every chart."""
-    made = Book(tmp_path_factory.mktemp("market") / "cascade.duckdb")
-    shutil.copy(empty_file, made.path)
-    made.add("meta.runs", _run("files"))
-    fill(made)
-    return made.path
+    published = PublishedFile(tmp_path_factory.mktemp("market") / "cascade.duckdb")
+    shutil.copy(empty_file, published.path)
+    published.add_all({"meta.runs": [_run("files")], "meta.parameters": _parameters()})
+    fill(published)
+    return published.path
 
 
 @pytest.fixture(scope="module")
 def report(market_file: Path) -> Report:
-    return Book(market_file).report()
+    return PublishedFile(market_file).report()
 
 
 @pytest.fixture(scope="module")
@@ -137,11 +140,15 @@ def _run(source: str) -> dict[str, Any]:
     }
 
 
+def _parameters() -> list[dict[str, Any]]:
+    return [{"name": name, **parameter.model_dump()} for name, parameter in load_parameters().items()]
+
+
 def _days(count: int, step: int = 1) -> list[date]:
     return [AS_OF - timedelta(days=step * back) for back in reversed(range(count))]
 
 
-def fill(book: Book) -> None:
+def fill(published: PublishedFile) -> None:
     """Rows for every chart and table of the page."""
     tables: dict[str, list[dict[str, Any]]] = {}
 
@@ -408,11 +415,11 @@ def fill(book: Book) -> None:
         "meta.gaps",
         {"instrument_id": "RUT", "session_date": "2024-04-01", "missing_in_a_row": 1},
     )
-    book.enter(tables)
+    published.add_all(tables)
 
 
 def text_of(page: str) -> str:
-    """What a reader reads, without the drawings."""
+    """The text of the page, without the drawings."""
     bare = re.sub(r"<(svg|style|script)\b.*?</\1>", " ", page, flags=re.DOTALL)
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", bare)).replace("\u00a0", " ")
 
@@ -422,7 +429,7 @@ def figures(page: str) -> list[str]:
 
 
 def loaded(page: str) -> Sequence[str]:
-    """Whatever a browser would fetch for the page."""
+    """Every address that a browser would fetch for the page."""
     found = re.findall(
         r"""(?:\b(?:src|href|xlink:href|data|action|poster|srcset)\s*=\s*["']?|url\(|@import\s*|fetch\(|import\()"""
         r"""\s*["']?([^\s"')>]+)""",
@@ -431,7 +438,7 @@ def loaded(page: str) -> Sequence[str]:
     return [address for address in found if not address.startswith(("#", "data:,"))]
 
 
-# --- what stands on it ------------------------------------------------------------------------------------------------
+# --- what it says -----------------------------------------------------------------------------------------------------
 
 
 def test_every_section_is_there_in_its_order(page: str) -> None:
@@ -463,32 +470,35 @@ def test_every_drawn_chart_says_how_to_read_it_and_what_it_cannot_say(page: str)
 def test_the_first_thing_is_where_the_cascade_is(page: str) -> None:
     text = text_of(page)
     assert "On: funding, equities and crypto majors. Off: small caps. Not known yet: altcoins." in text
-    assert "The latest score of crypto majors is not known; the state before stays." in text
+    assert "No score on the last day, so the state before is shown: crypto majors." in text
     assert "funding Is money cheap and easy to borrow? on since 2024-06-24 score 0.75 of 1" in text
     assert (
         "small caps Do small companies' shares rise faster? off since 2024-06-24 score 0.00 of 1".replace("'", "&#39;")
         in text
     )
     assert "score not known; last 0.50 on 2024-06-27" in text
-    assert "yes Secured overnight financing rate: near the policy rate" in text
-    assert "not known ALTS/BTC: above its mean" in text
+    assert "yes Secured overnight financing rate: at most 0.1 percentage points above the policy rate" in text
+    assert "not known ALTS/BTC: above its mean of 200 sessions" in text
 
 
 def test_numbers_are_those_of_the_tables(page: str) -> None:
     text = text_of(page)
-    claims = text[text.index("The ledger of claims") :]
+    claims = text[text.index("The claims and their verdicts") :]
     assert "insufficient evidence 1. Small caps &lt;lead&gt;. first: 3.1 % of 7 second: 12 of 13" in claims
     assert "first: more second: all 7 0.042 58 % 7 of the 8 cases that are needed" in claims
     assert "confirmed RUT all-time high 2024-03-01 +2.3 % 1.37 × 61 % 4 confirmed 2024-03-06" in text
-    assert "1 of 2 checks passed. 1 of 2 instruments and series are not fresh. 1 rows were refused" in text
+    assert "1 of 2 checks passed. 1 of 2 instruments and series are not fresh. Rejected rows: 1." in text
     assert "WARN core.bars this one failed 5 1,234 five rows" in text
     assert "equity 1 4,321 2 0" in text
     assert "stale M2SL macro 2024-01-01" in text
     assert "IWM BTC 17 +0.052 883 0.221 0.87" in text
-    assert "1 of 41 lags leave the band; about 2 would by chance alone" in text
+    assert "1 of 41 lags are outside the band, and about 2 would be by chance alone." in text
     # What a pointer finds on the drawings.
     assert "2024-06-28: 5.800 trillion USD" in page
-    assert "BTC, 30 days after RUT all-time high:\n+41.3 % against usual, mean +20.0 %" in page.replace("&#xA;", "\n")
+    tip = (
+        "BTC, 30 days after RUT all-time high:\n+41.3 % against the baseline\nmean +20.0 %, baseline +8.0 %\n9 episodes"
+    )
+    assert tip in page.replace("&#xA;", "\n")
     assert ">+41▲</text>" in page
     assert ">0</text>" in page
 
@@ -501,34 +511,81 @@ def test_reconstructed_prices_and_unknown_days_are_left_out(page: str) -> None:
     assert "As of 2024-06-23 · source: marts.altseason · n = 12 of 14 coins" in text_of(altseason)
 
 
+# --- numbers of definitions -------------------------------------------------------------------------------------------
+
+
+def test_numbers_of_definitions_come_from_the_published_file(published: PublishedFile) -> None:
+    fill(published)
+    measures = [{"stage": 1, "ingredient": f"X:{measure}", "session_date": AS_OF} for measure in sections.MEASURES]
+    published.add("marts.cascade_ingredients", *measures)
+    with duckdb.connect(str(published.path)) as connection:
+        connection.execute("update meta.parameters set value = 1000 + rowid")
+        definitions = Definitions(queries.parameters(connection))
+    sources = [path.read_text(encoding="utf-8") for path in Path(sections.__file__).parent.glob("*.*")]
+    names = set(re.findall(r"""(?:\$|definitions\[["'])([a-z]\w+)""", "".join(sources))) - {"name", "schema"}
+    assert names >= {"spread_mean", "failure_margin", "stage_on", "minimum_episodes", "altseason_days"}
+    text = text_of(published.page())
+    assert [
+        name
+        for name in sorted(names)
+        if definitions.fill(f"${name}") not in text and str(definitions[name]) not in text
+    ] == []
+
+
+def test_numbers_of_definitions_have_their_units() -> None:
+    rows: list[queries.Row] = [
+        {"name": "margin", "value": 0.0025, "unit": "fraction"},
+        {"name": "high", "value": 75.0, "unit": "percent"},
+        {"name": "closes", "value": 1.0, "unit": "closes"},
+        {"name": "premium", "value": 0.1, "unit": "percentage points"},
+    ]
+    definitions = Definitions(rows)
+    text = definitions.fill("$closes at most $margin above, $high or $premium")
+    assert text == "1 close at most 0.25 % above, 75 % or 0.1 percentage points"
+    assert (definitions["high"], definitions["margin"]) == (75, 0.0025)
+
+
+def test_a_file_without_a_parameter_is_rejected(published: PublishedFile, tmp_path: Path) -> None:
+    with duckdb.connect(str(published.path)) as connection:
+        connection.execute("delete from meta.parameters where name = 'failure_margin'")
+    with pytest.raises(queries.NothingPublished, match=r"meta\.parameters has no failure_margin"):
+        write_report(published.path, tmp_path / "report.html")
+
+
+def test_every_stage_and_measure_of_the_universe_has_words() -> None:
+    stages = load_universe().stages
+    assert {stage.name for stage in stages} == sections.STAGES.keys()
+    assert set(get_args(Ingredient.model_fields["measure"].annotation)) == sections.MEASURES.keys()
+
+
 # --- where there is little --------------------------------------------------------------------------------------------
 
 
-def test_an_empty_market_gives_sentences_and_no_chart(book: Book) -> None:
-    page = book.page()
+def test_an_empty_market_gives_sentences_and_no_chart(published: PublishedFile) -> None:
+    page = published.page()
     assert re.findall(r'<section id="([^"]+)">', page) == SECTIONS
     assert "<svg" not in page
     text = text_of(page)
-    assert "No stage of the cascade could be scored yet" in text
+    assert "No stage of the cascade has a score yet" in text
     assert "There was no breakout of the Russell 2000" in text
-    assert "On no day were at least ten altcoins known" in text
+    assert "There is no day with at least 10 coins, and 80 % of them, known." in text
     for figure in figures(page):
         assert 'class="nothing"' in figure
         assert "As of 2024-06-28 · source:" in text_of(figure)
-    assert previews(book.path) == {}
+    assert published.report().previews == {}
 
 
 @pytest.mark.slow
 def test_a_file_without_crypto_still_has_the_other_charts(market_file: Path, tmp_path: Path) -> None:
-    book = Book(tmp_path / "cascade.duckdb")
-    shutil.copy(market_file, book.path)
-    with duckdb.connect(str(book.path)) as connection:
+    published = PublishedFile(tmp_path / "cascade.duckdb")
+    shutil.copy(market_file, published.path)
+    with duckdb.connect(str(published.path)) as connection:
         for table in ("rotation_responses", "rotation_summary", "altseason", "lead_lag", "lead_lag_best"):
             connection.execute(f"delete from marts.{table}")
         connection.execute("delete from marts.relative_rotation where pair_id = 'ETH/BTC'")
         connection.execute("delete from marts.pullbacks where instrument_id = 'BTC'")
         connection.execute("delete from core.bars where instrument_id = 'BTC'")
-    page = book.page()
+    page = published.page()
     assert {re.findall(r'id="([^"]+)"', figure)[0] for figure in figures(page) if "<svg" in figure} == {
         "cascade-history",
         "cascade-order",
@@ -546,21 +603,23 @@ def test_a_file_without_crypto_still_has_the_other_charts(market_file: Path, tmp
     }
 
 
-def test_a_file_without_a_published_run_is_refused_and_the_old_report_stays(book: Book, tmp_path: Path) -> None:
+def test_a_file_without_a_published_run_is_rejected_and_the_old_report_is_kept(
+    published: PublishedFile, tmp_path: Path
+) -> None:
     target = tmp_path / "report.html"
     target.write_text("before")
-    with duckdb.connect(str(book.path)) as connection:
+    with duckdb.connect(str(published.path)) as connection:
         connection.execute("update meta.runs set status = 'running'")
     with pytest.raises(queries.NothingPublished, match="no published run"):
-        write_report(book.path, target)
+        write_report(published.path, target)
     assert target.read_text() == "before"
 
 
-def test_a_report_that_cannot_be_put_in_place_leaves_nothing_behind(book: Book, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_put_in_place_leaves_nothing_behind(published: PublishedFile, tmp_path: Path) -> None:
     target = tmp_path / "report.html"
     target.mkdir()
     with pytest.raises(OSError, match=r"report\.html"):
-        write_report(book.path, target)
+        write_report(published.path, target)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cascade.duckdb", "report.html"]
 
 
@@ -569,11 +628,11 @@ def test_a_report_that_cannot_be_put_in_place_leaves_nothing_behind(book: Book, 
 
 @pytest.mark.slow
 def test_synthetic_data_carry_a_banner_and_every_caption_says_so(market_file: Path, tmp_path: Path) -> None:
-    book = Book(tmp_path / "cascade.duckdb")
-    shutil.copy(market_file, book.path)
-    with duckdb.connect(str(book.path)) as connection:
+    published = PublishedFile(tmp_path / "cascade.duckdb")
+    shutil.copy(market_file, published.path)
+    with duckdb.connect(str(published.path)) as connection:
         connection.execute("update meta.runs set source = 'demo'")
-    report = book.report()
+    report = published.report()
     page = report.path.read_text(encoding="utf-8")
     text = text_of(page)
     assert text.strip().startswith("Cascade as of 2024-06-28 (synthetic data) SYNTHETIC DATA: no market made these")
@@ -599,14 +658,14 @@ def test_the_page_loads_nothing(page: str) -> None:
         assert loaded(page + bad), bad
 
 
-def test_what_comes_from_data_cannot_become_markup(book: Book) -> None:
+def test_what_comes_from_data_cannot_become_markup(published: PublishedFile) -> None:
     bad = "<script>alert(1)</script>"
-    book.add("marts.claims", {"claim_id": 1, "claim": bad, "measured": bad, "verdict": bad, "as_of": AS_OF})
-    book.add(
+    published.add("marts.claims", {"claim_id": 1, "claim": bad, "measured": bad, "verdict": bad, "as_of": AS_OF})
+    published.add(
         "meta.freshness",
         {"id": bad, "asset_class": bad, "last_session": AS_OF, "status": "stale", "age_sessions": 1},
     )
-    page = book.page()
+    page = published.page()
     assert bad not in page
     assert "&lt;script&gt;alert(1)" in page
 
@@ -644,7 +703,7 @@ def _contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_previews_are_pictures_that_stand_alone(market_file: Path, report: Report) -> None:
+def test_previews_are_pictures_that_need_no_page(report: Report) -> None:
     pictures = report.previews
     assert set(pictures) == PREVIEWED
     for table, picture in pictures.items():
@@ -657,7 +716,6 @@ def test_previews_are_pictures_that_stand_alone(market_file: Path, report: Repor
         assert "var(" not in svg
         assert "aria-label=" not in svg
         assert len(picture) < 120_000
-    assert previews(market_file, "marts.breakouts", "marts.no_such") == {"marts.breakouts": pictures["marts.breakouts"]}
     assert report.size == report.path.stat().st_size
 
 
@@ -692,7 +750,9 @@ def test_names_on_the_rotation_graph_do_not_lie_on_each_other() -> None:
             "weeks_back": 1,
         }
     ]
-    graph = market_charts.rotation_graph("g", "t", [tail["pair_id"] for tail in tails], tails)
+    graph = market_charts.rotation_graph(
+        "g", "t", [tail["pair_id"] for tail in tails], tails, Definitions(_parameters())
+    )
     assert graph.spec is not None
     named = [
         row["pair_id"]
@@ -718,10 +778,10 @@ def demo_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_band_of_the_fan_charts_is_what_the_rotation_table_calls_usual(demo_file: Path) -> None:
+def test_the_band_of_the_fan_charts_is_the_baseline_of_the_rotation_table(demo_file: Path) -> None:
     with duckdb.connect(str(demo_file), read_only=True) as reader:
         for target in ("BTC", "ETH", "ALTS"):
-            usual = {row["horizon_days"]: row["middle"] for row in queries.usual_returns(reader, target)}
+            middle = {row["horizon_days"]: row["middle"] for row in queries.baseline_returns(reader, target)}
             table = dict(
                 reader.execute(
                     "select horizon_days, any_value(baseline_median) from marts.rotation_summary where target_id = ? "
@@ -729,7 +789,7 @@ def test_the_band_of_the_fan_charts_is_what_the_rotation_table_calls_usual(demo_
                     [target],
                 ).fetchall()
             )
-            assert usual == pytest.approx(table, abs=1e-4), target
+            assert middle == pytest.approx(table, abs=1e-4), target
 
 
 def with_browser(test: Any) -> Any:
@@ -789,13 +849,13 @@ def test_a_browser_opens_it_on_a_phone_and_on_a_desktop(demo_file: Path, browser
             grounds.add((scheme, found["ground"]))
     assert len(grounds) == 2
 
-    # A pointer on a chart is told what is there.
+    # A pointer on a chart sees the value there.
     tip = browser.execute_script(
         """
         const drawing = document.querySelector("#net-liquidity .drawing");
-        vega.scrollIntoView();
-        const box = vega.getBoundingClientRect();
-        vega.dispatchEvent(new PointerEvent("pointermove", {
+        drawing.scrollIntoView();
+        const box = drawing.getBoundingClientRect();
+        drawing.dispatchEvent(new PointerEvent("pointermove", {
             clientX: box.left + box.width * 0.6, clientY: box.top + box.height * 0.4, bubbles: true }));
         const tip = document.getElementById("tip");
         return { hidden: tip.hidden, text: tip.textContent };

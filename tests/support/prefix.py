@@ -59,22 +59,25 @@ _FALL = """
     where paths.subject_id = stored.instrument_id and paths.session_date >= stored.peak_date and paths.known_at <= $at
         and paths.known_at < coalesce(stored.recovered_at, 'infinity')
 """
+# Each part of a breakout's outcome is known at its own instant.
+_OUTCOMES = Later(
+    facts={"outcome_20_at": ("closes_below_20",), "outcome_63_at": ("max_drawdown_63",)},
+    recomputed={
+        "status": """coalesce((
+            select arg_max(state, (
+                sessions_after,
+                case state when 'failed' then 3 when 'holding' then 2 when 'confirmed' then 1 else 0 end
+            ))
+            from full_run.marts.breakout_states as states
+            where states.event_id = stored.event_id and states.decided_at <= $at
+        ), 'open')"""
+    },
+)
 LATER = {
     # A session that opens at the very instant of the clock has not begun.
     "core.sessions": Later(is_known="opens_at < $at"),
-    "marts.breakouts": Later(
-        facts={"outcome_20_at": ("closes_below_20",), "outcome_63_at": ("max_drawdown_63",)},
-        recomputed={
-            "status": """coalesce((
-                select arg_max(state, (
-                    sessions_after,
-                    case state when 'failed' then 3 when 'holding' then 2 when 'confirmed' then 1 else 0 end
-                ))
-                from full_run.marts.breakout_states as states
-                where states.event_id = stored.event_id and states.decided_at <= $at
-            ), 'open')"""
-        },
-    ),
+    "intermediate.breakout_outcomes": _OUTCOMES,
+    "marts.breakouts": _OUTCOMES,
     "marts.pullbacks": Later(
         facts={"recovered_at": ("sessions_to_recover",)},
         recomputed={

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from assets.config.parameters import load_parameters
-from assets.statistics.lead_lag import Floats, Ints, Lags, best, blocks, scan
+from assets.statistics.lead_lag import Floats, Ints, LagScan, best_lag, blocks, scan
 from assets.statistics.shift_test import shift_test
 
 pytestmark = pytest.mark.slow
@@ -54,7 +54,7 @@ def scaled(returns: Floats) -> Floats:
     return values
 
 
-def scan_of(x: Floats, y: Floats, size: int) -> Lags:
+def scan_of(x: Floats, y: Floats, size: int) -> LagScan:
     return scan(
         blocks(x, size),
         blocks(y, size),
@@ -76,7 +76,7 @@ def lag_tests() -> pd.DataFrame:
                 found = scan_of(x, y, size)
                 last, middle = LEAD_REACH // size, len(found.lags) // 2
                 for side, ends in ((1, (1, last)), (-1, (-last, -1))):
-                    strongest = best(found, *ends)
+                    strongest = best_lag(found, *ends)
                     assert strongest and strongest.p_value is not None
                     one = found.p_value[middle + side]
                     rows.append((history, size, side, strongest.p_value, one))
@@ -123,7 +123,7 @@ def test_a_planted_lead_is_found_where_it_is() -> None:
     for seed in SEEDS:
         x, y = (scaled(returns) for returns in market(seed, 2900 + NUMBER["lag_scale"]))
         y[LAG:] = LEAD * x[:-LAG] + np.sqrt(1 - LEAD**2) * y[LAG:]
-        found = best(scan_of(x, y, 1), 1, LEAD_REACH)
+        found = best_lag(scan_of(x, y, 1), 1, LEAD_REACH)
         assert found and found.p_value is not None
         hits += abs(found.lag - LAG) <= 3
         rejected += found.p_value <= 0.01

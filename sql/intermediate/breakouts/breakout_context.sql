@@ -1,5 +1,5 @@
--- description: What the market around each breakout was like at the close that decided it: how broad it was, and which
---   way liquidity went.
+-- description: The market around each breakout at the close that decided it: the breadth of its group and the change of
+--   net liquidity.
 -- grain: event_id
 -- known_at: decided_at
 with events as (
@@ -62,7 +62,7 @@ markets as (
     inner join instruments on instruments.instrument_id = coalesce(pairs.numerator, events.subject_id)
 ),
 
-breadth_then as (
+latest_breadth as (
     select
         markets.event_id,
         breadth.share_above_sma200,
@@ -78,7 +78,7 @@ breadth_then as (
     ) = 1
 ),
 
-liquidity_then as (
+latest_liquidity as (
     select
         events.event_id,
         liquidity.change_91d_musd,
@@ -92,12 +92,12 @@ liquidity_then as (
 final as (
     select
         events.event_id, -- The breakout.
-        breadth_then.share_above_sma200 as breadth_sma200, -- Share of the market's group above their 200-session mean.
-        liquidity_then.change_91d_musd as liquidity_change_91d, -- Change of net liquidity over 91 days [USD millions].
+        latest_breadth.share_above_sma200 as breadth_sma200, -- Share of the group's members above their $long_mean-session mean [fraction].
+        latest_liquidity.change_91d_musd as liquidity_change_91d, -- Change of net liquidity over $liquidity_quarter_days days [USD millions].
         events.decided_at, -- The close that decided the breakout, UTC.
     from events
-    left join breadth_then on breadth_then.event_id = events.event_id
-    left join liquidity_then on liquidity_then.event_id = events.event_id
+    left join latest_breadth on latest_breadth.event_id = events.event_id
+    left join latest_liquidity on latest_liquidity.event_id = events.event_id
 )
 
 select * from final

@@ -1,4 +1,4 @@
--- description: Every breakout as it stood at the close that decided it, before anything that came later.
+-- description: Every breakout as it stood at the close that decided it.
 -- grain: event_id
 -- known_at: decided_at
 -- statistic: breakouts.breakouts(intermediate.price_paths, core.instruments, core.pairs)
@@ -20,7 +20,7 @@ instruments as (
     where tracks is not null
 ),
 
-broken as (
+computed_breakouts as (
     select
         subject_id,
         subject_kind,
@@ -35,21 +35,22 @@ broken as (
 
 dated as (
     select
-        broken.*,
+        computed_breakouts.*,
         breaks.session_date,
         breaks.price,
         breaks.known_at,
         bases.session_date as level_date,
-    from broken
+    from computed_breakouts
     inner join paths as breaks
-        on breaks.subject_id = broken.subject_id
-        and breaks.session_number = broken.session_number
+        on breaks.subject_id = computed_breakouts.subject_id
+        and breaks.session_number = computed_breakouts.session_number
     inner join paths as bases
-        on bases.subject_id = broken.subject_id
-        and bases.session_number = broken.level_number
+        on bases.subject_id = computed_breakouts.subject_id
+        and bases.session_number = computed_breakouts.level_number
 ),
 
--- The index behind a fund may have stood higher before the fund existed: then the fund's high is no real one.
+-- The index that a fund tracks may have stood higher before the fund existed. The fund's all-time high is then no
+-- all-time high of the index.
 fund_starts as (
     select
         paths.subject_id,
@@ -81,15 +82,15 @@ final as (
         dated.subject_id, -- The instrument or pair that broke out.
         dated.subject_kind, -- instrument or pair.
         dated.kind, -- all_time_high or year_high.
-        dated.session_number, -- Position of the session among the subject's own.
+        dated.session_number, -- Position of the session among the subject's sessions.
         dated.session_date, -- Session of the breakout.
-        dated.level, -- Highest price before the quiet time, which the close exceeded.
-        dated.level_date, -- Latest session that stood at the level.
+        dated.level, -- Highest price before the quiet period, which the close exceeded.
+        dated.level_date, -- Latest session at the level.
         dated.session_number - dated.level_number as base_sessions, -- Sessions from the level to the breakout.
-        dated.lowest / nullif(dated.level, 0) - 1 as base_depth, -- How far the price fell below the level in between [fraction, negative].
-        dated.price as close, -- Price that broke out, on the subject's price basis.
-        dated.price / nullif(dated.level, 0) - 1 as margin, -- How far it closed above the level [fraction].
-        dated.is_early or coalesce(hidden_peaks.is_hidden, false) as is_left_censored, -- Whether an earlier, higher peak may lie before the history, or does in the index behind a fund.
+        dated.lowest / nullif(dated.level, 0) - 1 as base_depth, -- Deepest fall below the level in between [fraction, negative].
+        dated.price as close, -- Closing price of the breakout, on the subject's price basis.
+        dated.price / nullif(dated.level, 0) - 1 as margin, -- How far the close is above the level [fraction].
+        dated.is_early or coalesce(hidden_peaks.is_hidden, false) as is_left_censored, -- Whether a higher peak may lie before the start of the history, or lies in the index that a fund tracks, before the fund existed.
         dated.known_at as decided_at, -- The close that decided it, UTC.
     from dated
     left join hidden_peaks

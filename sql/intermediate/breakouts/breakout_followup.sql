@@ -1,10 +1,10 @@
--- description: The sessions after each breakout, up to the outcome window, with what the price did against the level.
+-- description: The sessions after each breakout, $outcome_window at most, and where the price stood against the level.
 -- grain: event_id, sessions_after
 -- known_at: known_at
 with events as (
     select
         event_id,
-        -- Rows are put in order faster by a number.
+        -- Windows over millions of rows are sorted faster by a number than by a text.
         row_number() over (order by event_id) as event_number,
         subject_id,
         session_number,
@@ -44,16 +44,16 @@ followed as (
 final as (
     select
         event_id, -- The breakout.
-        sessions_after, -- Sessions since it; 0 is the breakout itself.
+        sessions_after, -- Sessions since the breakout; 0 is the breakout itself.
         session_date, -- The session.
         price, -- Price on the subject's basis.
         is_above, -- Whether it closed above the level.
         is_below, -- Whether it closed below the level.
-        is_failing, -- Whether it closed so far below the level that the attempt is over.
-        is_touching, -- Whether its low (close where there is none) came down to the level.
-        (count_if(is_above and sessions_after > 0) over so_far)::bigint as closes_above, -- Closes above the level so far, without the breakout's own.
+        is_failing, -- Whether it closed below the level by more than a fraction of $failure_margin, so that the attempt failed.
+        is_touching, -- Whether its low (its close if it has no low) was at most a fraction of $retest_margin above the level.
+        (count_if(is_above and sessions_after > 0) over so_far)::bigint as closes_above, -- Closes above the level so far, not counting the breakout itself.
         max(price) over so_far as high_so_far, -- Highest price since the breakout.
-        coalesce(bool_or(is_touching and sessions_after > 0) over before, false) as was_touched, -- Whether an earlier session came down to the level.
+        coalesce(bool_or(is_touching and sessions_after > 0) over before, false) as was_touched, -- Whether is_touching held for an earlier session after the breakout.
         known_at, -- When the row could first be known, UTC.
     from followed
     window

@@ -1,8 +1,7 @@
--- description: The breakouts of the Russell 2000 through each filter that is said to tell the good from the bad: kept or
---   dropped, and when that could be known.
+-- description: What each filter says of each breakout of the Russell 2000: kept or dropped, and when that was known.
 -- grain: filter, event_id
 -- known_at: trigger_at
--- Where both highs were broken at one session it is one event, the all-time high.
+-- A session that breaks both highs counts as one event, the all-time high.
 with breakouts as (
     select
         event_id,
@@ -18,7 +17,7 @@ with breakouts as (
     qualify row_number() over (partition by session_date order by kind) = 1
 ),
 
--- The close after which a breakout can no longer be confirmed.
+-- The last close at which a breakout can still be confirmed.
 deadlines as (
     select
         event_id,
@@ -27,8 +26,8 @@ deadlines as (
     where sessions_after = $confirmation_window
 ),
 
--- Whoever buys what was not confirmed, or what failed, can do so only when it shows; kept and dropped are both bought
--- then. What is not known, and what is not decided yet, is neither.
+-- Some filters have their answer only after the breakout; the entry is then, for kept and dropped breakouts alike. A
+-- breakout for which a filter has no answer yet is neither kept nor dropped.
 judged as (
     select
         'volume' as filter,
@@ -71,8 +70,8 @@ final as (
     select
         filter, -- volume, breadth, easing_liquidity, confirmed or no_early_failure.
         event_id, -- The breakout, a row of marts.breakouts.
-        is_kept, -- Whether the filter keeps it.
-        trigger_at, -- Instant at which that could be known, UTC.
+        is_kept, -- Whether the filter keeps the breakout.
+        trigger_at, -- Instant at which that was known, UTC.
     from judged
     where is_kept is not null and trigger_at is not null
 )

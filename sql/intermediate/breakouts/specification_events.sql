@@ -1,5 +1,5 @@
--- description: The breakouts under each way of defining them, straight from the definition; the usual way gives those of
---   marts.breakouts.
+-- description: The breakouts under each specification. The specifications with the project's own parameters give the
+--   events of marts.breakouts.
 -- grain: specification_id, session_date
 -- known_at: decided_at
 with specifications as (
@@ -29,8 +29,8 @@ paths as (
     from intermediate.price_paths
 ),
 
--- Whole windows for every session of few prices; intermediate.breakout_events does without them for all subjects. The
--- session at which the quiet time begins is in both windows, which changes nothing: it is no higher than the level.
+-- Window functions are fast enough for a few subjects; intermediate.breakout_events covers all subjects with arrays. The
+-- first session of the quiet period is in both windows. That changes nothing, because it is no higher than the level.
 highs as (
     select
         quiets.price_id,
@@ -80,7 +80,7 @@ levels as (
 
 final as (
     select
-        specification_id, -- The way of defining them, a row of intermediate.specifications.
+        specification_id, -- The specification, a row of intermediate.specifications.
         session_date, -- Session of the breakout.
         known_at as decided_at, -- The close that decided it, UTC.
     from levels

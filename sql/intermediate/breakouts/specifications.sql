@@ -1,5 +1,5 @@
--- description: The ways in which a small-cap breakout could as well have been defined: index or fund, which high, how long
---   it must have been quiet, how far above the level it must close.
+-- description: The alternative definitions of a small-cap breakout: index or fund, kind of high, length of the quiet
+--   period, and margin above the level.
 -- grain: specification_id
 -- known_at: the run's clock
 -- form: view
@@ -29,8 +29,8 @@ final as (
         concat_ws(':', signals.subject_id, signals.kind, quiets.quiet_sessions, margins.margin) as specification_id, -- price:kind:quiet:margin.
         signals.subject_id as price_id, -- The index or fund that breaks out.
         signals.kind, -- all_time_high or year_high.
-        quiets.quiet_sessions, -- Sessions without a new high before the breakout.
-        margins.margin, -- How far above the level it must close [fraction].
+        quiets.quiet_sessions, -- Length of the quiet period: sessions without a new high before the breakout.
+        margins.margin, -- How far above the level the close must be [fraction].
     from signals
     inner join instruments on instruments.instrument_id = signals.subject_id
     cross join quiets

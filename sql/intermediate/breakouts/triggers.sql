@@ -1,5 +1,5 @@
--- description: Every event that starts the clock of a signal: a breakout at its decision or at its confirmation, or a
---   stage of the cascade that turns on.
+-- description: Every event that triggers a signal: a breakout that is decided or confirmed, or a stage of the cascade
+--   that turns on.
 -- grain: signal_id, event_id
 -- known_at: trigger_at
 with signals as (
@@ -21,7 +21,7 @@ breakouts as (
     from marts.breakouts
 ),
 
--- A stage that is on in the first row that knows its state was not seen to turn on.
+-- A stage that is already on in its first row with a known state did not turn on then.
 turn_ons as (
     select
         stage_name,
@@ -63,7 +63,7 @@ final as (
         signals.signal_id, -- subject:kind:trigger.
         events.event_id, -- The breakout, or stage:turn_on:session.
         signals.trigger, -- decided or confirmed.
-        events.trigger_at, -- Instant at which the signal was known.
+        events.trigger_at, -- Instant at which the signal was known, UTC.
     from signals
     inner join events
         on events.subject_id = signals.subject_id

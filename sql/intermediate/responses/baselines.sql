@@ -1,4 +1,4 @@
--- description: What each target did from any session on: the usual that events are compared with.
+-- description: The mean and median response of each target over all sessions: the baseline that events are compared with.
 -- grain: target_id, horizon_days, has_reconstructed
 -- known_at: the run's clock
 with windows as (
@@ -43,7 +43,7 @@ measured as (
         horizon_days,
         has_reconstructed,
         any_value(is_index) as is_index,
-        -- The order settles the last digit of a sum, so that the same input always gives the same number.
+        -- The order fixes the last digit of a sum, so that the same input always gives the same number.
         avg(forward_return order by entry_date) as baseline_mean,
         median(forward_return) as baseline_median,
         avg(log_return order by entry_date) as baseline_log,
@@ -55,18 +55,18 @@ final as (
     select
         measured.target_id, -- The target.
         measured.horizon_days, -- Calendar days held.
-        -- Where nothing was reconstructed, one answer is both.
+        -- If no window of the target is reconstructed, both rows are the same.
         unnest(
             case
                 when measured.has_reconstructed then [true]
                 when reconstructed.target_id is null then [true, false]
                 else [false]
             end
-        ) as has_reconstructed, -- Whether reconstructed history counts.
-        measured.is_index, -- Whether the responses are differences of two levels rather than returns.
-        measured.baseline_mean, -- Mean return from every session on [fraction].
-        measured.baseline_median, -- Median return from every session on [fraction].
-        measured.baseline_log, -- Mean log return from every session on: F, the mean over all circular shifts of any pattern.
+        ) as has_reconstructed, -- Whether windows on reconstructed prices count.
+        measured.is_index, -- Whether the responses are differences of two levels instead of returns.
+        measured.baseline_mean, -- Mean return from every session [fraction].
+        measured.baseline_median, -- Median return from every session [fraction].
+        measured.baseline_log, -- Mean log return from every session: F of the shift test, the mean over all circular shifts of any pattern.
     from measured
     left join reconstructed
         on reconstructed.target_id = measured.target_id

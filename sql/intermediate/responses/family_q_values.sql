@@ -1,4 +1,4 @@
--- description: The primary family with its p-values made to pay for how many they are.
+-- description: The p-values of the primary family, corrected for how many there are.
 -- grain: signal_id, target_id, horizon_days
 -- known_at: the run's clock
 -- statistic: false_discovery.family_q_values(intermediate.shift_tests, reference.primary_family)
@@ -7,8 +7,8 @@ with final as (
         signal_id, -- The signal.
         target_id, -- The target.
         horizon_days, -- Calendar days held.
-        p_value, -- The p-value alone.
-        q_value, -- The share of false discoveries among all that are at most as large (Benjamini and Yekutieli 2001).
+        p_value, -- p-value of the shift test, uncorrected.
+        q_value, -- p_value corrected for the size of the family: the false discovery rate of Benjamini and Yekutieli (2001).
     from computed
 )
 

@@ -1,4 +1,5 @@
--- description: What every target did from every session on, over every horizon: the yardstick for what it did after events.
+-- description: The response of every target from every session, over every horizon. Responses to events are compared with
+--   these.
 -- grain: target_id, entry_date, horizon_days
 -- known_at: known_at, the end of the day on which the horizon is reached
 with clock as (
@@ -28,7 +29,7 @@ horizons as (
     select horizon_days from reference.horizons
 ),
 
--- What one would hold on every day: the price of the last session, for as long as a window may end on it.
+-- The last price for every calendar day, as long as a window may still end on that session.
 held as (
     select
         target_id,
@@ -101,11 +102,11 @@ final as (
         windows.horizon_days, -- Calendar days from the entry.
         windows.exit_date, -- Last session at or before entry_date + horizon_days.
         windows.exit_number, -- Position of the exit among the target's sessions.
-        windows.forward_return, -- Return from entry to exit [fraction], before costs; of the altseason index the difference of its levels.
-        windows.log_return, -- What adds up: the logarithm of exit over entry; of the altseason index the same difference.
-        windows.is_index, -- Whether the response is the difference of two levels rather than a return.
-        coalesce(windows.entry_date < instruments.reconstructed_before, false) as is_reconstructed, -- Whether the entry's price is a reconstruction, which is no evidence.
-        windows.known_at, -- End of the UTC day on which the horizon is reached, or when a price of it was corrected later.
+        windows.forward_return, -- Return from entry to exit, before costs [fraction]; for ALTSEASON the difference of its levels.
+        windows.log_return, -- Log return from entry to exit, which adds up over events; for ALTSEASON the difference of its levels.
+        windows.is_index, -- Whether the response is a difference of two levels instead of a return.
+        coalesce(windows.entry_date < instruments.reconstructed_before, false) as is_reconstructed, -- Whether the price at the entry is reconstructed, which is no evidence.
+        windows.known_at, -- End of the UTC day on which the horizon is reached, or the later correction of one of its prices.
     from windows
     left join instruments on instruments.instrument_id = windows.target_id
 )

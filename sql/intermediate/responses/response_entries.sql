@@ -1,14 +1,10 @@
--- description: When each target could be bought after each instant that starts a clock: at its first close after it.
+-- description: The first close of each target after each trigger: the entry from which its response is measured.
 -- grain: trigger_at, target_id
 -- known_at: entry_at
-with instants as (
-    select trigger_at from intermediate.triggers
+with triggers as (
+    select trigger_at from intermediate.pattern_events
     union
-    select trigger_at from intermediate.filtered_events
-    union
-    select decided_at as trigger_at from intermediate.specification_events
-    union
-    -- Also when a correction has unmade the event.
+    -- A correction may have removed the event of a frozen forecast, which still has its entry.
     select trigger_at from reference.frozen_forecasts
 ),
 
@@ -27,26 +23,26 @@ targets as (
     select distinct target_id from prices
 ),
 
-asked as (
+candidates as (
     select
-        instants.trigger_at,
+        triggers.trigger_at,
         targets.target_id,
-    from instants
+    from triggers
     cross join targets
 ),
 
 final as (
     select
-        asked.trigger_at, -- The instant.
-        asked.target_id, -- The target.
-        prices.session_date as entry_date, -- Session of the target's first close that came after the instant, within five days.
-        prices.is_index, -- Whether the response is the difference of two levels rather than a return.
+        candidates.trigger_at, -- Instant of the trigger, UTC.
+        candidates.target_id, -- The target.
+        prices.session_date as entry_date, -- Session of the target's first close after the trigger, at most $entry_window_days days later.
+        prices.is_index, -- Whether the response is a difference of two levels instead of a return.
         prices.closes_at as entry_at, -- Instant of that close, UTC.
-    from asked
+    from candidates
     asof join prices
-        on prices.target_id = asked.target_id
-        and prices.closes_at > asked.trigger_at
-    where prices.closes_at <= asked.trigger_at + to_days($entry_window_days)
+        on prices.target_id = candidates.target_id
+        and prices.closes_at > candidates.trigger_at
+    where prices.closes_at <= candidates.trigger_at + to_days($entry_window_days)
 )
 
 select * from final

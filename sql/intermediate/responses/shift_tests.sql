@@ -1,4 +1,5 @@
--- description: How often the events of each pattern would have done as well at other times: the shift test.
+-- description: The shift test of each pattern: how often the same events, shifted in time, have a mean response as far from
+--   the baseline.
 -- grain: pattern_id, target_id, horizon_days
 -- known_at: the run's clock
 -- statistic: shift_test.p_values(intermediate.forward_windows, intermediate.pattern_windows)
@@ -7,9 +8,9 @@ with final as (
         pattern_id, -- The pattern.
         target_id, -- The target.
         horizon_days, -- Calendar days held.
-        shifts, -- Circular shifts that are far enough away to count.
-        p_value, -- Share of them, the events' own time included, that are as far from their mean; of a filter, the difference between what it keeps and what it drops. Null where no shift counts.
-        min_p, -- The smallest p_value that there could be.
+        shifts, -- Number of circular shifts that are far enough away to count.
+        p_value, -- Share of these shifts, the original included, whose mean response is as far from the mean of all shifts; for a filter the difference between kept and dropped events. Null if no shift counts.
+        min_p, -- The smallest possible p_value: 1 / (1 + shifts).
     from computed
 )
 

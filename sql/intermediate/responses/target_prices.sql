@@ -1,5 +1,5 @@
--- description: What responses are measured on: final bars or levels of every target on the return price, and the altseason
---   index, which nobody can buy.
+-- description: The prices that responses are measured on: the return price of every target, and the altseason index, which
+--   cannot be bought.
 -- grain: target_id, session_date
 -- known_at: known_at
 with targets as (
@@ -48,11 +48,11 @@ measured as (
 
 final as (
     select
-        measured.target_id, -- The target, a row of core.instruments, or ALTSEASON.
+        measured.target_id, -- The target: a row of core.instruments, or ALTSEASON for the altseason index.
         row_number() over (partition by measured.target_id order by measured.session_date) as session_number, -- Position among the target's sessions, from 1.
         measured.session_date, -- The session.
-        measured.price, -- Price that returns are measured on; of the altseason index its level [fraction of the altcoins], which is no price.
-        measured.is_index, -- Whether the response is the difference of two levels rather than a return.
+        measured.price, -- Price that returns are measured on; for ALTSEASON the level of the index [fraction of the altcoins].
+        measured.is_index, -- Whether the response is a difference of two levels instead of a return.
         measured.closes_at, -- Instant at which the session ended, UTC.
         measured.known_at, -- When the row could first be known, UTC.
     from targets

@@ -1,4 +1,4 @@
--- description: How far each target rose and fell on the way from an entry to each horizon.
+-- description: The maximum run-up and drawdown of each target between an entry and each horizon.
 -- grain: target_id, entry_date, horizon_days
 -- known_at: known_at, when the window was complete
 -- statistic: window_extremes.window_extremes(intermediate.response_entries, intermediate.forward_windows, intermediate.target_prices)
@@ -26,8 +26,8 @@ final as (
         measured.target_id, -- The target.
         measured.entry_date, -- Session of the entry.
         measured.horizon_days, -- Calendar days held.
-        measured.max_run_up, -- Highest close of the window against the entry [fraction]; of the altseason index the difference.
-        measured.max_drawdown, -- Largest fall of the closes from their highest so far, the entry included [fraction, negative]; of the altseason index the difference.
+        measured.max_run_up, -- Highest close of the window against the entry [fraction]; for ALTSEASON the difference.
+        measured.max_drawdown, -- Largest fall from the highest close so far, the entry included [fraction, negative]; for ALTSEASON the difference.
         windows.known_at, -- When the window was complete, UTC.
     from measured
     inner join windows

@@ -1,0 +1,73 @@
+"""One new SQL file is all that a new table takes: it becomes an asset, is checked, and is published."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+from folders import market_folder
+
+ROOT = Path(__file__).parents[2]
+
+MODEL = """-- description: The highest close of every instrument.
+-- grain: instrument_id
+-- known_at: the run's clock
+with bars as (
+    select instrument_id, close
+    from core.bars
+),
+
+final as (
+    select
+        instrument_id, -- The instrument.
+        max(close) as highest_close, -- Its highest close [currency of the instrument].
+    from bars
+    group by instrument_id
+)
+
+select * from final
+order by instrument_id
+"""
+
+ASSET = """
+import dagster as dg
+from pipelines.definitions import defs
+graph = defs.resolve_asset_graph()
+key = dg.AssetKey(["marts", "highest_closes"])
+print(sorted(parent.path[-1] for parent in graph.get(key).parent_keys))
+print(sorted(check.name for check in graph.get_check_keys_for_assets({key})))
+"""
+
+
+def test_a_new_sql_file_becomes_a_checked_and_published_asset(tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    for folder in ("assets", "pipelines", "sql"):
+        shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dagster.yaml", "pyproject.toml"):
+        shutil.copy(ROOT / name, checkout)
+    (checkout / "sql" / "marts" / "highest_closes.sql").write_text(MODEL, encoding="utf-8")
+    market, home = market_folder(tmp_path / "market"), tmp_path / "home"
+
+    def python(code: str, *arguments: str) -> str:
+        command = [sys.executable, "-c", code, *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(checkout)}
+        return subprocess.run(command, cwd=checkout, env=environment, check=True, capture_output=True, text=True).stdout
+
+    python(
+        "from pipelines.cli.main import main; main()",
+        *("run", "--source", "files", "--path", str(market.path), "--home", str(home)),
+    )
+
+    with duckdb.connect(str(home / "cascade.duckdb"), read_only=True) as published:
+        assert published.execute("select count(*) from marts.highest_closes where highest_close > 0").fetchone() != (0,)
+        assert published.execute(
+            "select check_name, passed from meta.checks where table_name = 'marts.highest_closes' order by all"
+        ).fetchall() == [("grain_is_unique", True), ("no_nan", True)]
+        assert published.execute(
+            "select unit, description from meta.columns where table_name = 'marts.highest_closes' and not is_key"
+        ).fetchall() == [("currency of the instrument", "Its highest close [currency of the instrument].")]
+    assert python(ASSET).splitlines() == ["['bars']", "['is_sound']"]
