@@ -1,7 +1,22 @@
-"""The claims file, read and checked: what an article says, sentence by sentence, and what each sentence rests on.
+"""Read and check the claims file: what an article says, sentence by sentence, and the evidence each sentence needs.
 
-Here: what an entry may say and what each key means. What the entries *are* stands in claims.yaml; the numbers stand in
-the SQL models named claim_*, and what follows from a number in marts.claim_parts. No verdict is written here or there.
+Here: the keys of an entry and what they mean. The entries are in claims.yaml. The numbers come from SQL, and
+marts.claim_parts turns them into verdicts; no verdict is written by hand.
+
+To add a claim:
+
+1. Add an entry to claims.yaml, with the next free id.
+2. Add sql/intermediate/claims/claim_NN_<short_name>.sql, NN being the id with two digits. It has a row per part and
+   moment (article, or clock for the run's clock) and these columns:
+     claim_id, part, moment  always
+     measured, expected      in words, with agrees, and n, p_value and p_limit if there is a test
+     n, agreeing             instead, if cases are counted, with baseline or chance: the words, p and agrees follow
+                             from them
+   A part of the kind fact only needs the row of the moment article.
+
+intermediate.claim_evidence finds the file by its name and has a comment for each column. Leave out the columns that
+the claim does not need. What two claims compute alike is a model of its own in the same folder, such as
+quarter_contrasts and stage_order_tests.
 """
 
 from __future__ import annotations
@@ -19,36 +34,36 @@ CLAIMS_FILE = Path(__file__).with_name("claims.yaml")
 
 
 class ClaimsError(Exception):
-    """The claims file does not fit. The message names the entry and what is wrong with it."""
+    """The claims file is invalid. The message names the entry and the problem."""
 
 
 class Article(Entry):
     """Where the claims were read."""
 
     name: str
-    # The session at whose close they are scored, beside the run's clock: the last one before the article.
+    # The last session before the article. Claims are scored at its close, and at the run's clock.
     scored_on: date
 
 
 class Claim(Entry):
-    """One sentence of the article, and what it rests on."""
+    """One sentence of the article, and the evidence that it needs."""
 
     id: int = Field(gt=0)
     claim: str = Field(min_length=1)
     # What is computed, in words.
     test: str = Field(min_length=1)
-    # Where a reader finds the numbers: tables of the published file and the model.
+    # Where the numbers are: tables to query, and the SQL file of the claim.
     sql_ref: str = Field(min_length=1)
-    # What the claim says, part by part, and the kind of evidence that each part needs:
-    #   fact       something that was so or was not, on a day or in history; never a share of cases, which needs a p
-    #   universal  always or each time: counterexamples contradict it, but few examples do not support it
-    #   tendency   more often or more than by chance: needs enough cases and a small p
+    # The parts of the claim, and the kind of evidence that each part needs:
+    #   fact       it was so or it was not, on a day or in history; never a share of cases, which needs a p
+    #   universal  always, or each time: counterexamples contradict it, but few examples do not support it
+    #   tendency   more often, or more, than by chance: needs enough cases and a small p
     parts: Mapping[str, Literal["fact", "universal", "tendency"]] = {}
-    # What free data cannot test, with the reason.
+    # The parts that free data cannot test, with the reason.
     untestable: Mapping[str, str] = {}
 
     @model_validator(mode="after")
-    def _says_something(self) -> Claim:
+    def _has_a_part(self) -> Claim:
         if not self.parts and not self.untestable:
             raise ValueError("a claim has at least one part")
         return self
@@ -63,15 +78,12 @@ class ClaimsBook(Entry):
     @model_validator(mode="after")
     def _ids_differ(self) -> ClaimsBook:
         ids = [claim.id for claim in self.claims]
-        twice = sorted({id_ for id_ in ids if ids.count(id_) > 1})
-        if twice:
-            raise ValueError(f"claim {', '.join(map(str, twice))} is there twice")
+        duplicates = sorted({id_ for id_ in ids if ids.count(id_) > 1})
+        if duplicates:
+            raise ValueError(f"duplicate claim ids: {', '.join(map(str, duplicates))}")
         return self
 
 
 def load_claims(path: Path = CLAIMS_FILE) -> ClaimsBook:
-    """Read the claims file.
-
-    Raises ClaimsError, naming each entry that does not fit and why.
-    """
+    """Read the claims file. Raises ClaimsError, which names each invalid entry and the reason."""
     return read_entries(path, ClaimsBook, ClaimsError)

@@ -11,13 +11,15 @@ Here: reading the files. What a table means is written in its own file.
 - `-- statistic: module.function(table, ...)` calls a function of the package `statistics` with those tables; the query
   reads its answer under the name computed.
 - `-- slices: column by schema.table.column` builds a large table a few hundred ids at a time.
+- `-- union: schema.pattern` gathers the tables whose names match, column by column; the query reads them as united.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
@@ -37,6 +39,8 @@ MODEL_SCHEMAS = ("core", "intermediate", "marts", "meta")
 
 # The name under which a query reads what a statistic worked out.
 COMPUTED = "computed"
+# The same for the tables that it gathers.
+UNITED = "united"
 _STATISTIC = re.compile(r"^(\w+)\.(\w+)\((\w+\.\w+(?:, \w+\.\w+)*)\)$")
 _SLICES = re.compile(r"^(\w+) by (\w+\.\w+)\.(\w+)$")
 # Ids that a slice has: of thirty years of days that is two million rows, which are sorted in memory. More would be put
@@ -101,7 +105,7 @@ class Model:
         schema: The folder below sql/ that the file lies in; also the schema of the table.
         name: The name of the file, and of the table.
         sql_path: The path of the file within the project.
-        text: The file, word for word.
+        text: The file, word for word; of a union with the tables that it gathers.
         description: What the table holds, in a sentence.
         grain: The columns that are unique together.
         known_at: The column with the instant at which a row could first be known; None where the whole table is true as
@@ -111,6 +115,7 @@ class Model:
         column_descriptions: The comment of each column.
         statistic: What Python computes for it first.
         slices: How a large table is built in parts.
+        union: The names of the tables that it gathers, as a pattern.
     """
 
     schema: str
@@ -124,6 +129,7 @@ class Model:
     column_descriptions: Mapping[str, str]
     statistic: Statistic | None = None
     slices: Slices | None = None
+    union: str | None = None
 
     @property
     def full_name(self) -> str:
@@ -226,7 +232,18 @@ def read_model(path: Path) -> Model:
         column_descriptions=columns,
         statistic=statistic,
         slices=slices,
+        union=header.get("union"),
     )
+
+
+def _unite(model: Model, names: Iterable[str]) -> Model:
+    """A union with the tables that match its pattern. Columns that one of them does not have are null in its rows."""
+    if model.union is None:
+        return model
+    tables = [f"select * from {name}" for name in sorted(names) if fnmatchcase(name, model.union)]
+    if not tables:
+        raise ModelError(f"{model.sql_path}: no model matches {model.union}")
+    return replace(model, text=model.text.replace(f"from {UNITED}", f"from ({' union all by name '.join(tables)})"))
 
 
 def read_models(folder: Path = SQL_FOLDER) -> tuple[Model, ...]:
@@ -239,6 +256,7 @@ def read_models(folder: Path = SQL_FOLDER) -> tuple[Model, ...]:
     for model in map(read_model, paths):
         if (other := models.setdefault(model.full_name, model)) is not model:
             raise ModelError(f"{other.sql_path} and {model.sql_path} both define {model.full_name}")
+    models = {name: _unite(model, models) for name, model in models.items()}
     graph = {name: [up for up in model.upstream if up in models] for name, model in models.items()}
     try:
         return tuple(models[name] for name in TopologicalSorter(graph).static_order())

@@ -1,7 +1,7 @@
--- description: The ledger of claims: what an article says, what was measured, and the verdict that follows from it.
+-- description: The ledger of claims: what an article says, what was measured, and the verdict that follows.
 -- grain: claim_id
 -- known_at: the run's clock
--- A claim is contradicted by any of its parts and supported by all that can be tested; what cannot be tested is said.
+-- Any part can contradict a claim. To support it, all parts that can be tested must. Reasons name the parts that cannot.
 with clock as (
     select as_of from reference.clock
 ),
@@ -35,8 +35,10 @@ parts as (
 specifications as (
     select
         claim_id,
-        specification_share,
-    from intermediate.claim_specifications
+        sum(specifications_agreeing) / nullif(sum(specifications), 0) as specification_share,
+    from intermediate.claim_evidence
+    where moment = 'clock'
+    group by claim_id
 ),
 
 named as (
@@ -71,17 +73,17 @@ final as (
         claims.claim_id, -- Number of the claim.
         claims.claim, -- What the article says.
         claims.test, -- What is computed, in words.
-        current.measured, -- What was measured, in words, part by part with a | between; null where nothing was.
-        current.expected, -- What the claim says it should be; null where nothing was measured.
-        current.n, -- Cases that it rests on, of the part that has fewest; null where it rests on single numbers.
-        current.p_value, -- Two-sided p against chance, of the part that has the largest; null where there is no test.
-        specifications.specification_share, -- Share of the specifications in marts.specification_grid of breakouts, targets and horizons that the claim speaks of, whose excess points where the claim does [fraction]; null where it speaks of none.
-        current.verdict, -- supported, contradicted, insufficient_evidence (too few cases, not to be told from chance, or no data) or not_testable.
+        current.measured, -- What was measured, in words, with a | between the parts; null if nothing was.
+        current.expected, -- What the claim says it should be; null if nothing was measured.
+        current.n, -- Smallest sample among the claim's parts; null if they are single numbers.
+        current.p_value, -- Largest two-sided p against chance among the claim's parts; null if there is no test.
+        specifications.specification_share, -- Robustness: share of the specifications in marts.specification_grid of the claim's targets and horizons whose excess points where the claim does [fraction]; null if the claim is not about breakouts.
+        current.verdict, -- supported, contradicted, insufficient_evidence (too few cases, no more than chance, or no data) or not_testable.
         current.reason, -- Why, part by part.
-        if(earlier.is_measured, earlier.measured, null) as measured_then, -- What was measured at the article's close; null before it, and where only a run as of that day can tell.
+        if(earlier.is_measured, earlier.measured, null) as measured_then, -- What was measured at the article's last close; null before that close, and for evidence that only a run as of that day has.
         if(earlier.is_measured, earlier.verdict, null) as verdict_then, -- The verdict at that close; null in the same cases.
         claims.scored_on, -- The day of that close.
-        claims.sql_ref, -- Tables to ask and the file that says how.
+        claims.sql_ref, -- Tables to query, and the SQL file of the claim.
         clock.as_of, -- The day as of which it is true.
     from claims
     cross join clock

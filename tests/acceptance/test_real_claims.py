@@ -1,4 +1,4 @@
-"""The ledger of claims on real market data: what is known of January 2026, and what pandas makes of the files."""
+"""The ledger of claims on real market data: what is known about January 2026, and the same numbers from pandas."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def test_facts_of_january_2026(ledger: pd.DataFrame) -> None:
     facts = {
         1: ("supported", "first close above 2600 on 2026-01-08"),
         2: ("contradicted", "+6.1 %"),
-        3: ("contradicted", "1.00 times the usual on 2026-01-08"),
-        4: ("supported", "75 % above their 200-session mean, usual 60 % (of the present members)"),
+        3: ("contradicted", "1.00 times the median on 2026-01-08"),
+        4: ("supported", "75 % above their 200-session mean, median 60 % (of the present members)"),
         5: (
             "contradicted",
             "1991-10, 1995-05, 1999-12, 2004-04, 2011-04, 2013-01, 2016-11, 2020-11, 2025-09",
@@ -49,7 +49,7 @@ def test_facts_of_january_2026(ledger: pd.DataFrame) -> None:
     assert {id_: (row["verdict"], row["measured"]) for id_, row in ledger.loc[list(facts)].iterrows()} == facts
     assert (ledger.loc[list(facts), "verdict_then"] == ledger.loc[list(facts), "verdict"]).all()
     assert set(ledger.index[ledger["verdict"] == "not_testable"]) == {21, 24}
-    # Too few breakouts for any conclusion: the honest answer.
+    # There are too few breakouts for a conclusion.
     assert set(ledger.loc[[6, 13, 20], "verdict"]) == {"insufficient_evidence"}
 
 
@@ -99,7 +99,7 @@ def test_pullbacks_against_a_fair_coin(parts: pd.DataFrame, real_published: duck
     assert row["p_value"] == pytest.approx(sum(chance for chance in chances if chance <= chances[absorbed]), abs=1e-12)
 
 
-def test_what_was_said_at_the_articles_close_is_what_a_run_as_of_that_day_says(
+def test_the_verdicts_at_the_articles_close_are_those_of_a_run_as_of_that_day(
     real_home: Path, ledger: pd.DataFrame
 ) -> None:
     result = run_cascade(real_home, "--as-of", "2026-01-13")
@@ -107,7 +107,7 @@ def test_what_was_said_at_the_articles_close_is_what_a_run_as_of_that_day_says(
     with duckdb.connect(str(real_home / "cascade-asof-2026-01-13.duckdb"), read_only=True) as connection:
         then = connection.execute("select claim_id, verdict, measured from marts.claims").df().set_index("claim_id")
     scored = ledger[ledger["verdict_then"].notna()]
-    # The others ask the tables of evidence, which are true as of one clock.
+    # The others read tables of evidence, which are as of the run's clock only.
     assert set(ledger.index) - set(scored.index) == {12, 13, 15, 20}
     pd.testing.assert_frame_equal(
         scored[["verdict_then", "measured_then"]].set_axis(["verdict", "measured"], axis=1), then.loc[scored.index]

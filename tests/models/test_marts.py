@@ -810,7 +810,7 @@ def test_a_breakout_triggers_the_signals_of_its_subject_and_kind(bench: Bench) -
 
 
 # What has a row for each claim, whatever is known.
-CLAIMS = ("intermediate.claim_moments", "marts.claim_parts", "marts.claims")
+CLAIMS = ("intermediate.claim_moments", "intermediate.claim_results", "marts.claim_parts", "marts.claims")
 
 
 @pytest.mark.slow

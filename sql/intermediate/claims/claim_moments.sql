@@ -1,4 +1,4 @@
--- description: The instants at which claims are scored: the article's last close, and the run's clock.
+-- description: The instants at which claims are scored: the last close before the article, and the run's clock.
 -- grain: moment
 -- known_at: the run's clock
 -- form: view
@@ -42,7 +42,7 @@ final as (
     select
         moment, -- article or clock.
         day, -- Its day.
-        moment_at, -- The instant: nothing known later counts, UTC.
+        moment_at, -- The instant, UTC. Data that became known later do not count.
     from moments
 )
 

@@ -29,7 +29,7 @@ orders as (
     where to_stage = from_stage + 1 and is_in_order is not null
 ),
 
--- As in marts.cascade_order the last year is left out: of it only some turn-ons are decided.
+-- As in marts.cascade_order the last year is left out, because only some of its turn-ons are decided.
 sessions as (
     select
         moments.moment,
@@ -85,7 +85,7 @@ shifted as (
     group by turn_ons.moment, turn_ons.from_stage, turn_ons.shift
 ),
 
-usual as (
+expected as (
     select
         moment,
         from_stage,
@@ -100,17 +100,17 @@ final as (
         observed.moment, -- article or clock.
         any_value(observed.turn_ons) as n, -- Its turn-ons at least a year before, with the state of the next stage known.
         any_value(observed.share) as share, -- Share of them that the next stage followed in order [fraction].
-        any_value(usual.share) as chance, -- The same over all sessions, which is the mean over all shifts [fraction].
+        any_value(expected.share) as chance, -- The same over all sessions, which is the mean over all shifts [fraction].
         count_if(
-            abs(shifted.share - usual.share) >= abs(observed.share - usual.share) - 1e-12
-        ) / nullif(count(*), 0) as p_value, -- Two-sided: share of the shifts by whole months, the one that happened among them, that are as far from chance.
+            abs(shifted.share - expected.share) >= abs(observed.share - expected.share) - 1e-12
+        ) / nullif(count(*), 0) as p_value, -- Two-sided: share of the shifts by whole months, shift 0 included, that are as far from chance.
     from shifted as observed
     inner join shifted
         on shifted.moment = observed.moment
         and shifted.from_stage = observed.from_stage
-    inner join usual
-        on usual.moment = observed.moment
-        and usual.from_stage = observed.from_stage
+    inner join expected
+        on expected.moment = observed.moment
+        and expected.from_stage = observed.from_stage
     where observed.shift = 0
     group by observed.from_stage, observed.moment
 )

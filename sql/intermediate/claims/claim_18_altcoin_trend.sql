@@ -1,5 +1,5 @@
--- description: Quarters of the altcoins: whether most went the same way, and whether one fell where most rose.
--- grain: claim_id, part, moment, observed_on, is_usual
+-- description: Claim 18: in how many quarters most altcoins went the same way, and in how many rising quarters one fell.
+-- grain: claim_id, part, moment
 -- known_at: the run's clock
 with moments as (
     select
@@ -16,7 +16,6 @@ altcoins as (
 
 changes as (
     select
-        subject_id,
         period_start,
         change,
         known_at,
@@ -27,42 +26,40 @@ changes as (
 quarters as (
     select
         moments.moment,
-        changes.period_start,
         count(*) as coins,
-        count_if(changes.change > 0) as risen,
+        count_if(changes.change > 0) as rising,
     from moments
     inner join changes on changes.known_at <= moments.moment_at
     group by moments.moment, changes.period_start
     having count(*) >= $altseason_least_known
 ),
 
-observations as (
+cases as (
     select
         'trend' as part,
         moment,
-        period_start as observed_on,
-        greatest(risen, coins - risen) >= $claim_shared_way * coins as holds,
+        greatest(rising, coins - rising) >= $claim_shared_way * coins as holds,
     from quarters
     union all
     select
         'exceptions' as part,
         moment,
-        period_start as observed_on,
-        risen < coins as holds,
+        rising < coins as holds,
     from quarters
-    where risen > $half_of_members * coins
+    where rising > $half_of_members * coins
 ),
 
 final as (
     select
-        18 as claim_id, -- The claim.
-        part, -- trend: three in four went the way of most; exceptions: in a quarter in which most rose, one did not.
+        18 as claim_id, -- Number of the claim.
+        part, -- Part of the claim: trend or exceptions.
         moment, -- article or clock.
-        observed_on, -- First day of the quarter.
-        false as is_usual, -- Not: each counts as a case.
-        holds, -- Whether it was so.
-    from observations
+        count(*) as n, -- Quarters; exceptions: those in which most altcoins rose.
+        count_if(holds) as agreeing, -- trend: quarters in which at least $claim_shared_way of the altcoins went the same way; exceptions: in which one did not rise.
+        $half_of_members as chance, -- Share of them by chance [fraction].
+    from cases
+    group by part, moment
 )
 
 select * from final
-order by part, moment, observed_on
+order by claim_id, part, moment

@@ -1,4 +1,4 @@
--- description: How far coins had fallen, and how little they were traded, at the close before the article.
+-- description: Claim 14: how far coins had fallen from their highs, and how little they were traded, at the article's last close.
 -- grain: claim_id, part, moment
 -- known_at: the run's clock
 with moments as (
@@ -30,7 +30,7 @@ bars as (
     where is_final and instrument_id in ('BTC', 'ETH')
 ),
 
-falls as (
+drawdowns as (
     select
         moments.moment,
         prices.subject_id,
@@ -41,8 +41,7 @@ falls as (
     having max(prices.session_date) >= moments.day - $signal_age_days
 ),
 
--- What BTC and ETH traded together.
-traded as (
+total_volumes as (
     select
         moments.moment,
         moments.day,
@@ -56,18 +55,17 @@ traded as (
     having count(bars.volume) = 2
 ),
 
-volumes as (
+relative_volumes as (
     select
         moment,
         median(volume) filter (where session_date > day - $claim_funding_days) / nullif(median(volume), 0) as share,
-    from traded
+    from total_volumes
     group by moment, day
     having max(session_date) >= day - $signal_age_days
 ),
 
 facts as (
     select
-        14 as claim_id,
         'drawdown' as part,
         moment,
         string_agg(printf('%s %+.0f %%', subject_id, 100 * drawdown), ', ' order by drawdown desc) as measured,
@@ -76,29 +74,27 @@ facts as (
             when bool_and(drawdown <= -1 * $crypto_deep_pullback) then true
             when bool_and(drawdown > -1 * $crypto_deep_pullback) then false
         end as agrees,
-    from falls
+    from drawdowns
     group by moment
     having count(*) = 3
     union all
     select
-        14 as claim_id,
         'volume' as part,
         moment,
         printf('%.2f times the median of the year', share) as measured,
         'below 1' as expected,
         share < 1 as agrees,
-    from volumes
+    from relative_volumes
 ),
 
 final as (
     select
-        claim_id, -- The claim.
-        part, -- The part of it.
-        moment, -- article: the facts are those of its day.
-        measured, -- What was, in words; null where it is not known.
-        expected, -- What should have been.
-        null::bigint as n, -- Null: it is one number of each.
-        agrees, -- Whether the one is the other; null where it is not known, or the coins disagree.
+        14 as claim_id, -- Number of the claim.
+        part, -- Part of the claim: drawdown or volume.
+        moment, -- article.
+        measured, -- What was measured, in words; null if it is not known.
+        expected, -- What the claim says it should be.
+        agrees, -- Whether it was so; null if it is not known, or the coins differ.
     from facts
 )
 
