@@ -79,6 +79,7 @@ def test_a_pair_without_its_legs_is_left_out_and_named(tmp_path: Path) -> None:
 
 WEEKS = [f"{friday:%Y-%m-%d}" for friday in pd.date_range("2024-01-05", "2024-03-01", freq="W-FRI")]
 THREE_WEEKS = {"rotation_weeks": 3}
+ROTATION = ("intermediate.weekly_ratios", "intermediate.weekly_standings", "marts.relative_rotation")
 
 
 def _ratios(bench: Bench, ratios: Sequence[tuple[str, float]], calendar: str = "XNYS", **known: str) -> None:
@@ -95,7 +96,8 @@ def _ratios(bench: Bench, ratios: Sequence[tuple[str, float]], calendar: str = "
 
 
 def _rotation(bench: Bench, columns: str, **parameters: float) -> list[Row]:
-    bench.build_only("marts.relative_rotation", as_of="2026-12-31", **(THREE_WEEKS | parameters))
+    for model in ROTATION:
+        bench.build_only(model, as_of="2026-12-31", **(THREE_WEEKS | parameters))
     return bench.rows(f"select {columns} from marts.relative_rotation order by week_end")
 
 
@@ -211,8 +213,8 @@ def test_a_week_ends_with_its_last_scheduled_session(
     """The clock stands at the last ratio: what the week still has in store is known from the calendar."""
     days = [str(day) for day in bench.days(calendar, "2024-03-11", 20) if str(day) <= last]
     _ratios(bench, [(day, 1.0) for day in days], calendar)
-    bench.build_only("marts.relative_rotation", as_of=last)
-    assert bench.rows("select week_end from marts.relative_rotation order by all") == [(day,) for day in week_ends]
+    bench.build_only("intermediate.weekly_ratios", as_of=last)
+    assert bench.rows("select week_end from intermediate.weekly_ratios order by all") == [(day,) for day in week_ends]
 
 
 def test_a_leg_that_ends_in_the_middle_of_a_week_leaves_no_week(bench: Bench) -> None:

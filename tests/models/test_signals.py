@@ -367,7 +367,8 @@ def _answers(bench: Bench, **parameters: float) -> list[Row]:
     }
     for name, columns in empty.items():
         bench.connection.execute(f"create table if not exists {name} ({columns})")
-    bench.build_only("intermediate.ingredient_values", as_of="2024-12-31", **parameters)
+    for model in ("macro_ingredients", "price_ingredients", "market_ingredients", "ingredient_values"):
+        bench.build_only(f"intermediate.{model}", as_of="2024-12-31", **parameters)
     return bench.rows(
         "select subject_id, measure, session_date, measured, threshold, is_met from intermediate.ingredient_values "
         "order by subject_id, measure, session_date"
