@@ -1,4 +1,5 @@
--- description: The share of altcoins that beat Bitcoin over $altseason_days days. Coins that died in that time count as losers.
+-- description: The share of altcoins that beat Bitcoin over $altseason_days days. Coins that died in that time count as
+--   losers.
 -- grain: session_date
 -- known_at: known_at, the end of the UTC day; later if a bar at either end was corrected later
 with clock as (

@@ -1,5 +1,5 @@
--- description: How strongly each index, fund, coin and basket moves with the S&P 500: its beta, its correlation, and its
---   share in the index's gains and losses.
+-- description: How strongly each index, fund, coin and basket moves with the S&P 500: its beta, its correlation, and
+--   its share in the index's gains and losses.
 -- grain: instrument_id, benchmark_id, session_date
 -- known_at: known_at, when the later of the two bars was known
 with returns as (

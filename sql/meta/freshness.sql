@@ -1,4 +1,5 @@
--- description: The age of each instrument's and series' last value, compared with what its calendar or release rule expects.
+-- description: The age of each instrument's and series' last value, compared with what its calendar or release rule
+--   expects.
 -- grain: id
 -- known_at: the run's clock
 with instrument_ages as (

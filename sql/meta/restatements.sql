@@ -1,5 +1,5 @@
--- description: Every stored value that a later delivery changed, filled in late or no longer contained, with the kind of
---   change.
+-- description: Every stored value that a later delivery changed, filled in late or no longer contained, with the kind
+--   of change.
 -- grain: table_name, id, session_date, captured_at, field
 -- known_at: captured_at, when the change was first seen
 with clock as (
@@ -76,7 +76,7 @@ final as (
         restatements.captured_at, -- When the change was first seen, UTC.
         restatements.field, -- The column that changed; the kind for a dividend or split; row for a vanished row.
         restatements.old_value, -- The value before [unit of the field]; null if there was none.
-        restatements.new_value, -- The value since [unit of the field]; null for a vanished row, which stays stored.
+        restatements.new_value, -- The value since [unit of the field]; null for a vanished row, which is kept.
         restatements.kind, -- split, dividend, correction, late_fill (arrived after newer rows) or vanished (no longer delivered).
     from restatements
     cross join clock

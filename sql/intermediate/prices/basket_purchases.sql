@@ -1,5 +1,5 @@
--- description: The coins that the altcoin basket buys at the start of each month, with the price paid: every altcoin that
---   traded in the $basket_lookback_days days before, at its last price.
+-- description: The coins that the altcoin basket buys at the start of each month, with the price paid: every altcoin
+--   that traded in the $basket_lookback_days days before, at its last price.
 -- grain: month, instrument_id
 -- known_at: the run's clock
 with bars as (

@@ -1,4 +1,5 @@
--- description: Every macro observation, market value, dividend and split that a later delivery changed or filled in late.
+-- description: Every macro observation, market value, dividend and split that a later delivery changed or filled in
+--   late.
 -- grain: table_name, id, session_date, captured_at, field
 -- known_at: captured_at
 -- form: view

@@ -1,5 +1,5 @@
--- description: Growth of each index, fund, coin and basket next to that of the benchmark, from one common session to the
---   next.
+-- description: Growth of each index, fund, coin and basket next to that of the benchmark, from one common session to
+--   the next.
 -- grain: instrument_id, benchmark_id, session_date
 -- known_at: known_at, when the later of the two bars was known
 -- form: view

@@ -30,8 +30,8 @@ standings as (
             order by week_end
             rows between $rotation_weeks - 1 preceding and current row -- noqa: PRS
         ),
-        -- Momentum needs $rotation_weeks changes of rs_ratio, which itself looks back $rotation_weeks weeks. The heading
-        -- needs one week more.
+        -- Momentum needs $rotation_weeks changes of rs_ratio, which itself looks back $rotation_weeks weeks. The
+        -- heading needs one week more.
         looked_at as (
             partition by pair_id
             order by week_end

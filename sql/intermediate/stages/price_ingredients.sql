@@ -1,4 +1,5 @@
--- description: What each price and ratio says that is an ingredient of the cascade, on the sessions of its own calendar.
+-- description: What each price and ratio says that is an ingredient of the cascade, on the sessions of its own
+--   calendar.
 -- grain: subject_id, measure, session_date
 -- known_at: known_at
 -- form: view
