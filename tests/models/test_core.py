@@ -1,4 +1,4 @@
-"""The models in sql/core: what is stored of each fact, on which clock, and in which version, by hand-made rows.
+"""The models in sql/core, on hand-made rows: values, known_at and versions of each table.
 
 Instants are UTC. New York closes at 21:00 in winter, 20:00 in summer, 18:00 on a half day in winter. Unless a test says
 otherwise a row was captured long after everything, as a downloaded history is.
@@ -385,7 +385,7 @@ def test_the_vendors_total_return_stands_where_it_is_delivered(bench: Bench) -> 
 
 
 def test_a_close_that_ends_does_not_change_the_basis(bench: Bench) -> None:
-    """HYG's file: close and total return until a day, the total return alone after: no row may jump."""
+    """As in HYG's file: close and total return until a day, the total return alone after. No price may jump."""
     bench.bars(
         "HYG",
         "2024-03-04",

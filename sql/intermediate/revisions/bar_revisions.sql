@@ -25,7 +25,7 @@ late_fills as (
     from intermediate.late_fills
 ),
 
--- A split moves a whole history by one factor. It is no correction of any session.
+-- A split moves a whole history by one factor. That does not correct any session.
 splits as (
     select
         instrument_id,
@@ -97,7 +97,7 @@ final as (
             partition by instrument_id, session_date
             order by version
             rows between unbounded preceding and current row
-        ) as corrected_at, -- When the price of this version could first be known; null if that is the close.
+        ) as corrected_at, -- When the price of this version was last corrected or filled in; null if it never was.
     from revisions
 )
 

@@ -1,5 +1,5 @@
 -- description: The factor that converts prices captured after the run's as-of time to the share count of that time.
---   They differ if a split was first seen in between.
+--   The two scales differ if a split was first seen in between.
 -- grain: instrument_id, captured_at
 -- known_at: the run's clock
 with clock as (
