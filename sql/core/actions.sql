@@ -1,7 +1,6 @@
--- description: Dividends and splits, the last version that the run's clock may see.
+-- description: Dividends and splits, in the latest version known as of the run.
 -- grain: instrument_id, ex_date, kind
--- known_at: known_at, the close of the first session that trades without the dividend or at the new share count; for
---   a later version, when it was captured
+-- known_at: known_at, the close of the ex-date's session; for a later version, when it was captured
 with clock as (
     select as_of_at from reference.clock
 ),
@@ -26,7 +25,7 @@ sessions as (
     where calendar = 'XNYS'
 ),
 
--- A split also divides the dividends before it; that tells nothing new about them.
+-- A split also rescales the dividends before it. That is no correction, so their known_at does not change.
 splits as (
     select distinct
         instrument_id,
@@ -83,7 +82,7 @@ final as (
         source, -- Where the row came from: vendor and symbol, or file.
         known_at, -- When the row could first be known, UTC.
         captured_at, -- When this version was first seen, UTC.
-        version, -- 1 for the first value seen, one more for each change.
+        version, -- Version number: 1 for the first value seen, plus one for each change.
     from visible_versions
 )
 

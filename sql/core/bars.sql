@@ -1,14 +1,9 @@
--- description: One row per instrument and session, the last version that the run's clock may see, with the two prices
---   that everything else is made of.
+-- description: Daily bars in the latest version known as of the run, with the price that signals use and the price that
+--   returns use.
 -- grain: instrument_id, session_date
--- known_at: known_at, the close of the session, or when a later correction of the price, or a bar that came after newer
---   ones, was captured
+-- known_at: known_at, the close of the session; for a corrected price or a late fill, when it was captured
 -- slices: instrument_id by intermediate.instrument_bases.instrument_id
-with clock as (
-    select as_of_at from reference.clock
-),
-
-instrument_bases as (
+with instrument_bases as (
     select
         instrument_id,
         price_basis,
@@ -17,7 +12,7 @@ instrument_bases as (
     from intermediate.instrument_bases
 ),
 
-versions as (
+bars as (
     select
         instrument_id,
         session_date,
@@ -28,12 +23,12 @@ versions as (
         adj_close,
         volume,
         source,
+        is_final,
+        closes_at,
+        known_at,
         captured_at,
         version,
-        closes_at,
-        is_final,
-        known_at,
-    from intermediate.visible_bars
+    from intermediate.latest_bars
 ),
 
 growth as (
@@ -44,59 +39,27 @@ growth as (
     from intermediate.dividend_growth
 ),
 
-newer_versions as (
-    select
-        instrument_id,
-        session_date,
-        version,
-    from versions
-    where version > 1
-),
-
-visible_versions as (
-    select versions.*
-    from versions
-    cross join clock
-    left join newer_versions
-        on newer_versions.version = versions.version + 1
-        and newer_versions.instrument_id = versions.instrument_id
-        and newer_versions.session_date = versions.session_date
-    where versions.known_at <= clock.as_of_at
-        and newer_versions.version is null
-),
-
--- Growth that dividends add, multiplied up from the first bar, so that a new dividend changes no earlier row.
+-- Dividend growth is multiplied up from the first bar, so a new dividend changes no earlier row.
 adjusted as (
     select
-        visible_versions.instrument_id,
-        visible_versions.session_date,
-        visible_versions.open,
-        visible_versions.high,
-        visible_versions.low,
-        visible_versions.close,
-        if(
-            instrument_bases.has_vendor_adj_close,
-            visible_versions.adj_close,
-            visible_versions.close * exp(sum(coalesce(ln(growth.growth), 0)) over history)
-        ) as adj_close,
-        visible_versions.volume,
-        visible_versions.source,
-        visible_versions.is_final,
-        visible_versions.closes_at,
-        visible_versions.known_at,
-        visible_versions.captured_at,
-        visible_versions.version,
+        bars.* replace (
+            if(
+                instrument_bases.has_vendor_adj_close,
+                bars.adj_close,
+                bars.close * exp(sum(coalesce(ln(growth.growth), 0)) over history)
+            ) as adj_close
+        ),
         row_number() over history as bar_number,
         instrument_bases.price_basis,
         instrument_bases.has_total_return,
-    from visible_versions
-    inner join instrument_bases on instrument_bases.instrument_id = visible_versions.instrument_id
+    from bars
+    inner join instrument_bases on instrument_bases.instrument_id = bars.instrument_id
     left join growth
-        on growth.instrument_id = visible_versions.instrument_id
-        and growth.session_date = visible_versions.session_date
+        on growth.instrument_id = bars.instrument_id
+        and growth.session_date = bars.session_date
     window history as (
-        partition by visible_versions.instrument_id
-        order by visible_versions.session_date
+        partition by bars.instrument_id
+        order by bars.session_date
         rows between unbounded preceding and current row
     )
 ),
@@ -105,22 +68,22 @@ final as (
     select
         instrument_id, -- The instrument, a row of core.instruments.
         session_date, -- Exchange-local date of the session; UTC day for coins.
-        bar_number, -- Position among the instrument's bars, from 1 for the first.
+        bar_number, -- Position of the bar in the instrument's history, from 1.
         open, -- First price of the session, split-adjusted.
         high, -- Highest price of the session, split-adjusted.
         low, -- Lowest price of the session, split-adjusted.
         close, -- Last price of the session, split-adjusted, not adjusted for dividends.
-        adj_close, -- Total-return close: close times the growth that dividends added since the first bar, or the vendor's.
+        adj_close, -- Total-return close: the vendor's, or close times the growth from dividends since the first bar.
         volume, -- Shares (equity) or US dollars (crypto) traded.
-        if(price_basis = 'price', close, adj_close) as signal_price, -- The price that signals look at, on the instrument's price_basis.
-        if(price_basis = 'price', low, null) as signal_low, -- The session's low on the same basis; null where only closes are.
-        if(has_total_return, adj_close, close) as return_price, -- The price that returns are measured on: total return, for an index its level.
+        if(price_basis = 'price', close, adj_close) as signal_price, -- Price that signals use: close or adj_close, by the instrument's price_basis.
+        if(price_basis = 'price', low, null) as signal_low, -- Low of the session on the same basis; null for total_return, which has closes only.
+        if(has_total_return, adj_close, close) as return_price, -- Price that returns use: adj_close; close for an index.
         source, -- Where the row came from: vendor and symbol, or file.
-        is_final, -- Whether the session was over when the bar was captured; only final bars feed signals.
+        is_final, -- Whether the session was over when the bar was captured; signals use final bars only.
         closes_at, -- Instant at which the session ends, UTC.
-        known_at, -- When the row could first be known: the close, or when a correction or late fill was captured, UTC.
+        known_at, -- When the row could first be known, UTC: at the close, or when a correction or late fill was captured.
         captured_at, -- When this version was first seen, UTC.
-        version, -- 1 for the first value seen, one more for each change.
+        version, -- Version number: 1 for the first value seen, plus one for each change.
     from adjusted
 )
 

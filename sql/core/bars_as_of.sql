@@ -1,4 +1,4 @@
--- description: The bars as they were known at an instant, for instance from core.bars_as_of('2024-03-05 21:00:00+00').
+-- description: The bars as they were known at an instant. Example: from core.bars_as_of('2024-03-05 21:00:00+00').
 -- grain: instrument_id, session_date
 -- known_at: known_at, the close of the session, or when a correction or late fill was captured
 -- form: macro
@@ -60,7 +60,7 @@ captures as (
     from versions
 ),
 
--- What was first seen after a split that nobody knew at the instant is put back on the scale of the instant.
+-- Prices captured after a later split are converted back to the share count of the instant.
 scales as (
     select
         captures.instrument_id,
@@ -87,7 +87,7 @@ final as (
     select
         instrument_id, -- The instrument.
         session_date, -- The session.
-        open * scale as open, -- First price, on the share count of the instant.
+        open * scale as open, -- First price, adjusted for the splits known at the instant.
         high * scale as high, -- Highest price.
         low * scale as low, -- Lowest price.
         close * scale as close, -- Last price.
@@ -95,10 +95,10 @@ final as (
         volume / nullif(scale, 0) as volume, -- Shares (equity) or US dollars (crypto) traded.
         source, -- Where the row came from.
         is_final, -- Whether the session was over when the version was captured.
-        known_at, -- When the version could first be known.
-        captured_at, -- When it was first seen.
-        version, -- 1 for the first value seen, one more for each change.
-        captured_at > as_of_at::timestamptz as is_assumed, -- Whether the history was filled in after the instant, so that its first version is assumed.
+        known_at, -- When the version could first be known, UTC.
+        captured_at, -- When it was first seen, UTC.
+        version, -- Version number: 1 for the first value seen, plus one for each change.
+        captured_at > as_of_at::timestamptz as is_assumed, -- Whether the row was captured after the instant, so that its first version stands in for what was known then.
     from scaled
     where known_at <= as_of_at::timestamptz
         and (version = 1 or captured_at <= as_of_at::timestamptz)

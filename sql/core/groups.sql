@@ -1,4 +1,4 @@
--- description: Who belongs to which group of instruments, and from when to when.
+-- description: The members of each group of instruments, with the days of their membership.
 -- grain: group_id, instrument_id, valid_from
 -- known_at: the run's clock
 with clock as (
@@ -66,7 +66,7 @@ final as (
         all_members.instrument_id, -- The member, a row of core.instruments.
         all_members.valid_from, -- First day of membership.
         if(all_members.valid_to <= clock.as_of, all_members.valid_to, null) as valid_to, -- Last day of membership; null while it lasts.
-        true as is_proxy, -- Whether the group is made of today's survivors, so that its past looks better than it was.
+        true as is_proxy, -- Whether the group consists of today's survivors, which makes its past look better than it was.
     from all_members
     cross join clock
     where all_members.valid_from <= clock.as_of

@@ -1,4 +1,4 @@
--- description: Every instrument and basket that there are prices of as of the run's clock.
+-- description: Every instrument and basket with prices as of the run.
 -- grain: instrument_id
 -- known_at: the run's clock
 with clock as (
@@ -69,21 +69,21 @@ spans as (
 final as (
     select
         instruments.instrument_id, -- Short name used everywhere, for instance RUT.
-        instruments.name, -- Full name, where the universe file has one.
+        instruments.name, -- Full name; the instrument_id if the universe file has none.
         instruments.asset_class, -- equity or crypto.
         instruments.kind, -- index, fund, share, coin or basket.
-        instruments.role, -- Place on the risk curve: small_cap, large_cap, credit, crypto_major, altcoin, ...; other where it is unknown.
+        instruments.role, -- Place on the risk curve: small_cap, large_cap, credit, crypto_major, altcoin, ...; other if the universe file does not list the instrument.
         instruments.calendar, -- Calendar of its sessions: XNYS (New York) or CRYPTO (UTC days).
         instruments.currency, -- ISO code of the currency that prices are in.
-        coalesce(instruments.volume_proxy, instruments.instrument_id) as volume_proxy, -- Instrument whose volume stands for this one's; itself where no other does.
-        instruments.tracks, -- Index that a fund follows.
-        instruments.price_basis, -- What signals look at: price or total_return.
-        instruments.has_total_return, -- Whether adj_close includes what the instrument pays out; false for an index.
+        coalesce(instruments.volume_proxy, instruments.instrument_id) as volume_proxy, -- Instrument whose volume is used for this one; itself by default.
+        instruments.tracks, -- Index that a fund tracks.
+        instruments.price_basis, -- Price that signals use: price or total_return.
+        instruments.has_total_return, -- Whether adj_close includes dividends and other payouts; false for an index.
         spans.history_start, -- First session with a final bar or level.
         spans.last_session, -- Last session with a final bar or level.
         instruments.is_required, -- Whether a run without it publishes nothing.
-        instruments.reconstructed_before, -- Bars before this day are reconstructions, close only; primary evidence leaves them out.
-        if(instruments.valid_to <= clock.as_of, instruments.valid_to, null) as valid_to, -- Last day that it traded, once it died.
+        instruments.reconstructed_before, -- Bars before this day are reconstructions with a close only; primary evidence excludes them.
+        if(instruments.valid_to <= clock.as_of, instruments.valid_to, null) as valid_to, -- Last day of trading; null while it trades.
     from instruments
     cross join clock
     inner join spans on spans.instrument_id = instruments.instrument_id

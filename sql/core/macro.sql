@@ -1,7 +1,6 @@
--- description: Macro observations, the last version that the run's clock may see.
+-- description: Macro observations, in the latest version known as of the run.
 -- grain: series_id, observation_date
--- known_at: known_at, the release by the series' rule; for a later version, or an observation that came after newer
---   ones, when it was captured
+-- known_at: known_at, the release by the series' rule; for a later version or a late observation, when it was captured
 with clock as (
     select as_of_at from reference.clock
 ),
@@ -39,14 +38,14 @@ newer_versions as (
 final as (
     select
         versions.series_id, -- The series, a row of core.series.
-        versions.observation_date, -- The day or the first day of the period that the value is about.
+        versions.observation_date, -- The day, or the first day of the period, that the value is about.
         versions.value, -- The value [as in the column unit].
-        series.unit, -- Unit of the value; null for a series that the universe file does not have.
+        series.unit, -- Unit of the value; null if the universe file does not list the series.
         versions.source, -- Where the row came from: vendor and series, or file.
         versions.known_at, -- When the row could first be known, UTC.
-        versions.vintage_quality, -- captured: seen within days of its release or as a revision; assumed_lag: seen later, and it may have been revised in between.
+        versions.vintage_quality, -- captured: seen within $vintage_days days of its release, or dated by its capture (later versions, late observations); assumed_lag: seen later but dated by its release, so it may have been revised before.
         versions.captured_at, -- When this version was first seen, UTC.
-        versions.version, -- 1 for the first value seen, one more for each change.
+        versions.version, -- Version number: 1 for the first value seen, plus one for each change.
     from versions
     cross join clock
     left join series on series.series_id = versions.series_id

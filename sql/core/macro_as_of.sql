@@ -1,4 +1,4 @@
--- description: The macro observations as they were known at an instant, for instance
+-- description: The macro observations as they were known at an instant. Example:
 --   from core.macro_as_of('2024-03-07 21:30:00+00').
 -- grain: series_id, observation_date
 -- known_at: known_at, the release by the series' rule, or when a revision or late observation was captured
@@ -38,14 +38,14 @@ versions as (
 final as (
     select
         series_id, -- The series.
-        observation_date, -- The day or the first day of the period that the value is about.
+        observation_date, -- The day, or the first day of the period, that the value is about.
         value, -- The value [as in the column unit].
         unit, -- Its unit.
         source, -- Where the row came from.
-        known_at, -- When the version could first be known.
-        captured_at, -- When it was first seen.
-        version, -- 1 for the first value seen, one more for each change.
-        captured_at > as_of_at::timestamptz as is_assumed, -- Whether the history was filled in after the instant, so that its first version is assumed.
+        known_at, -- When the version could first be known, UTC.
+        captured_at, -- When it was first seen, UTC.
+        version, -- Version number: 1 for the first value seen, plus one for each change.
+        captured_at > as_of_at::timestamptz as is_assumed, -- Whether the row was captured after the instant, so that its first version stands in for what was known then.
     from versions
     where known_at <= as_of_at::timestamptz
     qualify row_number() over (partition by series_id, observation_date order by version desc) = 1

@@ -1,6 +1,6 @@
--- description: Market value of the circulating supply of coins, the last version that the run's clock may see.
+-- description: Market value of each coin's circulating supply, in the latest version known as of the run.
 -- grain: instrument_id, session_date
--- known_at: known_at, the end of the UTC day
+-- known_at: known_at, the end of the UTC day; for a later version, when it was captured
 with clock as (
     select as_of_at from reference.clock
 ),
@@ -34,7 +34,7 @@ final as (
         dated.source, -- Where the row came from: vendor and symbol, or file.
         dated.known_at, -- When the row could first be known, UTC.
         dated.captured_at, -- When this version was first seen, UTC.
-        dated.version, -- 1 for the first value seen, one more for each change.
+        dated.version, -- Version number: 1 for the first value seen, plus one for each change.
     from dated
     cross join clock
     where dated.known_at <= clock.as_of_at

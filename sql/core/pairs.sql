@@ -1,4 +1,4 @@
--- description: Every ratio whose two legs there are bars of.
+-- description: Every ratio in the universe file for which both legs have prices.
 -- grain: pair_id
 -- known_at: the run's clock
 with pairs as (
@@ -19,11 +19,11 @@ instruments as (
 
 final as (
     select
-        pairs.pair_id, -- Numerator/denominator.
-        pairs.numerator, -- Instrument above the line, a row of core.instruments.
-        pairs.denominator, -- Instrument below the line, a row of core.instruments.
-        if(numerators.calendar = 'CRYPTO' and denominators.calendar = 'CRYPTO', 'CRYPTO', 'XNYS') as calendar, -- Calendar of its sessions; with one equity leg that of the exchange, so that Friday to Monday is one interval.
-        if(numerators.has_total_return and denominators.has_total_return, 'total_return', 'price') as price_basis, -- What both legs are measured on: total_return where both have it, else price.
+        pairs.pair_id, -- Numerator/denominator, for instance RUT/SPX.
+        pairs.numerator, -- Instrument in the numerator, a row of core.instruments.
+        pairs.denominator, -- Instrument in the denominator, a row of core.instruments.
+        if(numerators.calendar = 'CRYPTO' and denominators.calendar = 'CRYPTO', 'CRYPTO', 'XNYS') as calendar, -- Calendar of its sessions: CRYPTO for two coins, else XNYS, so that Friday to Monday is one interval.
+        if(numerators.has_total_return and denominators.has_total_return, 'total_return', 'price') as price_basis, -- Prices that both legs use: total_return if both have it, else price.
     from pairs
     inner join instruments as numerators on numerators.instrument_id = pairs.numerator
     inner join instruments as denominators on denominators.instrument_id = pairs.denominator

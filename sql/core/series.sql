@@ -15,13 +15,13 @@ with series as (
 
 final as (
     select
-        series_id, -- FRED's name of the series, where FRED has it.
+        series_id, -- FRED's id of the series, if FRED has it.
         name, -- What it measures.
         unit, -- Unit of its values.
         frequency, -- daily, weekly or monthly.
-        release_rule, -- When a value becomes public, New York time; a release on a holiday moves to the next business day.
-        stale_after_days, -- Days after an observation by which a newer one should be there.
-        is_restated, -- Whether every release revises the whole history, so that only captured vintages may feed a score.
+        release_rule, -- When a value becomes public, New York time; a release that falls on a holiday moves to the next business day.
+        stale_after_days, -- Days after an observation until a newer one is due.
+        is_restated, -- Whether every release revises the whole history, so that scores use captured vintages only.
     from series
 )
 

@@ -1,4 +1,4 @@
--- description: Every session up to the run's clock, whether or not a bar of it was ever seen.
+-- description: Every session that had begun as of the run, with or without bars.
 -- grain: calendar, session_date
 -- known_at: opens_at, since the calendar is planned long before
 with clock as (

@@ -1,6 +1,7 @@
--- description: The versions of bars that a later one has replaced; with core.bars all that was ever known of a session.
+-- description: Earlier versions of bars that a later one known as of the run replaced. Together with core.bars they are
+--   every version.
 -- grain: instrument_id, session_date, version
--- known_at: known_at, the close of the session, or when the version was captured if it was unfinished or corrected one
+-- known_at: known_at, the close of the session; for an unfinished or corrected bar, when it was captured
 with clock as (
     select as_of_at from reference.clock
 ),
@@ -44,7 +45,7 @@ versions as (
 adjusted as (
     select
         versions.* replace (
-            -- What dividends add to a price does not depend on the scale that a split puts it on.
+            -- Growth from dividends is a factor, so it holds for prices before and after a split.
             if(
                 instrument_bases.has_vendor_adj_close,
                 versions.adj_close,
@@ -63,7 +64,7 @@ final as (
     select
         adjusted.instrument_id, -- The instrument, a row of core.instruments.
         adjusted.session_date, -- Exchange-local date of the session; UTC day for coins.
-        adjusted.open, -- First price of the session, on the share count of its time.
+        adjusted.open, -- First price of the session, on the share count of that time.
         adjusted.high, -- Highest price of the session.
         adjusted.low, -- Lowest price of the session.
         adjusted.close, -- Last price of the session.
@@ -73,7 +74,7 @@ final as (
         adjusted.is_final, -- Whether the session was over when the version was captured.
         adjusted.known_at, -- When the version could first be known, UTC.
         adjusted.captured_at, -- When it was first seen, UTC.
-        adjusted.version, -- 1 for the first value seen, one more for each change.
+        adjusted.version, -- Version number: 1 for the first value seen, plus one for each change.
     from adjusted
     cross join clock
     where adjusted.known_at <= clock.as_of_at

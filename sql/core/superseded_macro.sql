@@ -1,6 +1,7 @@
--- description: The versions of macro observations that a later one has replaced; with core.macro all that was ever known.
+-- description: Earlier versions of macro observations that a later one known as of the run replaced. Together with
+--   core.macro they are every version.
 -- grain: series_id, observation_date, version
--- known_at: known_at, the release by the series' rule, or when the version was captured
+-- known_at: known_at, the release by the series' rule; for a later version or a late observation, when it was captured
 with macro as (
     select
         series_id,
@@ -26,13 +27,13 @@ versions as (
 final as (
     select
         versions.series_id, -- The series, a row of core.series.
-        versions.observation_date, -- The day or the first day of the period that the value is about.
+        versions.observation_date, -- The day, or the first day of the period, that the value is about.
         versions.value, -- The value that was replaced [as in the column unit].
         macro.unit, -- Unit of the value.
         versions.source, -- Where the row came from: vendor and series, or file.
         versions.known_at, -- When the version could first be known, UTC.
         versions.captured_at, -- When it was first seen, UTC.
-        versions.version, -- 1 for the first value seen, one more for each change.
+        versions.version, -- Version number: 1 for the first value seen, plus one for each change.
     from versions
     inner join macro
         on macro.series_id = versions.series_id

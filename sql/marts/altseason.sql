@@ -1,6 +1,7 @@
--- description: The share of altcoins that beat Bitcoin over 90 days, counting those that died since as losers.
+-- description: The share of altcoins that beat Bitcoin over $altseason_days days. Coins that died in that time count as
+--   losers.
 -- grain: session_date
--- known_at: known_at, the end of the UTC day, or when a bar of either end was corrected later
+-- known_at: known_at, the end of the UTC day; later if a bar at either end was corrected later
 with clock as (
     select as_of_at from reference.clock
 ),
@@ -23,14 +24,13 @@ altcoins as (
     where group_id = 'altcoins'
 ),
 
-bars as (
+returns as (
     select
         instrument_id,
         session_date,
-        return_price,
+        growth,
         known_at,
-    from core.bars
-    where is_final and return_price is not null
+    from intermediate.altseason_returns
 ),
 
 days as (
@@ -40,43 +40,9 @@ days as (
     from sessions
     cross join clock
     where sessions.closes_at <= clock.as_of_at
-        and sessions.session_date >= (select min(valid_from) from altcoins)
 ),
 
-coins as (
-    select distinct instrument_id from altcoins
-    union all
-    select 'BTC' as instrument_id
-),
-
--- The last price of each day, or of up to three days before where the day's own is missing.
-prices as (
-    select
-        coins.instrument_id,
-        days.session_date,
-        bars.return_price,
-        bars.known_at,
-    from days
-    cross join coins
-    asof join bars
-        on bars.instrument_id = coins.instrument_id
-        and bars.session_date <= days.session_date
-    where bars.session_date >= days.session_date - $altseason_tolerance_days
-),
-
-returns as (
-    select
-        prices.instrument_id,
-        prices.session_date,
-        prices.return_price / nullif(earlier.return_price, 0) as growth,
-        greatest(prices.known_at, earlier.known_at) as known_at,
-    from prices
-    inner join prices as earlier
-        on earlier.instrument_id = prices.instrument_id
-        and earlier.session_date = prices.session_date - $altseason_days
-),
-
--- Null where it is unknown whether the coin won: a price of one end is missing, its own or Bitcoin's.
+-- is_winner is null if a price is missing at either end, of the coin or of Bitcoin.
 contests as (
     select
         days.session_date,
@@ -122,16 +88,16 @@ measured as (
 final as (
     select
         session_date, -- UTC day.
-        index_pct, -- Share of the known members whose 90-day return beats Bitcoin's [%]; null under ten known or under 80 % coverage.
-        members, -- Altcoins that there were 90 days before; neither BTC nor ETH, stablecoins nor wrapped coins.
-        known, -- Members of which it is known: with a price of both ends, each at most three days old, or dead since, which is a loss.
+        index_pct, -- Share of the known members whose return over $altseason_days days beats Bitcoin's [%]; null if fewer than $altseason_least_known members are known or coverage is under $altseason_coverage.
+        members, -- Altcoins that traded $altseason_days days before; without BTC, ETH, stablecoins and wrapped coins.
+        known, -- Members with a known result: a price at both ends, each at most $altseason_tolerance_days days old, or dead since, which counts as a loss.
         coverage, -- known / members [fraction].
         case
             when index_pct >= $altseason_high then 'altseason'
             when index_pct <= $altseason_low then 'bitcoin_season'
             when index_pct is not null then 'neutral'
-        end as regime, -- altseason from 75 % on, bitcoin_season to 25 %, neutral in between; null where the index is.
-        is_proxy, -- Whether the members are today's survivors rather than those that were the largest then.
+        end as regime, -- altseason if index_pct is $altseason_high or more, bitcoin_season if it is $altseason_low or less, else neutral; null if index_pct is null.
+        is_proxy, -- Whether the members are today's survivors instead of the largest coins of that time.
         known_at, -- When the row could first be known, UTC.
     from measured
 )

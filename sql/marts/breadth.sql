@@ -1,4 +1,5 @@
--- description: How many members of a group take part: the share above their 50- and 200-session means, new highs and lows.
+-- description: How broadly a group of instruments moves: the share of members above their means of $short_mean and
+--   $long_mean sessions, and the number of new highs and lows.
 -- grain: group_id, session_date
 -- known_at: known_at, when the last member's bar was known
 with groups as (
@@ -23,7 +24,7 @@ bars as (
         and instrument_id in (select instrument_id from groups)
 ),
 
--- A member's means are over all of its own sessions, also those before it joined.
+-- A member's means use all of its own sessions, including those before it joined.
 measured as (
     select
         instrument_id,
@@ -59,8 +60,8 @@ measured as (
         )
 ),
 
--- Null where a member has too few sessions, so that it is in no count. Prices have cents, so that they do stand at their
--- mean; rounding keeps the last binary digit from deciding.
+-- A member with too few sessions gets null, so it is not counted. Prices have two decimals, so a price can equal its
+-- mean exactly. Rounding keeps the last binary digit from deciding.
 judged as (
     select
         instrument_id,
@@ -98,13 +99,13 @@ counted as (
 final as (
     select
         group_id, -- The group, a row of core.groups.
-        session_date, -- Session of the group's calendar: the exchange's, for coins every UTC day.
-        members, -- Members as of that day that have a final bar of it.
-        if(known_short >= $breadth_least_members, above_short / nullif(known_short, 0), null) as share_above_sma50, -- Share of members above their 50-session mean [fraction], of those with 50 sessions; null under ten of them.
-        if(known_long >= $breadth_least_members, above_long / nullif(known_long, 0), null) as share_above_sma200, -- Share of members above their 200-session mean [fraction], of those with 200 sessions; null under ten of them.
-        if(known_year >= $breadth_least_members, new_highs, null) as new_highs_252, -- Members above all of their 252 sessions before; null where under ten have that many.
-        if(known_year >= $breadth_least_members, new_lows, null) as new_lows_252, -- Members below all of their 252 sessions before; null where under ten have that many.
-        is_proxy, -- Whether the group is made of today's survivors, so that its past looks better than it was.
+        session_date, -- Session of the group's calendar: of the exchange, or every UTC day for coins.
+        members, -- Members on that day with a final bar of it.
+        if(known_short >= $breadth_least_members, above_short / nullif(known_short, 0), null) as share_above_sma50, -- Share of members above their mean of $short_mean sessions [fraction], among those with that many sessions; null if they are fewer than $breadth_least_members.
+        if(known_long >= $breadth_least_members, above_long / nullif(known_long, 0), null) as share_above_sma200, -- Share of members above their mean of $long_mean sessions [fraction], among those with that many sessions; null if they are fewer than $breadth_least_members.
+        if(known_year >= $breadth_least_members, new_highs, null) as new_highs_252, -- Members above every price of their $breadth_year sessions before; null if fewer than $breadth_least_members have that many.
+        if(known_year >= $breadth_least_members, new_lows, null) as new_lows_252, -- Members below every price of their $breadth_year sessions before; null if fewer than $breadth_least_members have that many.
+        is_proxy, -- Whether the group consists of today's survivors, which makes its past look better than it was.
         known_at, -- When the last of the bars could first be known, UTC.
     from counted
 )

@@ -1,4 +1,4 @@
--- description: How far money has moved along the risk curve: each stage's score, and whether it is on.
+-- description: How far money has moved along the risk curve: each stage's score, and whether the stage is on.
 -- grain: session_date, stage
 -- known_at: known_at, the close of the session
 with ingredients as (
@@ -23,7 +23,7 @@ scores as (
     group by session_date, stage, stage_name, known_at
 ),
 
--- The last score that was high or low enough decides; one in between, or none at all, changes nothing.
+-- The last score that was high or low enough decides. A score in between, or an unknown one, changes nothing.
 states as (
     select
         *,
@@ -41,29 +41,23 @@ states as (
     )
 ),
 
-previous as (
+followed as (
     select
         *,
-        lag(is_on) over (
-            partition by stage
-            order by session_date
-        ) as was_on,
+        lag(is_on) over in_order as was_on,
     from states
-),
-
-changes as (
-    select
-        *,
-        coalesce(is_on <> was_on, is_on is not null) as is_change,
-        coalesce(is_on <> was_on, false) as is_turn,
-    from previous
+    window in_order as (
+        partition by stage
+        order by session_date
+        rows between unbounded preceding and current row
+    )
 ),
 
 dated as (
     select
         *,
-        max(if(is_change, session_date, null)) over history as state_since,
-    from changes
+        max(if(is_on is distinct from was_on, session_date, null)) over history as state_since,
+    from followed
     window history as (
         partition by stage
         order by session_date
@@ -73,16 +67,16 @@ dated as (
 
 final as (
     select
-        session_date, -- Session of the exchange, from the first on at which an ingredient of the stage was known.
+        session_date, -- Session of the exchange, from the first one with a known ingredient of the stage.
         stage, -- Place in the order, from 1 for the safest.
         stage_name, -- funding, equities, small_caps, crypto_majors or altcoins.
-        score, -- Mean of the known ingredients [fraction]; null where none is known.
-        known as known_ingredients, -- How many are known [ingredients]; marts.cascade_ingredients has each.
-        is_on, -- On from a score of $stage_on, off from $stage_off down, unchanged in between and while the score is unknown; null before the first of either.
-        state_since, -- Session since which it is on, or off; null before the first of either.
-        if(is_on, state_since, null) as on_since, -- Session since which it is on; null while it is not.
-        is_turn and is_on as is_turn_on, -- Whether it turned on at this session, having been off.
-        is_turn and not is_on as is_turn_off, -- Whether it turned off at this session, having been on.
+        score, -- Mean of the known ingredients [fraction]; null if none is known.
+        known as known_ingredients, -- Number of known ingredients [ingredients]; marts.cascade_ingredients lists each.
+        is_on, -- Whether the stage is on: it turns on at a score of $stage_on or more and off at $stage_off or less; null until it first does either.
+        state_since, -- Session since which the stage has been on, or off; null while is_on is null.
+        if(is_on, state_since, null) as on_since, -- Session since which the stage has been on; null while it is not on.
+        coalesce(is_on and not was_on, false) as is_turn_on, -- Whether the stage turned on at this session, after being off.
+        coalesce(was_on and not is_on, false) as is_turn_off, -- Whether the stage turned off at this session, after being on.
         known_at, -- The close, UTC.
     from dated
 )

@@ -1,5 +1,5 @@
--- description: Why a stage of the cascade is on or off: what each of its ingredients said, as known at the exchange's
---   close.
+-- description: Why a stage of the cascade is on or off: the value of each of its ingredients, as known at the close of
+--   the exchange.
 -- grain: session_date, stage, ingredient
 -- known_at: known_at, the close of the session
 with clock as (
@@ -24,7 +24,8 @@ sessions as (
     where calendar = 'XNYS'
 ),
 
--- What was ever the latest: a correction of an earlier session says nothing of today.
+-- Answers that were the latest when they became known. A correction of an earlier session does not change the latest
+-- one.
 answers as (
     select
         subject_id,
@@ -83,14 +84,14 @@ answered as (
 
 final as (
     select
-        session_date, -- Session of the exchange, from the first on at which the ingredient was known.
+        session_date, -- Session of the exchange, from the first one at which the ingredient was known.
         stage, -- Place of the stage in the order, from 1 for the safest.
         stage_name, -- funding, equities, small_caps, crypto_majors or altcoins.
-        ingredient, -- subject:measure, an entry of the universe file.
-        if(is_fresh, is_met::integer, null) as value, -- 1 where it speaks for the stage, 0 where against [yes or no]; null where it is unknown or its last answer is older than five days.
-        if(is_fresh, measured, null) as measured, -- The number that was looked at [unit of where it comes from].
-        if(is_fresh, threshold, null) as threshold, -- What it was compared with [unit of measured].
-        signal_date, -- Session of the signal's own calendar that answered last: for coins the UTC day before, since that of the session is not over at the close.
+        ingredient, -- subject:measure, as in the universe file.
+        if(is_fresh, is_met::integer, null) as value, -- 1 if the ingredient is met, 0 if not [yes or no]; null if unknown, or if the last answer is more than $signal_age_days days old.
+        if(is_fresh, measured, null) as measured, -- The number that is compared [unit of its source].
+        if(is_fresh, threshold, null) as threshold, -- What it is compared with [unit of measured].
+        signal_date, -- Session of the ingredient's own calendar that gave the last answer; for coins the UTC day before, since the current one is not over at the close.
         closes_at as known_at, -- The close, UTC.
     from answered
 )

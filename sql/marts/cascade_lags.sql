@@ -1,7 +1,7 @@
--- description: After a stage of the cascade turned on, when did each other stage; signed, so that the order can be
---   contradicted.
+-- description: For each turn-on of a stage of the cascade, the nearest turn-on of every other stage, with the signed
+--   lag in days.
 -- grain: from_stage, to_stage, turn_on_date
--- known_at: known_at, when no nearer turn-on of the other stage can come any more
+-- known_at: known_at, when no nearer turn-on of the other stage was possible any more
 with turn_ons as (
     select
         stage,
@@ -25,14 +25,14 @@ orders as (
 
 final as (
     select
-        orders.from_stage, -- Number of the stage that turned on, having been off.
+        orders.from_stage, -- Number of the stage that turned on, after being off.
         orders.to_stage, -- Number of the other stage.
         orders.session_date as turn_on_date, -- Session at which from_stage turned on.
-        orders.nearest_turn_on as nearest_turn_on_date, -- Turn-on of to_stage nearest to it, within 365 days; of two equally near ones the earlier; null where there is none.
-        orders.lag_days, -- Calendar days from turn_on_date to it; negative where to_stage came first.
-        orders.was_on as to_was_on, -- Whether to_stage was on already; null while its state was unknown.
-        orders.is_in_order as in_order, -- From an earlier stage to a later one: turned on afterwards, and was not on already. Back from a later one: turned on before, and was still on. Null while the state was unknown.
-        orders.decided_at as known_at, -- When that could no longer change, UTC; the row is there from then on.
+        orders.nearest_turn_on as nearest_turn_on_date, -- Turn-on of to_stage nearest to turn_on_date, at most $lag_days days away; the earlier of two equally near ones; null if there is none.
+        orders.lag_days, -- Calendar days from turn_on_date to nearest_turn_on_date; negative if to_stage turned on first.
+        orders.was_on as to_was_on, -- Whether to_stage was already on; null if its state was unknown.
+        orders.is_in_order as in_order, -- Whether the two stages turned on in order: a later to_stage turned on afterwards and was not already on; an earlier to_stage turned on before and was still on. Null if its state was unknown.
+        orders.decided_at as known_at, -- When the row could no longer change, UTC; it exists from then on.
     from turn_ons
     inner join orders
         on orders.from_stage = turn_ons.stage

@@ -1,4 +1,5 @@
--- description: How often the stages of the cascade turned on in order, beside how often they would have by chance.
+-- description: How often the stages of the cascade turned on in order, compared with how often they would have by
+--   chance.
 -- grain: from_stage, to_stage
 -- known_at: the run's clock
 with clock as (
@@ -31,7 +32,8 @@ orders as (
     from intermediate.stage_orders
 ),
 
--- Of the last year only some turn-ons are decided, first those that have a near neighbour; they are left out.
+-- Within the last $lag_days days only some turn-ons are decided, those with a near neighbour first. They are left out,
+-- so that they do not bias the shares.
 observed as (
     select
         lags.from_stage,
@@ -45,8 +47,8 @@ observed as (
     group by lags.from_stage, lags.to_stage
 ),
 
--- In the circular shifts of a stage's turn-ons each of them visits each session once, so what all shifts give on average
--- is what all sessions give.
+-- Over all circular shifts, each turn-on of a stage falls on each session once. The average over the shifts is
+-- therefore the average over the sessions.
 shifted as (
     select
         orders.from_stage,
@@ -65,12 +67,12 @@ final as (
         from_stages.stage_name as from_stage_name, -- Its name.
         observed.to_stage, -- Number of the other stage.
         to_stages.stage_name as to_stage_name, -- Its name.
-        observed.turn_ons, -- Turn-ons of from_stage at least a year ago, with the state of to_stage known; rows of marts.cascade_lags.
-        observed.share_in_order, -- Share of them that were in order [fraction].
-        shifted.share_by_chance, -- The same share over all circular shifts of the turn-ons of from_stage among the sessions [fraction]: what an order without meaning would show.
-        shifted.sessions, -- Sessions that they were shifted over.
-        observed.median_lag_days, -- Median of the signed lags, calendar days, where there was a turn-on within 365 days.
-        clock.as_of, -- The day as of which this is true.
+        observed.turn_ons, -- Turn-ons of from_stage more than $lag_days days ago with a known state of to_stage; rows of marts.cascade_lags.
+        observed.share_in_order, -- Share of those turn-ons that were in order [fraction].
+        shifted.share_by_chance, -- The same share, averaged over all circular shifts of the turn-ons among the sessions [fraction]; the share expected if the order meant nothing.
+        shifted.sessions, -- Number of sessions used for the shifts.
+        observed.median_lag_days, -- Median of the signed lags in calendar days, over turn-ons with another one within $lag_days days.
+        clock.as_of, -- The as-of date of the run.
     from observed
     inner join shifted
         on shifted.from_stage = observed.from_stage

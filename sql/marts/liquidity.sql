@@ -1,5 +1,5 @@
--- description: Net liquidity in US dollars: the Federal Reserve's balance sheet without what the Treasury and the reverse
---   repo facility keep out of circulation, as it was known at each close of the exchange.
+-- description: Net US dollar liquidity as known at each close of the exchange: the Federal Reserve's balance sheet less
+--   the Treasury's account and the reverse repo facility.
 -- grain: session_date
 -- known_at: known_at, the close of the session
 with macro_at_close as (
@@ -24,7 +24,7 @@ treasury_accounts as (
     where series_id = 'WTREGEN'
 ),
 
--- The facility had months without any operation before late 2013: the last amount stands, however old.
+-- Before late 2013 the facility had months without any operation, so the last amount counts however old it is.
 reverse_repos as (
     select *
     from macro_at_close
@@ -56,7 +56,7 @@ changes as (
         on quarter_before.session_date <= levels.session_date - $liquidity_quarter_days
 ),
 
--- Only known changes are counted, so that a gap does not blank three years.
+-- The window counts known changes only, so a gap does not make three years unknown.
 compared as (
     select
         *,
@@ -74,21 +74,21 @@ compared as (
 final as (
     select
         session_date, -- Session of the exchange.
-        balance_sheet as balance_sheet_musd, -- Total assets of the Federal Reserve (WALCL), USD millions, the latest known; null once a newer one should have been there.
-        treasury_account as treasury_account_musd, -- Treasury General Account (WTREGEN), USD millions, the latest known; null once a newer one should have been there.
-        reverse_repo as reverse_repo_musd, -- Overnight reverse repurchase agreements (1000 * RRPONTSYD), USD millions, the latest known.
+        balance_sheet as balance_sheet_musd, -- Total assets of the Federal Reserve (WALCL), latest known value, USD millions; null if a newer value is overdue.
+        treasury_account as treasury_account_musd, -- Treasury General Account (WTREGEN), latest known value, USD millions; null if a newer value is overdue.
+        reverse_repo as reverse_repo_musd, -- Overnight reverse repurchase agreements (1000 * RRPONTSYD), latest known value, USD millions.
         net_liquidity as net_liquidity_musd, -- balance_sheet_musd - treasury_account_musd - reverse_repo_musd, USD millions.
-        change_month as change_28d_musd, -- Change against what was known at the last close at least 28 days before, USD millions.
-        change_quarter as change_91d_musd, -- Change against what was known at the last close at least 91 days before, USD millions.
+        change_month as change_28d_musd, -- Change from the last close at least $liquidity_month_days days before, USD millions.
+        change_quarter as change_91d_musd, -- Change from the last close at least $liquidity_quarter_days days before, USD millions.
         if(
             known_changes = $liquidity_zscore and deviation > 0,
             (change_quarter - mean_change) / nullif(deviation, 0),
             null
-        ) as zscore_3y, -- Distance of change_91d_musd from its mean over the last 756 sessions, in their sample standard deviations: the change, since the level drifts by trillions.
+        ) as zscore_3y, -- Distance of change_91d_musd from its mean over the last $liquidity_zscore sessions, in sample standard deviations. It uses the change because the level drifts by trillions.
         case
             when change_quarter > 0 then 'easing'
             when change_quarter <= 0 then 'tightening'
-        end as regime, -- easing where change_91d_musd is above 0, else tightening; null where it is unknown.
+        end as regime, -- easing if change_91d_musd is above 0, else tightening; null if it is unknown.
         known_at, -- The close, UTC.
     from compared
 )

@@ -1,6 +1,6 @@
--- description: Every fall from a high, and whether a new high came soon and without a deep fall in between.
+-- description: Every pullback from a high, and whether a new high followed soon and without a deep fall in between.
 -- grain: instrument_id, peak_date
--- known_at: decided_at, the first close far enough under the peak
+-- known_at: decided_at, the first close far enough below the peak
 -- statistic: pullbacks.pullbacks(intermediate.price_paths, core.instruments)
 with fallen as (
     select
@@ -19,19 +19,19 @@ with fallen as (
 final as (
     select
         instrument_id, -- The instrument, a row of core.instruments.
-        peak_date, -- First session at the high that it fell from, the highest close since its history_start.
-        peak, -- That close, on the instrument's price basis [currency of the instrument].
-        trough / nullif(peak, 0) - 1 as depth_so_far, -- Lowest close since the peak against it, until the new high or the run's clock [fraction, negative]: the one number here that later closes change.
-        trough_date, -- First session at that lowest close; changes with it.
-        decided_at, -- First close 5 % (coins: 20 %) or more under the peak, UTC.
+        peak_date, -- First session at the peak, the highest close since the instrument's history_start.
+        peak, -- Close at the peak, on the instrument's price basis [currency of the instrument].
+        trough / nullif(peak, 0) - 1 as depth_so_far, -- Lowest close since the peak over the peak, minus 1, until the new high or the run's as-of time [fraction, negative]. Later closes can change it.
+        trough_date, -- First session at that lowest close; it changes with depth_so_far.
+        decided_at, -- First close below the peak by a fraction of $equity_pullback (coins: $crypto_pullback) or more, UTC.
         recovered_at, -- First close above the peak, UTC; null until then.
-        if(deep_at is null, recovered_at, null) as absorbed_at, -- The same close where it came within 63 sessions of the decision and no close was more than 10 % (coins: 40 %) under the peak; null until then.
-        deep_at, -- First close more than 10 % (coins: 40 %) under the peak, or the 64th session after the decision without a new high before it, UTC; null until then.
-        sessions_to_recover, -- Sessions from the decision to the new high; null until recovered_at.
+        if(deep_at is null, recovered_at, null) as absorbed_at, -- The same close, if it came within $pullback_sessions sessions of decided_at and the fall had not become deep; else null.
+        deep_at, -- When the fall became deep, UTC: first close below the peak by a fraction of more than $equity_deep_pullback (coins: $crypto_deep_pullback), or first session more than $pullback_sessions sessions after decided_at without a new high before; null until then.
+        sessions_to_recover, -- Sessions from decided_at to the new high; null until recovered_at.
         case
             when recovered_at is null then if(deep_at is null, 'open', 'deep')
             else if(deep_at is null, 'absorbed', 'recovered')
-        end as status, -- What was known last as of the run's clock: open, absorbed, deep (no new high yet), or recovered (a new high after it had been deep).
+        end as status, -- Last known state as of the run: open, absorbed, deep (no new high yet) or recovered (a new high after the fall had become deep).
     from fallen
 )
 

@@ -1,4 +1,5 @@
--- description: How each ratio moves: its level, its distance from its own trend, and whether it is at a year high.
+-- description: Each ratio session by session: its level, its distance from its own trend, and whether it is at a year
+--   high.
 -- grain: pair_id, session_date
 -- known_at: known_at, when the later of the two legs was known
 -- slices: pair_id by intermediate.instrument_bases.instrument_id
@@ -11,7 +12,7 @@ with pairs as (
     from core.pairs
 ),
 
--- Looked up for the pairs of a slice: not all of it for each.
+-- Not materialized, so that each slice reads the prices of its own pairs only.
 prices as not materialized (
     select
         instrument_id,
@@ -22,8 +23,8 @@ prices as not materialized (
     from intermediate.prices
 ),
 
--- Both legs of the same date: across calendars that is the coin's bar of the exchange's session, so that what moved
--- together is seen together, and Friday to Monday is one interval.
+-- Both legs have the same date. For a coin and an equity that is the coin's bar on the day of the exchange's session,
+-- and Friday to Monday is one interval.
 legs as (
     select
         pairs.pair_id,
@@ -89,18 +90,18 @@ final as (
     select
         pair_id, -- The ratio, a row of core.pairs.
         session_date, -- Session of the pair's calendar on which both legs have a final bar.
-        numerator, -- Price of the instrument above the line, on the price_basis [currency of the instrument].
-        denominator, -- Price of the instrument below the line, on the price_basis [currency of the instrument].
+        numerator, -- Price of the instrument in the numerator, on the price_basis [currency of the instrument].
+        denominator, -- Price of the instrument in the denominator, on the price_basis [currency of the instrument].
         ratio, -- numerator / denominator.
-        price_basis, -- What both legs are measured on: total_return or price.
-        if(session_number >= $mansfield_mean, 100 * (ratio / nullif(trend_mean, 0) - 1), null) as mansfield_rs, -- Mansfield relative strength: distance of the ratio from its 200-session mean [%]; null in the first 199 sessions.
-        ratio / nullif(earlier_ratio, 0) - 1 as return_63, -- Change of the ratio over 63 sessions [fraction].
+        price_basis, -- Prices that both legs use: total_return or price.
+        if(session_number >= $mansfield_mean, 100 * (ratio / nullif(trend_mean, 0) - 1), null) as mansfield_rs, -- Mansfield relative strength: distance of the ratio from its mean of $mansfield_mean sessions [%]; null while there are fewer.
+        ratio / nullif(earlier_ratio, 0) - 1 as return_63, -- Change of the ratio over $relative_return sessions [fraction].
         if(
             session_number >= $relative_zscore and year_deviation > 0,
             (ratio - year_mean) / nullif(year_deviation, 0),
             null
-        ) as zscore_252, -- Distance from the mean of the last 252 sessions in their sample standard deviations.
-        if(session_number > $relative_zscore, ratio > earlier_high, null) as is_high_252, -- Whether the ratio is above all of the 252 sessions before; null while there are fewer.
+        ) as zscore_252, -- Distance of the ratio from its mean of $relative_zscore sessions, in sample standard deviations; null while there are fewer, or if the ratio did not move.
+        if(session_number > $relative_zscore, ratio > earlier_high, null) as is_high_252, -- Whether the ratio is above every value of the $relative_zscore sessions before; null while there are fewer.
         known_at, -- When the later leg could first be known, UTC.
     from measured
 )

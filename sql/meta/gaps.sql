@@ -1,4 +1,4 @@
--- description: Sessions that an instrument should have a bar of and has not, between its first and its last one.
+-- description: Sessions without a bar between an instrument's first and last bar.
 -- grain: instrument_id, session_date
 -- known_at: the run's clock
 with instruments as (
@@ -27,7 +27,7 @@ bars as (
     where is_final
 ),
 
--- Neighbouring bars whose sessions are no neighbours: only there sessions are missing.
+-- Each bar with the one before it: sessions are missing if their numbers are not consecutive.
 steps as (
     select
         bars.instrument_id,
@@ -60,7 +60,7 @@ final as (
         holes.instrument_id, -- The instrument.
         holes.asset_class, -- equity or crypto.
         sessions.session_date, -- The session without a bar.
-        holes.missing_in_a_row, -- Sessions that are missing together with this one.
+        holes.missing_in_a_row, -- Length of the gap: consecutive missing sessions, this one included.
     from holes
     inner join sessions
         on sessions.calendar = holes.calendar

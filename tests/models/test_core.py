@@ -1,4 +1,4 @@
-"""The models in sql/core: what is stored of each fact, on which clock, and in which version, by hand-made rows.
+"""The models in sql/core, on hand-made rows: values, known_at and versions of each table.
 
 Instants are UTC. New York closes at 21:00 in winter, 20:00 in summer, 18:00 on a half day in winter. Unless a test says
 otherwise a row was captured long after everything, as a downloaded history is.
@@ -385,7 +385,7 @@ def test_the_vendors_total_return_stands_where_it_is_delivered(bench: Bench) -> 
 
 
 def test_a_close_that_ends_does_not_change_the_basis(bench: Bench) -> None:
-    """HYG's file: close and total return until a day, the total return alone after: no row may jump."""
+    """As in HYG's file: close and total return until a day, the total return alone after. No price may jump."""
     bench.bars(
         "HYG",
         "2024-03-04",
@@ -405,7 +405,7 @@ def test_a_close_that_ends_does_not_change_the_basis(bench: Bench) -> None:
 
 
 def test_a_price_signal_ends_with_the_close(bench: Bench) -> None:
-    """SPY looks at the price: where the close ends its signals end, and they never go on with another kind of price."""
+    """SPY's signals use the price: if its closes end, its signals end and do not continue with another price."""
     bench.bars("SPY", "2024-03-04", [500.0, None], adj_closes=[480.0, 482.0])
     bench.build("core.bars", as_of="2024-12-31")
     assert bench.rows("select signal_price, return_price from core.bars order by session_date") == [
@@ -517,7 +517,7 @@ GROUPS = "select group_id, instrument_id, valid_from, valid_to, is_proxy from co
     ("as_of", "rows"),
     [
         ("2024-03-04", [("small", "SC01", "2024-03-04", None, True)]),
-        # SC02 came; that SC01 will go on the 7th is not known yet.
+        # SC02 joined; that SC01 leaves on the 7th is not known yet.
         ("2024-03-06", [("small", "SC01", "2024-03-04", None, True), ("small", "SC02", "2024-03-05", None, True)]),
         (
             "2024-03-07",

@@ -441,7 +441,7 @@ def test_the_life_of_a_breakout(bench: Bench, closes: Sequence[float], states: l
         pytest.param([103, 103], [101.01, 102], [], id="a low not low enough"),
         pytest.param([103], [99], [], id="the close of the touching session is no later one"),
         pytest.param([103, 100, 103], [99, 99, 102], [("retested", 3)], id="a close at the level is not above it"),
-        pytest.param([101, 103], [None, None], [("retested", 2)], id="the close where there is no low"),
+        pytest.param([101, 103], [None, None], [("retested", 2)], id="the close if there is no low"),
         pytest.param([101.01, 103], [None, None], [], id="a close not low enough"),
     ],
 )
@@ -801,7 +801,7 @@ def test_every_session_of_a_target_opens_a_window(bench: Bench) -> None:
 
 def test_a_breakout_triggers_the_signals_of_its_subject_and_kind(bench: Bench) -> None:
     bench.bars("RUT", FIRST, [*BASE, 102.0, 102.0, 102.0])
-    bench.bars("SPX", FIRST, BASE)  # nobody asked for its breakouts
+    bench.bars("SPX", FIRST, BASE)  # no signal of its breakouts
     bench.build("intermediate.triggers", as_of="2024-12-31", **SMALL)
     assert bench.rows("select signal_id, event_id, trigger, trigger_at from intermediate.triggers order by all") == [
         ("RUT:all_time_high:confirmed", EVENT, "confirmed", "2024-02-05 21:00"),

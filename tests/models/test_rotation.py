@@ -79,6 +79,7 @@ def test_a_pair_without_its_legs_is_left_out_and_named(tmp_path: Path) -> None:
 
 WEEKS = [f"{friday:%Y-%m-%d}" for friday in pd.date_range("2024-01-05", "2024-03-01", freq="W-FRI")]
 THREE_WEEKS = {"rotation_weeks": 3}
+ROTATION = ("intermediate.weekly_ratios", "intermediate.weekly_standings", "marts.relative_rotation")
 
 
 def _ratios(bench: Bench, ratios: Sequence[tuple[str, float]], calendar: str = "XNYS", **known: str) -> None:
@@ -95,7 +96,8 @@ def _ratios(bench: Bench, ratios: Sequence[tuple[str, float]], calendar: str = "
 
 
 def _rotation(bench: Bench, columns: str, **parameters: float) -> list[Row]:
-    bench.build_only("marts.relative_rotation", as_of="2026-12-31", **(THREE_WEEKS | parameters))
+    for model in ROTATION:
+        bench.build_only(model, as_of="2026-12-31", **(THREE_WEEKS | parameters))
     return bench.rows(f"select {columns} from marts.relative_rotation order by week_end")
 
 
@@ -211,8 +213,8 @@ def test_a_week_ends_with_its_last_scheduled_session(
     """The clock stands at the last ratio: what the week still has in store is known from the calendar."""
     days = [str(day) for day in bench.days(calendar, "2024-03-11", 20) if str(day) <= last]
     _ratios(bench, [(day, 1.0) for day in days], calendar)
-    bench.build_only("marts.relative_rotation", as_of=last)
-    assert bench.rows("select week_end from marts.relative_rotation order by all") == [(day,) for day in week_ends]
+    bench.build_only("intermediate.weekly_ratios", as_of=last)
+    assert bench.rows("select week_end from intermediate.weekly_ratios order by all") == [(day,) for day in week_ends]
 
 
 def test_a_leg_that_ends_in_the_middle_of_a_week_leaves_no_week(bench: Bench) -> None:
@@ -326,7 +328,7 @@ def test_a_coin_that_dies_counts_with_its_last_price_until_the_month_is_over(bas
 def test_frozen_prices_are_a_level_for_three_days_and_those_of_the_dead_for_the_month(
     is_dead: bool, last_day: str, basket: Bench
 ) -> None:
-    """Two of six coins end on the third: the value of a third of the basket is unknown, unless these are known dead."""
+    """Two of six coins end on the third: a third of the basket has no known value, unless the coins are known dead."""
     _coins(basket, "2024-01-31", {id_: [10.0] * 30 for id_ in "ABCD"})
     _coins(basket, "2024-01-31", {id_: [10.0, 9.0, 8.0, 7.0] for id_ in "EF"})
     if is_dead:

@@ -99,7 +99,7 @@ def test_breadth_by_hand(bench: Bench) -> None:
 
 @pytest.mark.parametrize(("least", "share"), [(2, 0.5), (3, None)])
 def test_a_share_needs_enough_members_with_enough_sessions(bench: Bench, least: int, share: float | None) -> None:
-    """CCC has a bar but not two sessions: it is a member and in no count."""
+    """CCC has a bar but not two sessions: it is a member and is not counted."""
     _shares(bench, AAA=[10, 11], BBB=[10, 9], CCC=[None, 10])
     bench.build("marts.breadth", as_of="2024-03-05", **SHORT_WINDOWS | {"breadth_least_members": least})
     assert bench.rows("select members, share_above_sma50 from marts.breadth where session_date = '2024-03-05'") == [
@@ -155,7 +155,7 @@ def test_altcoins_are_a_group_on_every_day(bench: Bench) -> None:
 
 
 def test_liquidity_is_what_was_known_at_the_close(signals: Bench) -> None:
-    """The balance sheet of a Wednesday comes on Thursday, half an hour after the close; reverse repos before it."""
+    """Wednesday's balance sheet is released on Thursday, half an hour after the close; reverse repos before it."""
     signals.observations("WALCL", {"2024-03-06": 7000.0, "2024-03-13": 7100.0})
     signals.observations("WTREGEN", {"2024-03-06": 700.0, "2024-03-13": 600.0})
     signals.observations("RRPONTSYD", {"2024-03-07": 1.0, "2024-03-14": 2.0, "2024-03-15": 3.0})
@@ -172,7 +172,7 @@ def test_liquidity_is_what_was_known_at_the_close(signals: Bench) -> None:
 
 
 def test_a_balance_sheet_that_stopped_is_unknown_in_the_end(signals: Bench) -> None:
-    """A newer one should be there ten days after the last, with three days of grace."""
+    """A newer one is due ten days after the last, with three days of grace."""
     signals.observations("WALCL", {"2024-03-06": 7000.0})
     signals.observations("WTREGEN", {"2024-03-06": 700.0, "2024-03-13": 600.0, "2024-03-20": 600.0})
     signals.observations("RRPONTSYD", {"2024-03-07": 1.0})
@@ -184,7 +184,7 @@ def test_a_balance_sheet_that_stopped_is_unknown_in_the_end(signals: Bench) -> N
 
 
 def test_a_revision_counts_from_its_capture(signals: Bench) -> None:
-    """That of the latest observation; one of an older observation says nothing of today."""
+    """If it revises the latest observation. A revision of an older one does not change the latest value."""
     signals.observations("SOFR", {"2024-03-04": 5.0, "2024-03-05": 5.1}, captured_at="2024-03-06 15:00")
     signals.observations("SOFR", {"2024-03-05": 5.2}, captured_at="2024-03-07 15:00", version=2)
     signals.observations("SOFR", {"2024-03-04": 9.0}, captured_at="2024-03-08 15:00", version=2)
@@ -198,7 +198,7 @@ def test_a_revision_counts_from_its_capture(signals: Bench) -> None:
 
 
 def test_of_observations_that_come_together_the_newest_counts(signals: Bench) -> None:
-    """Friday's and the weekend's rate all come on Monday."""
+    """The rates of Friday and the weekend are all released on Monday."""
     signals.observations("DFF", {"2024-03-01": 5.0, "2024-03-02": 5.1, "2024-03-03": 5.2})
     signals.build("intermediate.macro_at_close", as_of="2024-03-04")
     assert signals.rows("select observation_date, value from intermediate.macro_at_close") == [("2024-03-03", 5.2)]
@@ -350,11 +350,27 @@ def test_without_bitcoin_nothing_is_known(signals: Bench) -> None:
     assert _season(signals, "2024-03-06")[:5] == (None, 2, 0, 0.0, None)
 
 
+def test_a_return_takes_the_last_price_within_the_tolerance(signals: Bench) -> None:
+    """SOL has no bar on the second and fourth day, so the day before stands in."""
+    _coins(signals, BTC=[10, 20, 40, 80], SOL=[1, None, 3, None])
+    signals.build("intermediate.altseason_returns", as_of="2024-03-04", altseason_days=2, altseason_tolerance_days=1)
+    assert signals.rows("select * from intermediate.altseason_returns order by all") == [
+        ("BTC", "2024-03-03", 4.0, "2024-03-04 00:00"),
+        ("BTC", "2024-03-04", 4.0, "2024-03-05 00:00"),
+        ("SOL", "2024-03-03", 3.0, "2024-03-04 00:00"),
+        ("SOL", "2024-03-04", 3.0, "2024-03-05 00:00"),
+    ]
+    signals.build("intermediate.altseason_returns", as_of="2024-03-04", altseason_days=2, altseason_tolerance_days=0)
+    assert signals.rows("select session_date from intermediate.altseason_returns where instrument_id = 'SOL'") == [
+        ("2024-03-03",)
+    ]
+
+
 # --- intermediate.ingredient_values ---------------------------------------------------------------------------------
 
 
 def _answers(bench: Bench, **parameters: float) -> list[Row]:
-    """What the ingredients say where nothing but what a test gave is there."""
+    """The ingredients' values, built from the tables that the test gave; all others are empty."""
     empty = {
         "marts.liquidity": "session_date date, change_91d_musd double, known_at timestamptz",
         "intermediate.macro_at_close": "series_id varchar, session_date date, value double, is_stale boolean, "
@@ -367,7 +383,8 @@ def _answers(bench: Bench, **parameters: float) -> list[Row]:
     }
     for name, columns in empty.items():
         bench.connection.execute(f"create table if not exists {name} ({columns})")
-    bench.build_only("intermediate.ingredient_values", as_of="2024-12-31", **parameters)
+    for model in ("macro_ingredients", "price_ingredients", "market_ingredients", "ingredient_values"):
+        bench.build_only(f"intermediate.{model}", as_of="2024-12-31", **parameters)
     return bench.rows(
         "select subject_id, measure, session_date, measured, threshold, is_met from intermediate.ingredient_values "
         "order by subject_id, measure, session_date"
@@ -391,7 +408,7 @@ def test_liquidity_rises_or_not(signals: Bench) -> None:
 
 
 def test_a_rate_is_near_the_policy_rate_up_to_the_margin(signals: Bench) -> None:
-    """4.43 is a tenth above 4.33, whatever their binary digits say; a stale rate is unknown."""
+    """4.43 is a tenth above 4.33, although their binary digits differ from that; a stale rate is unknown."""
     rows: list[Row] = [
         ("DFF", "2024-03-04", 4.33, False, False, AT),
         ("SOFR", "2024-03-04", 4.43, False, False, AT),
@@ -501,7 +518,7 @@ def _answer(subject_id: str, measure: str, day: str, is_met: bool | None, known_
 
 
 def test_a_stage_sees_what_was_known_at_the_close(signals: Bench) -> None:
-    """The bar of the session itself for shares; for coins that of the day before, which was over."""
+    """For equities the bar of the session itself; for coins that of the day before, the last finished one."""
     rows = [
         _answer("SPX", "price_above_mean", "2024-03-08", True, "2024-03-08 21:00"),
         _answer("BTC", "price_above_mean", "2024-03-07", True, "2024-03-08 00:00"),
@@ -554,7 +571,7 @@ def test_a_late_correction_of_an_older_session_changes_nothing(signals: Bench) -
 
 
 def _states(bench: Bench, *values: tuple[int | None, ...]) -> list[Row]:
-    """Score, state, since when and whether it turned on, for a stage with these ingredients session by session."""
+    """Score, state, the days of its start and whether the stage turned on or off, from its ingredients per session."""
     rows: list[Row] = [
         (f"2024-03-{day:02d}", 2, "equities", value, f"2024-03-{day:02d} 21:00:00+00")
         for day, of_day in enumerate(values, start=1)
@@ -616,7 +633,7 @@ LAG_COLUMNS = (
 
 
 def _lags(bench: Bench, as_of: str, **states: str) -> list[Row]:
-    """Two stages, session by session from 2024-03-04 on: + on, - off, ? unknown."""
+    """Lags of two stages, whose states are given per session from 2024-03-04 on: + on, - off, ? unknown."""
     rows: list[Row] = []
     for stage, text in enumerate(states.values(), start=1):
         for day, (mark, before) in zip(
@@ -671,7 +688,7 @@ def test_turning_on_together_is_no_order(signals: Bench) -> None:
 
 
 def test_none_within_the_time_is_known_when_the_time_is_over(signals: Bench) -> None:
-    """Five days: until the 10th something could come, so it is known when that day is over."""
+    """Within five days: until the 10th equities could turn on, so the row is known when that day is over."""
     states = {"funding": "-+++++++", "equities": "--------"}
     assert _lags(signals, "2024-03-09", **states) == []
     assert _lags(signals, "2024-03-10", **states) == [

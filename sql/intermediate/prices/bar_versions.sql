@@ -70,11 +70,11 @@ final as (
         bars.volume, -- Shares or US dollars traded.
         bars.source, -- Where the row came from.
         bars.captured_at, -- When this version was first seen.
-        bars.version, -- 1 for the first value seen, one more for each change.
+        bars.version, -- Version number: 1 for the first value seen, plus one for each change.
         sessions.closes_at, -- Instant at which the session ends.
         bars.captured_at >= sessions.closes_at as is_final, -- Whether the session was over when the version was captured.
     from bars
-    -- Should one id ever have bars in two classes, those of its listing count.
+    -- If one id has bars in two asset classes, those of the class in the universe file count.
     inner join instrument_bases
         on instrument_bases.instrument_id = bars.instrument_id
         and instrument_bases.asset_class = bars.asset_class

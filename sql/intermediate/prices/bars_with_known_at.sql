@@ -1,4 +1,4 @@
--- description: Every version of every bar with the instant since when it could be known.
+-- description: Every version of every bar, with when it could first be known.
 -- grain: instrument_id, session_date, version
 -- known_at: the run's clock
 -- form: view
@@ -42,14 +42,14 @@ final as (
         versions.volume, -- Shares or US dollars traded.
         versions.source, -- Where the row came from.
         versions.captured_at, -- When this version was first seen.
-        versions.version, -- 1 for the first value seen, one more for each change.
+        versions.version, -- Version number: 1 for the first value seen, plus one for each change.
         versions.closes_at, -- Instant at which the session ends.
         versions.is_final, -- Whether the session was over when the version was captured.
         if(
             versions.is_final,
             coalesce(revisions.corrected_at, versions.closes_at),
             versions.captured_at
-        ) as known_at, -- The close; a correction of the price, a bar that came after newer ones, and one of an unfinished day when it was captured.
+        ) as known_at, -- The close; for a corrected price, a late fill or an unfinished session, when it was captured.
     from versions
     left join revisions
         on revisions.instrument_id = versions.instrument_id

@@ -1,4 +1,4 @@
--- description: What dividends add to the total return, on the first session with a bar that trades without them.
+-- description: The growth that dividends add to the total return, on the first session that trades without them.
 -- grain: instrument_id, session_date
 -- known_at: the run's clock
 with dividends as (
@@ -20,7 +20,8 @@ bars as (
     where close is not null
 ),
 
--- The scale of the dividends is that of the last download that the clock may see, and so must be the closes that they are set against.
+-- Dividends are on the share count of the latest capture as of the run, so they are compared with closes of the same
+-- one.
 last_bars as (
     select bars.*
     from bars
@@ -36,7 +37,7 @@ previous_closes as (
     from last_bars
 ),
 
--- A dividend whose session the vendor lost counts on the next one.
+-- If the session of the ex-date has no bar, the dividend counts on the next session with one.
 paid as (
     select
         dividends.instrument_id,

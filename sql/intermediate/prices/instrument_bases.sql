@@ -1,5 +1,5 @@
--- description: Every instrument that bars were stored for, with what the universe file says of it; what the file does
---   not know has the role other.
+-- description: Every instrument with stored bars, with its entry in the universe file. An instrument without an entry
+--   has the role other.
 -- grain: instrument_id
 -- known_at: the run's clock
 with equity_bars as (
@@ -48,7 +48,7 @@ universe as (
     from reference.instruments
 ),
 
--- The basis of a series is settled by its first bar, so that it never depends on what came later.
+-- The first bar decides the price basis, so it never depends on later data.
 first_bars as (
     select
         instrument_id,
@@ -62,23 +62,23 @@ first_bars as (
 final as (
     select
         first_bars.instrument_id, -- Short name used everywhere, for instance RUT.
-        coalesce(universe.name, first_bars.instrument_id) as name, -- Full name, where the universe file has one.
+        coalesce(universe.name, first_bars.instrument_id) as name, -- Full name; the instrument_id if the universe file has none.
         coalesce(universe.asset_class, first_bars.asset_class) as asset_class, -- equity or crypto.
         coalesce(universe.kind, if(first_bars.asset_class = 'crypto', 'coin', 'share')) as kind, -- index, fund, share or coin.
-        coalesce(universe.role, 'other') as role, -- Place on the risk curve, other where it is unknown.
+        coalesce(universe.role, 'other') as role, -- Place on the risk curve; other if the universe file does not list the instrument.
         coalesce(universe.calendar, if(first_bars.asset_class = 'crypto', 'CRYPTO', 'XNYS')) as calendar, -- Calendar of its sessions.
         coalesce(universe.currency, 'USD') as currency, -- ISO code of the currency that prices are in.
-        universe.volume_proxy, -- Instrument whose volume stands for this one's, if not its own.
-        universe.tracks, -- Index that a fund follows.
-        if(first_bars.has_close, coalesce(universe.price_basis, 'price'), 'total_return') as price_basis, -- What signals look at: price or total_return.
-        first_bars.has_vendor_adj_close, -- Whether the total return is the vendor's rather than derived from dividends.
-        coalesce(universe.kind, '') != 'index' as has_total_return, -- Whether adj_close includes what the instrument pays out.
+        universe.volume_proxy, -- Instrument whose volume is used for this one; null for its own.
+        universe.tracks, -- Index that a fund tracks.
+        if(first_bars.has_close, coalesce(universe.price_basis, 'price'), 'total_return') as price_basis, -- Price that signals use: price or total_return.
+        first_bars.has_vendor_adj_close, -- Whether the total return is the vendor's instead of derived from dividends.
+        coalesce(universe.kind, '') != 'index' as has_total_return, -- Whether adj_close includes dividends and other payouts.
         coalesce(universe.is_required, false) as is_required, -- Whether a run without it publishes nothing.
-        universe.reconstructed_before, -- Bars before this day are reconstructions, close only.
-        universe.valid_to, -- Last day that it traded, if it died.
+        universe.reconstructed_before, -- Bars before this day are reconstructions with a close only.
+        universe.valid_to, -- Last day of trading; null while it trades.
     from first_bars
     left join universe on universe.instrument_id = first_bars.instrument_id
-    -- The level of a basket is worked out, whatever a source may deliver under its name.
+    -- Baskets are computed here. Bars that a source delivers under the same id are ignored.
     where universe.kind is distinct from 'basket'
 )
 

@@ -1,4 +1,4 @@
--- description: The latest observation of every macro series that was known at each close of the exchange.
+-- description: For each close of the exchange, the latest observation of every macro series known at that time.
 -- grain: series_id, session_date
 -- known_at: closes_at
 with clock as (
@@ -32,7 +32,8 @@ versions as (
     from intermediate.macro_versions
 ),
 
--- What was ever the latest: a revision of an observation that newer ones have followed says nothing of today.
+-- Observations that were the latest when they became known. A revision of an older observation does not change the
+-- latest value.
 news as (
     select *
     from versions
@@ -41,7 +42,7 @@ news as (
         order by known_at, observation_date, version
         rows between unbounded preceding and current row
     )
-    -- Of what came at one instant, the last.
+    -- Of several that became known at the same instant, the last.
     and known_at is distinct from lead(known_at) over (
         partition by series_id
         order by known_at, observation_date, version
@@ -77,8 +78,8 @@ final as (
         closes.session_date, -- The session of the exchange.
         news.observation_date, -- The day that the value is about.
         news.value, -- The value, in the series' unit.
-        closes.session_date - news.observation_date > closes.stale_after_days + $release_grace_days as is_stale, -- Whether a newer observation should have been there, so that nobody knows the value of the day.
-        closes.is_restated and news.vintage_quality != 'captured' as is_hindsight, -- Whether the value is of a series that is revised as a whole and was not captured at its release, so that it may know the future.
+        closes.session_date - news.observation_date > closes.stale_after_days + $release_grace_days as is_stale, -- Whether a newer observation was overdue, so that the current value is unknown.
+        closes.is_restated and news.vintage_quality != 'captured' as is_hindsight, -- Whether the series revises its whole history and this value was not captured at its release, so that it may contain later information.
         closes.closes_at, -- The close, UTC.
     from closes
     asof join news

@@ -1,4 +1,4 @@
--- description: Every version of every macro observation, with the instant since when it could be known.
+-- description: Every version of every macro observation, with when it could first be known.
 -- grain: series_id, observation_date, version
 -- known_at: the run's clock
 with observations as (
@@ -50,7 +50,7 @@ dated as (
         observations.*,
         releases.released_at,
         known_spans.vintage_from,
-        -- An observation that was missing while newer ones were there already.
+        -- An observation that arrived after newer ones.
         coalesce(
             observations.version = 1
             and observations.observation_date > known_spans.first_date
@@ -69,18 +69,18 @@ dated as (
 final as (
     select
         series_id, -- The series.
-        observation_date, -- The day or the first day of the period that the value is about.
+        observation_date, -- The day, or the first day of the period, that the value is about.
         value, -- The value.
         source, -- Where the row came from.
         captured_at, -- When this version was first seen.
-        version, -- 1 for the first value seen, one more for each change.
+        version, -- Version number: 1 for the first value seen, plus one for each change.
         released_at, -- When the observation became public by its series' rule.
-        is_late, -- Whether it was missing while newer ones were there already.
+        is_late, -- Whether it arrived after newer observations.
         if(
             released_at >= vintage_from or version > 1 or is_late,
             'captured',
             'assumed_lag'
-        ) as vintage_quality, -- captured: seen within days of its release or as a revision; assumed_lag: seen later, and it may have been revised in between.
+        ) as vintage_quality, -- captured: seen within $vintage_days days of its release, or dated by its capture (later versions, late observations); assumed_lag: seen later but dated by its release, so it may have been revised before.
         greatest(released_at, if(version > 1 or is_late, captured_at, null)) as known_at, -- When the version could first be known.
     from dated
 )

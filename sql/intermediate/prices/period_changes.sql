@@ -1,12 +1,11 @@
--- description: How every price, ratio and net liquidity changed in each finished month and quarter: pieces of time that
---   do not overlap, the same whenever one looks.
+-- description: The change of every price, every ratio and net liquidity in each finished calendar month and quarter.
 -- grain: subject_id, period, period_start
--- known_at: known_at, when the period was over and the prices at both of its ends were known
+-- known_at: known_at, when the period was over and both of its end values were known
 with clock as (
     select as_of_at from reference.clock
 ),
 
--- Shares of groups are asked for by nobody.
+-- Shares serve as members of groups only, so they are left out.
 shares as (
     select instrument_id
     from core.instruments
@@ -31,7 +30,7 @@ liquidity as (
     from marts.liquidity
 ),
 
--- What adds up over time: logarithms of prices, dollars of liquidity.
+-- Changes of these add up over time: logarithms of prices, dollars of liquidity.
 levels as (
     select
         subject_id,
@@ -68,7 +67,7 @@ ends as (
     group by levels.subject_id, periods.period, date_trunc(periods.period, levels.session_date)
 ),
 
--- What stopped before the end of the period says nothing of its end.
+-- A subject that stopped before the end of the period has no value at its end.
 whole as (
     select *
     from ends
@@ -80,8 +79,8 @@ final as (
         whole.subject_id, -- Instrument, pair, or net_liquidity.
         whole.period, -- month or quarter.
         whole.period_start, -- Its first day.
-        whole.level - earlier.level as change, -- Change from the last session of the period before to its last session: log return, of net_liquidity USD millions.
-        greatest(whole.next_start::timestamptz, whole.known_at, earlier.known_at) as known_at, -- When the period was over and both prices known, UTC.
+        whole.level - earlier.level as change, -- Change from the last session of the period before to the last of this one: log return; USD millions for net_liquidity.
+        greatest(whole.next_start::timestamptz, whole.known_at, earlier.known_at) as known_at, -- When the period was over and both values known, UTC.
     from whole
     inner join whole as earlier
         on earlier.subject_id = whole.subject_id

@@ -1,4 +1,5 @@
--- description: The one price per session that breakouts are looked for on: an instrument's signal price, a pair's ratio.
+-- description: One price per session and subject, in which breakouts are searched: an instrument's signal price or a
+--   pair's ratio.
 -- grain: subject_id, session_date
 -- known_at: known_at
 -- slices: subject_id by intermediate.instrument_bases.instrument_id
@@ -46,7 +47,7 @@ final as (
         row_number() over (partition by subject_id order by session_date) as session_number, -- Position among the subject's sessions, from 1.
         session_date, -- The session.
         price, -- Signal price, or ratio.
-        low, -- Low of the session on the same basis; null where only closes are.
+        low, -- Low of the session on the same basis; null if there are closes only.
         known_at, -- When the row could first be known, UTC.
     from subjects
 )

@@ -1,4 +1,4 @@
--- description: Everything that has a daily price: the final bars of instruments and the levels of baskets.
+-- description: Daily prices: the final bars of instruments and the levels of baskets.
 -- grain: instrument_id, session_date
 -- known_at: known_at
 -- form: view
@@ -18,7 +18,7 @@ with bars as (
     where is_final
 ),
 
--- A basket has nothing but its level, which is a total return.
+-- A basket has only its level, which is a total return.
 levels as (
     select
         instrument_id,
@@ -47,9 +47,9 @@ final as (
         bar_number, -- Position among the instrument's bars.
         close, -- Last price, split-adjusted, not adjusted for dividends.
         adj_close, -- Total-return close.
-        signal_price, -- The price that signals look at, on the instrument's price_basis.
-        signal_low, -- The session's low on the same basis; null where only closes are.
-        return_price, -- The price that returns are measured on.
+        signal_price, -- Price that signals use, on the instrument's price_basis.
+        signal_low, -- Low of the session on the same basis; null if there are closes only.
+        return_price, -- Price that returns use.
         closes_at, -- Instant at which the session ended, UTC.
         known_at, -- When the row could first be known, UTC.
     from prices

@@ -1,4 +1,4 @@
--- description: The versions of bars that the run's clock may look at, all of an instrument on the scale of the clock.
+-- description: The versions of bars that a run may use, converted to the share count of its as-of time.
 -- grain: instrument_id, session_date, version
 -- known_at: the run's clock
 -- form: view
@@ -45,7 +45,7 @@ final as (
         versions.volume / nullif(coalesce(price_scale_factors.factor, 1), 0) as volume, -- Shares or US dollars traded.
         versions.source, -- Where the row came from.
         versions.captured_at, -- When this version was first seen.
-        versions.version, -- 1 for the first value seen, one more for each change.
+        versions.version, -- Version number: 1 for the first value seen, plus one for each change.
         versions.closes_at, -- Instant at which the session ends.
         versions.is_final, -- Whether the session was over when the version was captured.
         versions.known_at, -- When the version could first be known.
@@ -54,7 +54,7 @@ final as (
     left join price_scale_factors
         on price_scale_factors.instrument_id = versions.instrument_id
         and price_scale_factors.captured_at = versions.captured_at
-    -- History that was captured later than the clock is taken in its first version: nothing tells what came before it.
+    -- Bars captured after the as-of time count in their first version: no earlier one is stored.
     where versions.version = 1 or versions.captured_at <= clock.as_of_at
 )
 

@@ -1,4 +1,5 @@
--- description: For every session and two stages of the cascade, whether a turn-on of the one then would be in order.
+-- description: For every session and pair of stages of the cascade, whether the first stage would turn on in order at
+--   that session.
 -- grain: from_stage, to_stage, session_date
 -- known_at: decided_at
 -- form: view
@@ -17,7 +18,7 @@ stages as (
     select distinct stage from reference.ingredients
 ),
 
--- A later stage is to follow: it turns on afterwards and was not on already. An earlier one is to have led: it turned on
+-- In order, a later stage follows: it turns on afterwards and was not on already. An earlier stage leads: it turned on
 -- before and is still on.
 judged as (
     select
@@ -43,9 +44,9 @@ final as (
         to_stage, -- The other stage.
         session_date, -- The session.
         nearest_turn_on, -- Turn-on of to_stage nearest to the session.
-        lag_days, -- Calendar days from the session to it.
-        was_on, -- Whether to_stage was on already.
-        if(was_on is null, null, is_in_order) as is_in_order, -- A later stage turned on afterwards and was not on already, or an earlier one turned on before and was still on; null where the state of to_stage is unknown.
+        lag_days, -- Calendar days from the session to that turn-on.
+        was_on, -- Whether to_stage was already on.
+        if(was_on is null, null, is_in_order) as is_in_order, -- Whether a later stage turned on afterwards and was not on already, or an earlier one turned on before and was still on; null if the state of to_stage is unknown.
         decided_at, -- When that could no longer change, UTC.
     from judged
 )

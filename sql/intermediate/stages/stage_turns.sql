@@ -1,6 +1,6 @@
--- description: For every stage of the cascade and every session, the turn-on of the stage that is nearest to it.
+-- description: For every stage of the cascade and every session, the stage's turn-on nearest to that session.
 -- grain: stage, session_date
--- known_at: decided_at, from which on nothing nearer can come
+-- known_at: decided_at, when no nearer turn-on was possible any more
 with clock as (
     select as_of_at from reference.clock
 ),
@@ -35,7 +35,7 @@ neighbours as (
         )
 ),
 
--- One that is further than a year away is as good as none. Of two equally near ones the earlier counts.
+-- A turn-on more than $lag_days days away does not count. Of two equally near ones the earlier counts.
 distances as (
     select
         *,
@@ -51,7 +51,7 @@ nearest as (
             when days_until < days_since then next_turn_on
             when days_since <= $lag_days then last_turn_on
         end as nearest_turn_on,
-        -- What comes must come sooner than what was is past; when that many days are over, nothing nearer can.
+        -- A later turn-on is nearer only within days_since days. After that the nearest one cannot change.
         greatest(
             known_at,
             if(days_until < days_since, next_known_at, (session_date + days_since)::timestamptz)
@@ -62,10 +62,10 @@ nearest as (
 final as (
     select
         nearest.stage, -- The stage.
-        nearest.session_date, -- The session from which one looks.
-        nearest.nearest_turn_on, -- Its turn-on nearest to the session, at most 365 days away; null where there is none.
-        nearest.nearest_turn_on - nearest.session_date as lag_days, -- Calendar days from the session to it; negative where it came before.
-        nearest.is_on and not nearest.is_turn_on as was_on, -- Whether the stage was on already at the session; null before its first state.
+        nearest.session_date, -- The session.
+        nearest.nearest_turn_on, -- The stage's turn-on nearest to the session, at most $lag_days days away; null if there is none.
+        nearest.nearest_turn_on - nearest.session_date as lag_days, -- Calendar days from the session to that turn-on; negative if it came before.
+        nearest.is_on and not nearest.is_turn_on as was_on, -- Whether the stage was already on at the session; null before its first state.
         nearest.decided_at, -- When the nearest turn-on could no longer change, UTC.
     from nearest
     cross join clock

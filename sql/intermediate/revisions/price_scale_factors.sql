@@ -1,5 +1,5 @@
--- description: By how much the scale of what was captured after the run's clock differs from the clock's: what was first
---   seen after a split that the clock does not know yet is on a scale of the future.
+-- description: The factor that converts prices captured after the run's as-of time to the share count of that time.
+--   The two scales differ if a split was first seen in between.
 -- grain: instrument_id, captured_at
 -- known_at: the run's clock
 with clock as (
@@ -35,7 +35,7 @@ final as (
     select
         later_captures.instrument_id, -- The instrument.
         later_captures.captured_at, -- The capture.
-        1 / nullif(product(rescalings.factor), 0) as factor, -- Prices on the scale of the clock over prices of that capture [factor].
+        1 / nullif(product(rescalings.factor), 0) as factor, -- Price on the share count of the as-of time over price of that capture [factor].
     from later_captures
     cross join clock
     inner join rescalings

@@ -1,4 +1,4 @@
--- description: What each later version of a bar changed, against the version before it.
+-- description: What each later version of a bar changed, compared with the version before it.
 -- grain: instrument_id, session_date, version
 -- known_at: the run's clock
 with bars as (
@@ -39,18 +39,18 @@ final as (
         later.session_date, -- The session.
         later.version, -- The version that brought the change.
         later.captured_at, -- When it was first seen.
-        earlier.is_final as was_final, -- Whether the version before was that of a finished session.
-        -- Open, high and volume feed no signal.
+        earlier.is_final as was_final, -- Whether the session was over when the version before was captured.
+        -- No signal uses open, high or volume.
         (
             later.close is distinct from earlier.close
             or later.adj_close is distinct from earlier.adj_close
             or later.low is distinct from earlier.low
-        ) as is_moved, -- Whether a price that signals look at is another one.
+        ) as is_moved, -- Whether a price that signals use changed.
         (
             later.close is not distinct from earlier.close
             and later.low is not distinct from earlier.low
             and later.adj_close is distinct from earlier.adj_close
-        ) as is_adjusted, -- Whether only the total-return close is another one.
+        ) as is_adjusted, -- Whether only the total-return close changed.
         coalesce(
             later.close / nullif(earlier.close, 0),
             later.adj_close / nullif(earlier.adj_close, 0)

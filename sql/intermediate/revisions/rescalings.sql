@@ -1,4 +1,5 @@
--- description: When a source put an instrument's whole history on a new scale, which is what a split does.
+-- description: Captures in which a source delivered an instrument's whole history on a new price scale, as after a
+--   split.
 -- grain: instrument_id, captured_at
 -- known_at: the run's clock
 with changes as (

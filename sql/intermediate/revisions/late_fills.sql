@@ -1,4 +1,4 @@
--- description: Bars of sessions that were missing while newer ones were there already, and came afterwards.
+-- description: Bars that arrived after newer bars of the same instrument.
 -- grain: instrument_id, session_date
 -- known_at: the run's clock
 with bars as (
@@ -20,7 +20,7 @@ captures as (
     group by instrument_id, captured_at
 ),
 
--- What was there before each capture. History before the first session was never expected, so it is no gap.
+-- The sessions stored before each capture. A bar before the first of them extends the history, so it fills no gap.
 known_spans as (
     select
         instrument_id,
@@ -39,7 +39,7 @@ final as (
     select
         bars.instrument_id, -- The instrument.
         bars.session_date, -- The session that was missing.
-        bars.captured_at, -- When its first version came.
+        bars.captured_at, -- When its first version was captured.
     from bars
     inner join known_spans
         on known_spans.instrument_id = bars.instrument_id

@@ -1,5 +1,5 @@
--- description: Every later version of a bar, and every bar that came after newer ones, with what it means and since when
---   its price could be known.
+-- description: Every later version of a bar and every late fill, with the kind of change and when its price could first
+--   be known.
 -- grain: instrument_id, session_date, version
 -- known_at: the run's clock
 with changes as (
@@ -25,7 +25,7 @@ late_fills as (
     from intermediate.late_fills
 ),
 
--- A split moves a whole history by one factor and tells nothing new about any session.
+-- A split moves a whole history by one factor. That does not correct any session.
 splits as (
     select
         instrument_id,
@@ -34,7 +34,7 @@ splits as (
     from intermediate.rescalings
 ),
 
--- A dividend moves the vendor's total-return closes before it by one factor, and the closes not at all.
+-- A dividend moves the vendor's earlier total-return closes by one factor and leaves the closes as they are.
 dividends as (
     select
         instrument_id,
@@ -92,12 +92,12 @@ final as (
         session_date, -- The session.
         version, -- The version that brought the change.
         captured_at, -- When it was first seen.
-        kind, -- split, dividend, correction or late_fill; null for the version that completed an unfinished bar.
+        kind, -- split, dividend, correction or late_fill; null for a version that completed an unfinished bar.
         max(if(is_moved and kind in ('correction', 'late_fill'), captured_at, null)) over (
             partition by instrument_id, session_date
             order by version
             rows between unbounded preceding and current row
-        ) as corrected_at, -- When the price of this version could first be known, if later than the close.
+        ) as corrected_at, -- When the price of this version was last corrected or filled in; null if it never was.
     from revisions
 )
 
