@@ -183,7 +183,7 @@ class Desk:
 
 @dataclass(frozen=True)
 class Refreshed:
-    """What a refresh has to say, per asset class."""
+    """What a refresh reported, per asset class."""
 
     classes: Mapping[AssetClass, ClassResult]
 
@@ -195,11 +195,11 @@ class Refreshed:
     @property
     def rejections(self) -> dict[str, set[str]]:
         """The reasons for which rows were rejected, per id."""
-        refreshed: dict[str, set[str]] = {}
+        reasons: dict[str, set[str]] = {}
         for result in self.classes.values():
             for _, id_, _, reason in result.rejections:
-                refreshed.setdefault(id_, set()).add(reason)
-        return refreshed
+                reasons.setdefault(id_, set()).add(reason)
+        return reasons
 
     @property
     def vanished(self) -> set[tuple[str, str]]:
