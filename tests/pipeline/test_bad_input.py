@@ -358,8 +358,8 @@ def test_each_defect_is_reported_and_costs_no_other_file_a_row(
     with subtests.test("the others"):
         assert ended.code == 3
         assert outcome.failures["FOLDER"] == "equity/FOLDER.csv: it is not a file"
-        (stale,) = [line for line in ended.out.splitlines() if line.startswith("Stale, with the last day: ")]
-        assert f"ENDS-EARLY ({SESSIONS[-31]})" in stale
+        (stale,) = [line for line in ended.out.splitlines() if line.startswith("Stale: ") and "ENDS-EARLY" in line]
+        assert stale.endswith(f" (last session {SESSIONS[-31]})")
         assert "._COCO" not in outcome.failures
         assert differences(healthy.published, home.published, may_add=True) == {}
         # A rejected row is the same row wherever in its file it moves to.

@@ -143,7 +143,7 @@ def test_what_fails_is_named_and_the_rest_is_published(
         "cascade: XBI failed: 404: Yahoo does not know XBI",
         "cascade: DFF failed: 500: server error at FRED",
     ]
-    assert "Failed: DFF (500: server error at FRED), XBI (404: Yahoo does not know XBI)" in ended.out
+    assert "Failed: DFF (500: server error at FRED)\nFailed: XBI (404: Yahoo does not know XBI)\n" in ended.out
     assert home.ask("select id, failure from meta.deliveries where failure is not null order by all") == [
         ("DFF", "500: server error at FRED"),
         ("XBI", "404: Yahoo does not know XBI"),
