@@ -157,7 +157,7 @@ def test_the_rule_that_makes_verdicts(bench: Bench) -> None:
         (24, "sturdiness", "clock"): ("not_testable", found[(24, "sturdiness", "clock")][1]),
     }
     assert {key: found.get(key) for key in expected} == expected
-    # What nobody measured is no verdict, whatever was expected.
+    # Without a measurement there is no verdict, whatever was expected.
     assert bench.rows("select distinct verdict, reason from marts.claim_parts where claim_id in (3, 4)") == [
         ("insufficient_evidence", "no data of the article's day")
     ]
@@ -297,7 +297,7 @@ def test_a_contrast_and_all_its_shifts(bench: Bench) -> None:
 
 
 def test_changes_of_whole_periods(bench: Bench) -> None:
-    """A level that ends more than five days before the quarter does is none of its end."""
+    """A level that ends more than five days before the end of the quarter is not used as its end."""
     bench.given(
         "intermediate.price_paths",
         "subject_id varchar, session_date date, price double, known_at timestamptz",
@@ -383,7 +383,7 @@ def test_facts_of_the_index_at_their_edges(bench: Bench) -> None:
 
 
 def test_facts_of_the_index_beyond_their_edges(bench: Bench) -> None:
-    """The history begins in 2025: nobody knows what broke out before."""
+    """The history begins in 2025: earlier breakouts are unknown."""
     assert _index_facts(bench, "2025-10-13", 2258.0, 14.9, 0.55) == [
         ("first_close", "first close above 2600 on 2026-01-12", True),
         ("year_to_date", "+12.9 %", False),
@@ -421,7 +421,7 @@ def test_liquidity_by_four_and_by_thirteen_weeks(bench: Bench) -> None:
         [
             *[("SOFR", day, 4.5, False) for day in ("2025-12-01", "2025-12-16")],
             *[("DFF", day, 4.25, False) for day in ("2025-12-01", "2025-12-16", "2026-01-13")],
-            ("SOFR", "2026-01-13", 4.25, True),  # nobody knows it
+            ("SOFR", "2026-01-13", 4.25, True),  # unknown
             ("BAMLH0A0HYM2", "2025-11-18", 9.0, False),  # 56 days before
             ("BAMLH0A0HYM2", "2025-11-19", 3.0, False),
             ("BAMLH0A0HYM2", "2025-12-16", 3.2, False),

@@ -418,8 +418,8 @@ def test_every_way_to_define_a_breakout(bench: Bench) -> None:
 
 
 def test_filters_by_hand(bench: Bench) -> None:
-    """Both highs of one session are one event. What is not known is neither kept nor dropped; what time must tell is
-    kept or dropped when it has told."""
+    """Both highs of one session are one event. An event is kept or dropped when the filter's answer is known, and
+    neither before that nor if it stays unknown."""
     high = "RUT:all_time_high"
     at, confirmed, held = "2024-01-02 21:00", "2024-01-05 21:00", "2024-01-30 21:00"
     bench.given(

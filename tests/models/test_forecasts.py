@@ -165,7 +165,7 @@ def test_evidence_is_that_of_the_instant(
 ) -> None:
     """Nine events in 1,000 days after which it moved, as it did at no other time, until the ninth was over.
 
-    Then it moved that far every day. That would make p large, and nobody knew it when the tenth came.
+    Then it moved that far every day. That would make p large, but it was not known when the tenth event occurred.
     """
     events = [day(number, 101) for number in range(10)]
     calm = {day(number, 1): 0.0 for number in range(1000)}

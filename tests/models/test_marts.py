@@ -801,7 +801,7 @@ def test_every_session_of_a_target_opens_a_window(bench: Bench) -> None:
 
 def test_a_breakout_triggers_the_signals_of_its_subject_and_kind(bench: Bench) -> None:
     bench.bars("RUT", FIRST, [*BASE, 102.0, 102.0, 102.0])
-    bench.bars("SPX", FIRST, BASE)  # nobody asked for its breakouts
+    bench.bars("SPX", FIRST, BASE)  # no signal is about its breakouts
     bench.build("intermediate.triggers", as_of="2024-12-31", **SMALL)
     assert bench.rows("select signal_id, event_id, trigger, trigger_at from intermediate.triggers order by all") == [
         ("RUT:all_time_high:confirmed", EVENT, "confirmed", "2024-02-05 21:00"),

@@ -327,7 +327,7 @@ def test_a_coin_that_dies_counts_with_its_last_price_until_the_month_is_over(bas
 def test_frozen_prices_are_a_level_for_three_days_and_those_of_the_dead_for_the_month(
     is_dead: bool, last_day: str, basket: Bench
 ) -> None:
-    """Two of six coins end on the third: nobody knows what a third of the basket is worth, unless it is known dead."""
+    """Two of six coins end on the third: the value of a third of the basket is unknown, unless the coins have ended."""
     _coins(basket, "2024-01-31", {id_: [10.0] * 30 for id_ in "ABCD"})
     _coins(basket, "2024-01-31", {id_: [10.0, 9.0, 8.0, 7.0] for id_ in "EF"})
     if is_dead:
@@ -392,7 +392,7 @@ def test_a_month_of_fewer_than_five_coins_is_left_out(basket: Bench) -> None:
 
 
 def test_a_bar_that_was_filled_in_later_made_no_member(basket: Bench) -> None:
-    """F's last days of January came in March: on 1 February nobody knew that it still traded."""
+    """F's last days of January came in March: on 1 February it was not known that it still traded."""
     _coins(basket, "2024-01-20", {id_: [10.0] * 13 for id_ in "ABCDE"})
     gap: Numbers = [None] * 4
     _coins(basket, "2024-01-20", {"F": [*[10.0] * 8, *gap, 20.0]}, captured_at="2024-02-05 00:00")

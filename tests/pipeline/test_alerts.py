@@ -108,7 +108,7 @@ def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
 
 @dataclass
 class Market:
-    """A home whose published file is made by hand, as a run would: beside the old one, and swapped in."""
+    """A home whose published file is made by hand, as a run would: next to the old one, and swapped in."""
 
     folder: Path
     source: str = "files"
@@ -263,7 +263,7 @@ def test_a_restated_past_is_not_told_as_new(market: Market, webhook: Webhook, hi
     tick(history)
     assert [id_ for id_, _ in webhook.taken] == ["start:run-0", f"{ATH[0]}:confirmed"]
 
-    # What was told vanishes and comes back, on another day even: it is the same fact.
+    # A reported fact vanishes and comes back, even on another day: it is the same fact.
     webhook.taken.clear()
     market.states = []
     market.publish()
@@ -287,7 +287,7 @@ def test_what_comes_late_is_told_and_what_comes_very_late_is_counted(
         ("B:year_high:1", "B", "year_high", too_late, 0.01, "2024-11-25"),
         ("C:year_high:1", "C", "year_high", late, 0.01, "2024-11-25"),
     ]
-    # However long nobody looked: what was decided meanwhile is not late.
+    # However long the sensor did not run: what was decided in that time is not late.
     market.publish(200)
     assert tick(history) == "told 2"
     assert webhook.texts == [

@@ -1,8 +1,8 @@
-"""Folders with something wrong in them, through real runs: what is said, what is kept out, and what stays as it was.
+"""Folders with defects, through real runs: what is reported, what is rejected, and what is kept.
 
 Every defect gets an instrument of its own, whose healthy bars are known, so that many of them go through one run and
-each is judged by what is left of those bars. A defect that nobody is told of, that costs a neighbour a row or that
-removes anything stored fails here.
+each is judged by what is left of those bars. A test fails if a defect is not reported, if it costs a neighbour a row or
+if it removes anything stored.
 """
 
 from __future__ import annotations

@@ -152,7 +152,7 @@ def test_a_run_from_the_shell_with_a_failure_and_beside_a_reader_that_stays(
     assert f"Published as of {LAST_DAY} in " in ended.out
     assert str(home.published) in ended.out
     assert "Stored: 0 new rows, 0 restated rows." in ended.out
-    # The reader has what it opened, whoever opens the path now has the new file.
+    # The reader keeps the file that it opened; opening the path again gives the new file.
     (bars,) = healthy.ask("select count(*) from core.bars")[0]
     assert old == f"1 {bars}\n"
     assert home.ask("select status from meta.runs order by started_at") == [

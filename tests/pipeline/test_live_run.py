@@ -1,7 +1,7 @@
 """The live source through whole runs, against the stand-in for Yahoo and FRED: what a user gets on good and bad days.
 
-The whole universe is asked for, with as much history as a year's high needs. Nothing waits: the stand-in has no crawl
-delay, and what it refuses for good is not asked for twice.
+The whole universe is requested, with as much history as a year's high needs. Nothing waits: the stand-in has no crawl
+delay, and a permanent error is not requested twice.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def test_a_good_day_from_the_shell(
     for table in ("marts.breakouts", "marts.rotation_responses", "marts.rotation_summary"):
         assert home.ask(f"select count(*) > 0 from {table}") == [(True,)]
 
-    # A past day is rebuilt from what is stored: nobody is asked, and what is stored stays.
+    # A past day is rebuilt from stored data: no vendor is asked, and stored data is unchanged.
     asked, stored = len(standin.requests), home.stored()
     day = sessions[-5]
     past = home.invoke("run", "--source", "live", "--as-of", str(day))
@@ -192,7 +192,7 @@ def test_what_cannot_be_done_without_publishes_nothing(
     assert ended.reason.startswith(f"cascade: not published: {reason}")
     assert "Traceback" not in ended.err
     assert not home.published.exists()
-    # What did arrive is not asked for in vain: it is stored, for the run that publishes.
+    # What did arrive is stored, for the next run that publishes.
     assert home.stored()["raw.crypto_bars" if "^RUT" in faults else "raw.equity_bars"] > 0
     assert home.ask_warehouse("select status from meta.runs") == [("not_published",)]
 

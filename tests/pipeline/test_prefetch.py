@@ -50,7 +50,7 @@ class Watched(Script):
         self.ended[question.asset_class].set()
 
     def stored(self, asset_class: AssetClass) -> None:
-        """Wait for the next class: whoever stored before fetching would wait in vain."""
+        """Wait for the next class to be fetched. A run that stored before fetching would wait for ever."""
         if asset_class == "equity":
             assert self.began["crypto"].wait(PATIENCE_SECONDS), "crypto is not fetched while equity is stored"
 

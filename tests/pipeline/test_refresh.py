@@ -83,7 +83,7 @@ def after_close(day: date) -> str:
     return f"{day} 22:00"
 
 
-# --- what is asked for --------------------------------------------------------------------------------------------
+# --- what is requested --------------------------------------------------------------------------------------------
 
 
 def test_the_first_load_asks_for_everything_and_a_refresh_for_thirty_sessions(
@@ -126,7 +126,7 @@ def test_a_named_symbol_is_asked_for_alone_and_whole(desk: Desk, script: Script,
     told = desk.refresh(after_close(sessions[-1]), symbols=("SPY",))
 
     assert told.classes["equity"].rows_delivered == {"SPY": 60}
-    # The other one is none the worse for it.
+    # The other symbol is not affected.
     assert desk.rows("select id, rows_delivered, failure from meta.deliveries order by id") == [
         ("IWM", 60, None),
         ("SPY", 60, None),
@@ -176,7 +176,7 @@ def test_a_gap_is_recorded_and_asked_for_again_until_it_is_filled(
     assert told.stored == 2
     desk.build(*MODELS)
     assert desk.rows("select * from meta.gaps") == []
-    # It came after newer ones: before that, nobody could know it.
+    # It came after newer ones, so it could not be known before that.
     assert desk.rows("select session_date, captured_at, field, old_value, new_value, kind from meta.restatements") == [
         (str(hole), after_close(sessions[-1]), "close", None, prices([hole])[0], "late_fill")
     ]
@@ -251,7 +251,7 @@ def test_a_split_brings_the_whole_history_on_the_new_scale(desk: Desk, script: S
 def test_a_past_day_is_on_its_own_scale_even_where_it_was_seen_after_a_split(
     desk: Desk, script: Script, sessions: list[date]
 ) -> None:
-    """Friday's bar and dividend come on Saturday morning, together with a split: on Friday nobody knew of it."""
+    """Friday's bar and dividend come on Saturday morning, together with a split that was not known on Friday."""
     sell(script, sessions[:-1])
     desk.refresh(after_close(sessions[-2]))
     closes = prices(sessions)

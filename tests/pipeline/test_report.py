@@ -789,7 +789,7 @@ def test_a_browser_opens_it_on_a_phone_and_on_a_desktop(demo_file: Path, browser
             grounds.add((scheme, found["ground"]))
     assert len(grounds) == 2
 
-    # A pointer on a chart is told what is there.
+    # A pointer on a chart shows the value there.
     tip = browser.execute_script(
         """
         const drawing = document.querySelector("#net-liquidity .drawing");

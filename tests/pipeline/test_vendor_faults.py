@@ -1,4 +1,4 @@
-"""What becomes of every fault that a vendor was seen to have: what is stored, refused and told to the user.
+"""Every known fault of a vendor: what is stored, what is rejected and what the user sees.
 
 A desk has loaded everything on Wednesday. On Thursday each symbol and each series meets a fault of its own; on Friday
 the vendors are well again. docs/faults.md is the table of what these tests show.
@@ -34,10 +34,10 @@ Change = Callable[[StandinMarket, str], None]
 
 @dataclass(frozen=True)
 class Case:
-    """A fault of one symbol or series on Thursday, and what must come of it.
+    """A fault of one symbol or series on Thursday, and its expected result.
 
     `fault` is what the stand-in does, `change` what has become of the market. `failure` and `refusal` are patterns of
-    what the user is told (None: nothing). `has_thursday`: whether Thursday's value is stored on Thursday. `vanished`
+    what the user sees (None: nothing). `has_thursday`: whether Thursday's value is stored on Thursday. `vanished`
     are the stored days that the delivery lacked; `kinds` are the restatements on Thursday.
     """
 
@@ -203,7 +203,7 @@ NAMES = [HEALTHY, *(case.id for case in FUNDS), "BTC-USD", *(f"{case.id}-USD" fo
 
 @dataclass(frozen=True)
 class Week:
-    """The desk after its three days: what it was told, and each day's prices and restatements as they stood."""
+    """The desk after its three days: its messages, and each day's prices and restatements at that time."""
 
     desk: Desk
     standin: VendorStandin
@@ -354,7 +354,7 @@ def test_a_renamed_coin_is_one_series_and_only_its_last_name_is_asked_for(week: 
 
 
 def test_a_split_moves_the_whole_history_and_no_clock(week: Week) -> None:
-    # Nobody learned anything new about the sessions before it.
+    # Nothing new became known about the sessions before it.
     assert week.desk.rows(
         "select count(*), count(distinct version) from core.bars "
         "where instrument_id = 'SPLIT' and session_date < ? and known_at = closes_at and version = 2",

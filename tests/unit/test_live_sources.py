@@ -974,7 +974,7 @@ def test_what_came_before_a_process_died_is_not_asked_for_again(
     today = datetime.now(UTC)
     deliveries = list(live(many(), tmp_path, time, today).fetch(FetchRequest("equity")))
 
-    # Of the symbols that the process had asked for, only those that were under way are asked for once more.
+    # Of the symbols that the process had requested, only those without an answer are requested again.
     again = answered & set(asked_for(hundred, before))
     assert len(again) <= YAHOO_WORKERS
     assert answered | set(asked_for(hundred, before)) == {d.id for d in deliveries}
