@@ -1,4 +1,4 @@
-# Every target does its own set-up in .venv and touches nothing outside this folder.
+# Every target installs what it needs into .venv and writes nothing outside this folder.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -6,20 +6,20 @@ READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_CACHE_DIR := 1
 
-# The wheels of the extra lake, with the version that pyproject.toml says.
+# The wheels of the extra "lake", with their versions from pyproject.toml.
 LAKE = $(shell sed -n 's/^ *"\(duckdb-extension-[^"]*\)".*/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lake run live ui bench test lint docs lock clean
 
-help: ## Show what can be done
+help: ## List all targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: $(READY) ## Install everything into .venv
 
 # Compiling the bytecode here saves every run eight seconds of imports.
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Cascade needs Python 3.11 or newer; name one with make PYTHON=...'; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Cascade needs Python 3.11 or newer; choose one with make PYTHON=...'; exit 1; }
 	@$(PYTHON) -m venv .venv
 	@echo 'Installing into .venv (about a minute) ...'
 	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
@@ -27,7 +27,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m compileall -q -j 2 .venv/lib assets pipelines || true
 	@touch $(READY)
 
-lake: $(READY) ## Install what a warehouse in a DuckLake needs (docs/scaling.md)
+lake: $(READY) ## Install the extensions for a warehouse in a DuckLake (docs/scaling.md)
 	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-lake.lock
 
 run: $(READY) ## Run the whole pipeline on the built-in synthetic market, offline
@@ -39,7 +39,7 @@ live: $(READY) ## Run the whole pipeline on Yahoo and FRED
 ui: $(READY) ## Open the Dagster UI on http://127.0.0.1:3000 (SOURCE=demo|files|live)
 	@$(BIN)/cascade ui --source $(or $(SOURCE),demo)
 
-bench: $(READY) ## Measure synthetic markets of twenty years, SYMBOLS="500 5000" or others; pandas, and Polars where it is installed
+bench: $(READY) ## Measure run times on synthetic markets, e.g. SYMBOLS="500 5000", against pandas and, if installed, Polars
 	@set -e; for size in $(or $(SYMBOLS),500); do \
 		$(BIN)/python benchmarks/market.py data/bench/$$size --symbols $$size; \
 		$(BIN)/python benchmarks/layers.py data/bench/$$size; \
@@ -56,7 +56,7 @@ lint: $(READY) ## Run the linters and the type checker
 test: lint ## Run the linters, the type checker and the tests
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -q
 
-docs: $(READY) ## Write docs/data-dictionary.md and assets/models/lineage.json anew
+docs: $(READY) ## Generate docs/data-dictionary.md and assets/models/lineage.json
 	@$(BIN)/python -m assets.models.data_dictionary > docs/data-dictionary.md
 	@$(BIN)/python -m assets.models.lineage > assets/models/lineage.json
 
@@ -64,5 +64,5 @@ lock: ## Resolve pyproject.toml into requirements.lock (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock
 	printf '%s\n' $(LAKE) | uv pip compile - --no-deps --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --output-file requirements-lake.lock
 
-clean: ## Remove .venv; data stays
+clean: ## Remove .venv; keep data
 	rm -rf .venv *.egg-info

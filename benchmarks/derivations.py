@@ -1,15 +1,14 @@
-"""Relative strength, breakouts with what became of them, and responses: our models against pandas and Polars.
+"""Compares our models with pandas and Polars: relative strength, breakouts with their outcomes, and responses.
 
-    .venv/bin/python -m pip install --target /tmp/bench polars       # wherever; put it on PYTHONPATH
+    .venv/bin/python -m pip install --target /tmp/bench polars       # any folder; put it on PYTHONPATH
     .venv/bin/python benchmarks/derivations.py MARKET                # a folder of benchmarks/market.py
 
-Each engine is a process of its own that reads the same bars (a DuckDB file for us and pandas, Parquet for Polars),
-works out the same three tables as its users would write them, and writes them back: ours into the warehouse that they
-belong to, the others into Parquet. Then the tables are compared, row by row, to nine digits. `plain` is relative
-strength alone, in the least SQL that gives it: what our model takes beyond that is our own doing, the rest is the
-engine's. Prints wall and CPU seconds per million bars, peak memory, and ratios. Relative strength is of every symbol
-against SPX; breakouts of every symbol; responses are those of twenty symbols to the breakouts of RUT, over three
-horizons.
+Each engine runs in a separate process. It reads the same bars (a DuckDB file for ours and pandas, Parquet for Polars),
+computes the same three tables as its users would write them, and writes them back: ours into the warehouse, the others
+into Parquet. Then the tables are compared, row by row, to nine digits. `plain` is relative strength alone, in the
+shortest SQL that gives it: the minimum time of the engine. Prints wall and CPU seconds per million bars, peak memory,
+and ratios. Relative strength is of every symbol against SPX; breakouts are of every symbol; responses are of twenty
+symbols to the breakouts of RUT, over three horizons.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ HORIZONS = (30, 60, 90)
 TARGETS = 20
 BENCHMARK, SIGNAL = "SPX", "RUT"
 YEAR, TREND, QUARTER = 252, 200, 63
-# Kind of breakout: how far its level may lie back (None: anywhere), and how long it must have been quiet.
+# Kind of breakout: how many sessions back its level may be (None: any), and how many sessions it must have been quiet.
 KINDS = {"all_time_high": (None, 252), "year_high": (252, 63)}
 LIFE_CYCLE, OUTCOME, FAILURE = 20, 63, 0.02
 
@@ -57,7 +56,7 @@ def prepare(market: Path, folder: Path) -> int:
 
 
 def lap(what: str) -> None:
-    """Tell how much CPU the process has taken by now."""
+    """Print the CPU seconds that the process has used so far."""
     print(f"    {what:34} {time.process_time():6.1f} s CPU so far", file=sys.stderr)
 
 
@@ -65,7 +64,7 @@ def lap(what: str) -> None:
 
 
 def ours(folder: Path, _: Path) -> None:
-    """The project's models, on tables that look like those of a run. What they make stays in the warehouse."""
+    """The project's models, on tables like those of a run. The results stay in the warehouse."""
     from assets.config.parameters import load_parameters
     from assets.models.create import create_model
     from assets.models.sql_files import read_models
@@ -102,7 +101,7 @@ def ours(folder: Path, _: Path) -> None:
         select '' as pair_id, '' as numerator, '' as denominator, 'XNYS' as calendar, 'price' as price_basis limit 0
         """
     )
-    # Without a pair first: paths are those of the symbols alone.
+    # Without pairs first, so that the price paths are those of the symbols alone.
     build("marts.relative_strength", "intermediate.price_paths", "intermediate.breakout_events")
     build("intermediate.breakout_followup", "marts.breakout_states")
     connection.execute(
@@ -125,7 +124,7 @@ def ours(folder: Path, _: Path) -> None:
 
 
 def hand_over(folder: Path, out: Path) -> None:
-    """Our tables as Parquet, to compare them with the others'."""
+    """Write our tables as Parquet, to compare them with the others."""
     connection = duckdb.connect(str(folder / "ours.duckdb"))
     connection.execute(f"attach '{folder}/bars.duckdb' as fed (read_only)")
     connection.execute(
@@ -162,7 +161,7 @@ def hand_over(folder: Path, out: Path) -> None:
 
 
 def plain(folder: Path, _: Path) -> None:
-    """Relative strength alone, with nothing but its windows: the least that it takes in SQL."""
+    """Relative strength alone, with nothing but its windows: the minimum in SQL."""
     with duckdb.connect(str(folder / "plain.duckdb")) as connection:
         connection.execute(f"attach '{folder}/bars.duckdb' as fed (read_only)")
         connection.execute(
@@ -208,7 +207,7 @@ def plain(folder: Path, _: Path) -> None:
 
 
 def with_pandas(folder: Path, out: Path) -> None:
-    """As one writes it in a notebook: groupby, rolling, merge_asof."""
+    """As you would write it in a notebook: groupby, rolling, merge_asof."""
     with duckdb.connect(str(folder / "bars.duckdb"), read_only=True) as connection:
         bars = connection.execute("from bars order by symbol, session_date").df()
     base = bars.loc[bars["symbol"] == BENCHMARK, ["session_date", "close"]].rename(columns={"close": "base"})
@@ -251,13 +250,13 @@ def with_pandas(folder: Path, out: Path) -> None:
     last = bars["session_date"].max()
     parts = []
     for days in HORIZONS:
-        asked = entries.assign(horizon_days=days, day=entries["entry_date"] + pd.Timedelta(days=days))
-        asked = asked[asked["day"] <= last].sort_values("day")
+        due = entries.assign(horizon_days=days, day=entries["entry_date"] + pd.Timedelta(days=days))
+        due = due[due["day"] <= last].sort_values("day")
         exits = own.rename(columns={"session_date": "exit_date"}).sort_values("exit_date")
-        asked["day"] = asked["day"].astype(exits["exit_date"].dtype)
+        due["day"] = due["day"].astype(exits["exit_date"].dtype)
         parts.append(
             pd.merge_asof(
-                asked, exits, left_on="day", right_on="exit_date", by="symbol", tolerance=pd.Timedelta(days=TOLERANCE)
+                due, exits, left_on="day", right_on="exit_date", by="symbol", tolerance=pd.Timedelta(days=TOLERANCE)
             ).dropna(subset="exit_date")
         )
     answers = pd.concat(parts)
@@ -270,7 +269,7 @@ def with_pandas(folder: Path, out: Path) -> None:
 
 
 def _followed(broken: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
-    """What became of each breakout, event by event: a few thousand of them, so a loop is what one writes."""
+    """The outcome of each breakout, in a loop: there are only a few thousand events."""
     rows = []
     closes = {symbol: group.to_numpy() for symbol, group in bars.groupby("symbol", sort=False)["close"]}
     for event in broken.itertuples():
@@ -419,13 +418,13 @@ def with_polars(folder: Path, out: Path) -> None:
 
 # --- measuring ----------------------------------------------------------------------------------------------------
 
-# How many days an exit may lie before the horizon; that of parameters.yaml.
+# How many days an exit may be before the horizon, as exit_tolerance_days in parameters.yaml.
 TOLERANCE = 5
 ENGINES = {"ours": ours, "plain": plain, "pandas": with_pandas, "polars": with_polars}
 
 
 def differing(one: Path, other: Path) -> dict[str, int]:
-    """Per table the rows of either side that the other one has not, numbers compared to nine digits."""
+    """Number of rows per table that differ between two engines. Numbers are compared to nine digits."""
     found = {}
     with duckdb.connect() as connection:
         for table in TABLES:
@@ -448,7 +447,7 @@ def differing(one: Path, other: Path) -> dict[str, int]:
 
 
 def main() -> None:
-    """Measure every engine in a process of its own, compare, print."""
+    """Measure every engine in a separate process, compare the results, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("market", type=Path)
     parser.add_argument("--engine", choices=[*ENGINES, "none"], help=argparse.SUPPRESS)
@@ -470,7 +469,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         command = [sys.executable, __file__, str(arguments.market), "--folder", name, "--engine"]
-        # In a process of its own too: those that it begins would count its memory as theirs.
+        # In a separate process too, because a child process counts the memory of its parent as its own.
         bars = int(subprocess.run([*command, "none"], stdout=subprocess.PIPE, check=True).stdout)
         print(f"{bars:,} bars")
         measured = {}

@@ -1,11 +1,11 @@
-"""Where the time of a run goes: each layer of a first run and of a second one, and the models that take longest.
+"""Measures the time of each layer of a first and of a second run, and of the slowest models.
 
     .venv/bin/python benchmarks/layers.py MARKET
 
-MARKET is a folder of benchmarks/market.py, or any that the source files can read. The steps are those of `cascade run`,
-in one process per run. Prints wall and CPU seconds (all threads) per layer, the most memory that the process had taken
-by its end, and seconds per million bars. The checks of a raw table run in another process, beside its storing: what
-they hold up is in the layer of its class.
+MARKET is a folder of benchmarks/market.py, or any folder that the source `files` can read. The steps are those of
+`cascade run`, in one process per run. Prints wall and CPU seconds (all threads) per layer, the peak memory at its end,
+and CPU seconds per million bars. Rows are validated in another process; the time that a class waits for it is in the
+layer of that class.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LONGEST = 12
 
 
 def run_once(market: str, home: str) -> None:
-    """One run, told to standard output. What a person sees of a run, the summary, is not in it."""
+    """Run once and print each layer. The summary at the end of `cascade run` is not measured."""
     begin, cpu = time.perf_counter(), time.process_time()
 
     def lap(layer: str, bars: int | None = None) -> None:
@@ -75,7 +75,7 @@ def run_once(market: str, home: str) -> None:
 
 
 def main() -> None:
-    """Two runs in processes of their own."""
+    """Start two runs, each in a separate process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("market")
     parser.add_argument("--home", help=argparse.SUPPRESS)

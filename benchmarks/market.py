@@ -1,11 +1,10 @@
-"""A market of any size, made of chance: a folder as the source files wants it, with the same numbers for the same seed.
+"""Makes a synthetic market of any size: a folder for the source `files`, with the same numbers for the same seed.
 
     .venv/bin/python benchmarks/market.py DIR --symbols 5000 --years 20
 
-Prices are geometric random walks that share a factor, as shares do; a part of them is listed late, a few end early,
-and one session in a thousand is missing. The indices, funds and coins of the universe come first, then shares of no
-name. Sixty shares each make the groups that breadth is taken of. Every file is Parquet. The folder says that it is
-synthetic in its README and its manifest.
+Prices are geometric random walks that share a factor. Some shares are listed late, a few end early, and one session in
+a thousand is missing. The indices, funds and coins of the universe come first, then unnamed shares. Each breadth group
+has sixty shares. Every file is Parquet. The README and the manifest of the folder say that it is synthetic.
 """
 
 from __future__ import annotations
@@ -26,15 +25,25 @@ LAST_DAY = date(2025, 12, 31)
 FIRST_COIN_DAY = date(2010, 7, 19)
 SEED = 7
 NOTE = "SYNTHETIC: random walks, no market made these numbers"
-# Members of each group that breadth is taken of.
+# Members of each breadth group.
 MEMBERS = 60
 GROUPS = ("us_small_cap_60", "us_mega_cap_60")
-# Shares that are listed later than the first day, that end before the last one, and sessions that are missing.
+# Fractions of shares that are listed after the first day or end before the last, and of sessions that are missing.
 LATE, EARLY, MISSING = 0.3, 0.05, 0.001
 
 
 def bars(chance: np.random.Generator, factor: np.ndarray, days: np.ndarray, daily: float) -> pd.DataFrame:
-    """The bars of one symbol: half of what moves it is the factor (daily log returns of every session)."""
+    """The bars of one symbol.
+
+    Args:
+        chance: The random generator.
+        factor: Daily log returns that all symbols share at half weight, one per session.
+        days: The sessions.
+        daily: Standard deviation of the symbol's own daily log returns.
+
+    Returns:
+        One row per session, with the columns of a file of equities.
+    """
     steps = 0.5 * factor + chance.normal(0.0002, daily, len(days))
     close = 50.0 * np.exp(np.cumsum(steps))
     opening = close * np.exp(chance.normal(0, daily / 4, len(days)))
@@ -54,7 +63,7 @@ def bars(chance: np.random.Generator, factor: np.ndarray, days: np.ndarray, dail
 
 
 def with_gaps(chance: np.random.Generator, frame: pd.DataFrame) -> pd.DataFrame:
-    """What is left of a share's bars after a late listing, an early end and missing sessions."""
+    """Remove bars of a share: a late listing, an early end, and missing sessions."""
     rows = len(frame)
     first = int(chance.integers(0, rows // 2)) if chance.random() < LATE else 0
     last = int(chance.integers(rows // 2, rows)) if chance.random() < EARLY else rows
@@ -63,7 +72,16 @@ def with_gaps(chance: np.random.Generator, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_market(folder: Path, symbols: int, years: int) -> int:
-    """Write the folder. Returns the number of daily bars of indices, funds and shares."""
+    """Write the folder.
+
+    Args:
+        folder: The folder, which is created.
+        symbols: Number of indices, funds and shares; coins come on top.
+        years: Number of years up to the end of 2025.
+
+    Returns:
+        The number of daily bars of indices, funds and shares.
+    """
     chance = np.random.default_rng(SEED)
     universe = load_universe()
     first_day = date(LAST_DAY.year - years + 1, 1, 1)
@@ -113,14 +131,14 @@ def write_market(folder: Path, symbols: int, years: int) -> int:
         lines.writerows((kind, symbol, "synthetic", NOTE) for kind, symbol in written)
     (folder / "README.md").write_text(
         f"# Synthetic market\n\n{NOTE}. Do not trade or publish on them.\n\n"
-        f"TableBuilt by benchmarks/market.py: {symbols} symbols, {years} years, seed {SEED}.\n",
+        f"Made by benchmarks/market.py: {symbols} symbols, {years} years, seed {SEED}.\n",
         encoding="utf-8",
     )
     return rows
 
 
 def main() -> None:
-    """Write the folder that was asked for."""
+    """Write the folder and print its size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--symbols", type=int, default=500)

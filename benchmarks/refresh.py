@@ -1,12 +1,12 @@
-"""What a refresh costs against a full run: a folder without the last line of each file, then with it.
+"""Measures a refresh against a first run: a folder without the last line of each file, then with it.
 
     .venv/bin/python benchmarks/refresh.py --path DIR [--rounds 3]
 
-`cascade run --source files` as a process: first on an empty home; after every file has grown by one line; once more
-with nothing new; with nothing new but the tables of evidence worked out again, as each of their numbers may change with
-every session, so that no refresh takes less; and with `--full`. Prints wall seconds (median of the rounds), those until
-the new file was published, and the ratios to the first run. DIR is a folder as the README says; nothing is written to
-it. A CSV file that has grown is read from where it ended, a Parquet file whole.
+Runs `cascade run --source files` as a process: on an empty home; after every file has grown by one line; with nothing
+new; with nothing new but the tables of evidence built again, which is the minimum of a refresh, because any of their
+numbers may change with every session; and with `--full`. Prints wall seconds (median of the rounds), wall seconds until
+the new file was published, and the ratios to the first run. DIR is a folder as described in the README; nothing is
+written to it. Of a CSV file that has grown only the new lines are read, a Parquet file is read as a whole.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from whole_run import Took, row, timed_run
 from assets.models.sql_files import read_models
 
 FOLDERS = ("equity", "crypto", "crypto_mcap", "macro")
-# Modules of statistics that infer something from all of history.
-INFERRING = ("discoveries", "forecasts", "lags", "shifts")
+# Statistics that use all of history, by their module.
+INFERRING = ("false_discovery", "forecasts", "lead_lag", "shift_test")
 
 
 def without_last_lines(folder: Path) -> int:
-    """Take the last line off every file of a market. Returns the number of files."""
+    """Remove the last line of every file of a market. Returns the number of files."""
     files = [path for name in FOLDERS for path in (folder / name).glob("*.*")]
     with duckdb.connect() as connection:
         for path in files:
@@ -42,7 +42,7 @@ def without_last_lines(folder: Path) -> int:
 
 
 def forget_evidence(home: str) -> None:
-    """Have the next run build again what is inferred, and whatever is made of it."""
+    """Make the next run build the tables of evidence again, and every table that reads them."""
     evidence: set[str] = set()
     for model in read_models():
         if evidence & {*model.upstream} or (model.statistic and model.statistic.module in INFERRING):

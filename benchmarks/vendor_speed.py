@@ -1,10 +1,10 @@
-"""How long it takes to fetch many symbols of Yahoo: the live source against one symbol at a time, as a script would.
+"""Measures fetching many symbols from Yahoo: the live source against a script that fetches one symbol at a time.
 
     .venv/bin/python benchmarks/vendor_speed.py [--symbols 100] [--latency 0.2]
 
-Yahoo is a stand-in on this machine, in a process of its own, that waits so long before each answer. Both ways are real
-yfinance with empty caches. Prints wall seconds, the requests that arrived, and how many of the live source's started in
-any window against what it allows itself; exits with an error if a row was lost on either way.
+Yahoo is replaced by a local stand-in in a separate process, which waits for the latency before each answer. Both use
+the real yfinance with empty caches. Prints wall seconds, the number of requests, and the most requests that the live
+source started in any window, compared with its own limit. Exits with an error if a row was lost.
 """
 
 from __future__ import annotations
@@ -45,7 +45,13 @@ def market(symbols: list[str]) -> StandinMarket:
 
 
 def serve(symbols: list[str], latency: float, line: Connection) -> None:
-    """Be the vendor until told to end; whenever asked, tell how many requests arrived since the last time."""
+    """Run the stand-in until "end" arrives.
+
+    Args:
+        symbols: The symbols that it has.
+        latency: Seconds before each answer.
+        line: The other end of the pipe. It sends "requests" to get the number of requests since the last time.
+    """
     with VendorStandin(market(symbols)) as standin:
         for host in (COOKIE_HOST, *CHART_HOSTS):
             standin.faults[host] = Fault("latency", seconds=latency)
@@ -57,7 +63,7 @@ def serve(symbols: list[str], latency: float, line: Connection) -> None:
 
 @contextmanager
 def vendor(symbols: list[str], latency: float) -> Iterator[Connection]:
-    """The stand-in in a process of its own, and this process led to it."""
+    """Start the stand-in in a separate process and direct this process to it."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(symbols, latency, theirs))
     process.start()
@@ -70,7 +76,7 @@ def vendor(symbols: list[str], latency: float) -> Iterator[Connection]:
 
 
 def one_at_a_time(symbols: list[str], cache: Path) -> dict[str, pd.DataFrame]:
-    """What a script does with yfinance: one symbol after the other."""
+    """What a simple script does with yfinance: one symbol after the other."""
     import yfinance
 
     yfinance.set_tz_cache_location(str(cache))
@@ -82,7 +88,7 @@ def one_at_a_time(symbols: list[str], cache: Path) -> dict[str, pd.DataFrame]:
 
 
 class WatchedPace(RateLimiter):
-    """Notes when each request started: at what its thread read last on the clock before it had its turn."""
+    """Records when each request started: the time that its thread last read from the clock before its turn."""
 
     starts: ClassVar[list[float]] = []
     last_read = threading.local()
@@ -112,7 +118,7 @@ def live_source(symbols: list[str], cache: Path) -> dict[str, pd.DataFrame]:
 
 
 def lost(sold: StandinMarket, got: dict[str, pd.DataFrame]) -> list[str]:
-    """The symbols that are not there row by row as they were sold."""
+    """The symbols whose rows are not exactly those of the stand-in."""
     columns = ["open", "high", "low", "close", "volume"]
     return [
         symbol
@@ -122,7 +128,7 @@ def lost(sold: StandinMarket, got: dict[str, pd.DataFrame]) -> list[str]:
 
 
 def most_in_any(seconds: float, starts: list[float]) -> int:
-    """The greatest number of starts in a window of so many seconds."""
+    """The largest number of starts within any window of that many seconds."""
     return max(sum(1 for start in starts if first <= start < first + seconds) for first in starts)
 
 

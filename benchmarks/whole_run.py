@@ -1,9 +1,9 @@
-"""How long a whole run takes, and how much memory: `cascade run` as a process, first on an empty home, then again.
+"""Measures the time and memory of whole runs: `cascade run` as a process, first on an empty home, then again.
 
     .venv/bin/python benchmarks/whole_run.py [--source files --path DIR] [--rounds 3]
 
-Prints wall seconds (median of the rounds), those until the new file was published, before the report and the Parquet
-mirror are made, and the peak memory of the largest process.
+Prints wall seconds (median of the rounds), wall seconds until the new file was published (before the report and the
+Parquet files are made), and the peak memory of the largest process.
 """
 
 from __future__ import annotations
@@ -22,14 +22,21 @@ from typing import NamedTuple
 
 
 class Took(NamedTuple):
-    """Wall seconds of a run, and those until its file was published, as it tells itself."""
+    """Wall seconds of a run, and until its file was published, as the run reports them."""
 
     whole: float
     published: float
 
 
 def timed_run(home: str, source: str, path: str, *more: str) -> Took:
-    """How long one run took. Exits when the run does not publish."""
+    """Run once and measure it. Exits if the run does not publish.
+
+    Args:
+        home: The home of the run.
+        source: demo or files.
+        path: The folder of the source files; empty for demo.
+        more: Further options of `cascade run`.
+    """
     command = [str(Path(sys.executable).with_name("cascade")), "run", "--source", source, "--home", home, *more]
     if path:
         command += ["--path", path]
@@ -38,11 +45,11 @@ def timed_run(home: str, source: str, path: str, *more: str) -> Took:
     seconds = time.perf_counter() - begin
     if result.returncode not in (0, 3):
         sys.exit(result.stderr)
-    # Dagster is told beside the run and after it; the next measurement begins when that is over.
+    # Another process writes the events of the run to Dagster; wait for it before the next measurement.
     while any(Path(home, "dagster", "untold").glob("*.jsonl")):
         time.sleep(0.2)
-    told = re.search(r"^Published .* in ([\d.]+) s", result.stdout, re.MULTILINE)
-    return Took(seconds, float(told[1]) if told else float("nan"))
+    published = re.search(r"^Published .* in ([\d.]+) s", result.stdout, re.MULTILINE)
+    return Took(seconds, float(published[1]) if published else float("nan"))
 
 
 def row(name: str, runs: Sequence[Took]) -> str:

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Copy a home of Cascade into a new folder, also while a run is going on:  backup.sh data/live /backups/live-2026-01-31
+# Copy a home of Cascade into a new folder, also during a run:  backup.sh data/live /backups/live-2026-01-31
 #
-# The warehouse is whole only between runs, so this waits for the lock that runs take; a run that comes meanwhile waits
-# for the copy. Dagster's history and the record of alerts are SQLite databases that others may write to at any time;
-# SQLite itself copies those. The target is there only when it is complete.
+# The warehouse is consistent only between runs, so this script waits for the lock of a run, and a run that starts during
+# the copy waits for the script. Dagster's history and the record of alerts are SQLite databases that other processes may
+# write to at any time; SQLite copies those. The target appears when it is complete.
 set -euo pipefail
 
 if [ $# -ne 2 ]; then
@@ -17,7 +17,7 @@ if [ -e "$target" ]; then
     exit 2
 fi
 if [ ! -e "$home/warehouse.lock" ]; then
-    echo "$home is no home of Cascade: nothing was ever run into it" >&2
+    echo "$home is not a home of Cascade: it has no warehouse.lock" >&2
     exit 2
 fi
 
@@ -27,8 +27,8 @@ mkdir -p "$part"
 
 exec 9<>"$home/warehouse.lock"
 flock --timeout 3600 9
-# Hard links, which snapshots and the Parquet mirror are made of, stay links within the copy. Dagster's folder may change
-# meanwhile, of which tar tells with 1: what runs wrote cannot, for the lock is held.
+# Snapshots and Parquet files are hard links, which stay links in the copy. tar exits with 1 if a file changes during the
+# copy: only files of Dagster's folder can, as this script holds the lock of a run.
 {
     tar --create --directory "$home" --warning=no-file-changed --warning=no-file-removed --exclude=./cache \
         --exclude='*.tmp' --exclude='*.db' --exclude='*.db-wal' --exclude='*.db-shm' --exclude='*.sqlite' \

@@ -1,1 +1,1 @@
-"""What people decide: the universe, the parameters, the claims, and the calendars that sessions follow."""
+"""The configuration: universe, parameters and claims (YAML files with their types), and the calendars."""

@@ -1,7 +1,7 @@
-"""Clocks: when a session opens and closes, and when a macro value becomes public.
+"""Calendars: when a session opens and closes, and when a macro value becomes public.
 
-Here: the exchange calendar (the only module that knows the calendar library), the release rules of macro series and
-nothing that reads data. All instants are UTC; all rules are written in New York time, as the publishers write them.
+Here: the sessions of both calendars and the release rules of macro series. No other module uses the calendar library.
+Not here: anything that reads data. All instants are UTC; all rules are in New York time, as the publishers write them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FIRST_CRYPTO_DAY = date(2009, 1, 3)
 
 
 def library_version() -> str:
-    """The release of the calendar library, so that stored sessions can be told from newer ones."""
+    """The version of the calendar library. Stored sessions that another version made are made again."""
     return version("exchange-calendars")
 
 
@@ -40,10 +40,10 @@ def sessions(last_day: date) -> pd.DataFrame:
 
 
 def _equity_sessions(last_day: date) -> pd.DataFrame:
-    """The exchange's sessions, by the rules that the library has of it.
+    """The exchange's sessions, computed from the library's rules.
 
-    The library's own schedule is the same (that is tested), but it goes through a century day by day, which takes
-    seconds; so it is asked for a month, and for its rules.
+    The library's own schedule is the same (a test compares them), but it takes seconds for a century of days. So the
+    library builds one month, and its rules give the rest.
     """
     import exchange_calendars  # takes a while to import
 
@@ -69,12 +69,22 @@ def _instants(
     by_rule: Iterable[tuple[time, Any]] = (),
     by_date: Iterable[tuple[time, pd.DatetimeIndex]] = (),
 ) -> pd.DatetimeIndex:
-    """The UTC instant of each day's opening or close: the usual time from a day on, unless a rule or a date differs."""
+    """The UTC instant at which each day opens or closes.
+
+    Args:
+        days: The sessions.
+        times: Regular local times, each with the first day on which it holds (None: from the beginning).
+        by_rule: Exceptional local times, each with the holiday rule of its days.
+        by_date: Exceptional local times, each with its dates.
+
+    Returns:
+        One instant per day, in the order of `days`.
+    """
     clock = pd.Series(pd.NaT, index=days, dtype="timedelta64[ns]")
-    for since, usual in times:
-        clock[slice(since, None)] = pd.Timedelta(hours=usual.hour, minutes=usual.minute)
+    for since, regular in times:
+        clock[slice(since, None)] = pd.Timedelta(hours=regular.hour, minutes=regular.minute)
     exceptions = [*by_date, *((exceptional, rule.holidays(days[0], days[-1])) for exceptional, rule in by_rule)]
-    # Of two exceptions for a day the library takes the first.
+    # If a day has two exceptions, the library takes the first.
     for exceptional, dates in reversed(exceptions):
         clock[days.isin(dates)] = pd.Timedelta(hours=exceptional.hour, minutes=exceptional.minute)
     local: pd.DatetimeIndex = days + pd.TimedeltaIndex(clock)
@@ -95,7 +105,7 @@ def _crypto_sessions(last_day: date) -> pd.DataFrame:
 
 
 def end_of_day(day: date) -> datetime:
-    """The instant at which a UTC day is over, which is when all of it is known."""
+    """The end of a UTC day: the instant from which all of that day is known."""
     return datetime.combine(day, time(), UTC) + timedelta(days=1)
 
 
@@ -111,7 +121,7 @@ _RULE = re.compile(
 class ReleaseRule:
     """When the value of an observation date becomes public, in New York time.
 
-    Written as one of `same day`, `next business day`, `next thursday`, `4th tuesday of next month`,
+    The text is one of `same day`, `next business day`, `next thursday`, `4th tuesday of next month`,
     `day 13 of next month`, followed by the time, for instance `next thursday 16:30`. A release that falls on a weekend
     or a federal holiday moves to the next business day.
     """
@@ -119,18 +129,18 @@ class ReleaseRule:
     text: str
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a text that is no rule."""
+        """Raise ValueError if the text is not a rule."""
         self._parts()
 
     def _parts(self) -> dict[str, str | None]:
         match = _RULE.fullmatch(self.text)
         weekdays = (match["weekday"], match["nth_weekday"]) if match else ()
         if match is None or any(name and name not in _WEEKDAYS for name in weekdays):
-            raise ValueError(f"'{self.text}' is not a release rule; see calendars.ReleaseRule for the forms")
+            raise ValueError(f"'{self.text}' is not a release rule; assets/config/calendars.py lists the forms")
         return match.groupdict()
 
     def released_at(self, observation_dates: pd.Series) -> pd.Series:
-        """The UTC instant of release of each observation date."""
+        """The UTC instant at which the value of each observation date is released."""
         parts = self._parts()
         days = observation_dates.to_numpy().astype("datetime64[D]")
         if parts["same"]:
@@ -149,13 +159,22 @@ class ReleaseRule:
         released = np.busday_offset(planned, 0, roll="forward", busdaycal=_business_days())
         at = time(int(parts["hour"] or 0), int(parts["minute"] or 0))
         clock = pd.Timedelta(hours=at.hour, minutes=at.minute)
-        # A day repeats and the rules' times never fall into the hour that a clock change skips or doubles.
+        # The times of the rules are never in the hour that a clock change skips or repeats.
         local = pd.Series(released.astype("datetime64[ns]"), index=observation_dates.index) + clock
         return local.dt.tz_localize(NEW_YORK).dt.tz_convert("UTC")
 
 
 def observations_due(frequency: str, last: date, until: date) -> pd.Series:
-    """The dates after `last` up to `until` that a daily, weekly or monthly series should have an observation of."""
+    """The dates on which a series should have an observation.
+
+    Args:
+        frequency: daily (business days), weekly (every seventh day after `last`) or monthly (first of the month).
+        last: The last date that has an observation.
+        until: The last date to return.
+
+    Returns:
+        The dates after `last` up to and including `until`.
+    """
     if frequency == "daily":
         days = pd.date_range(last, until, freq="D")
         days = days[np.is_busday(days.to_numpy().astype("datetime64[D]"), busdaycal=_business_days())]
@@ -167,7 +186,7 @@ def observations_due(frequency: str, last: date, until: date) -> pd.Series:
 
 
 def _weekday_from(days: np.ndarray, weekday: str) -> np.ndarray:
-    """The first such weekday on or after each day."""
+    """The first day with that weekday, on or after each day."""
     # 1970-01-01, day 0 of datetime64, was a Thursday.
     weekday_of_day = (days.astype(np.int64) + 3) % 7
     wait = (_WEEKDAYS.index(weekday) - weekday_of_day) % 7
@@ -177,10 +196,10 @@ def _weekday_from(days: np.ndarray, weekday: str) -> np.ndarray:
 
 @cache
 def _business_days() -> np.busdaycalendar:
-    """Weekdays without federal holidays, as far back as FRED's series go and as far ahead as anyone asks.
+    """Weekdays without federal holidays, from 1950 to 2100.
 
-    The offices of the government close on Friday for a holiday on Saturday; the Federal Reserve Banks and markets do
-    not, and nearly every series here is theirs.
+    Government offices close on Friday for a holiday on Saturday. The Federal Reserve Banks and the markets do not, and
+    nearly every series of the universe comes from them.
     """
     from pandas.tseries.holiday import Holiday, USFederalHolidayCalendar, nearest_workday, sunday_to_monday
 

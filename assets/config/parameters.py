@@ -1,4 +1,4 @@
-"""The parameters file, read and checked: every number that a definition depends on, with its reason."""
+"""Reads and checks parameters.yaml: every number that a definition depends on, with its unit and the reason for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PARAMETERS_FILE = Path(__file__).with_name("parameters.yaml")
 
 
 class ParametersError(Exception):
-    """The parameters file does not fit. The message names the entry and what is wrong with it."""
+    """parameters.yaml is invalid. The message names the entry and what is wrong with it."""
 
 
 class Parameter(Entry):
@@ -26,8 +26,5 @@ Parameters = Mapping[str, Parameter]
 
 
 def load_parameters(path: Path = PARAMETERS_FILE) -> dict[str, Parameter]:
-    """Read the parameters file.
-
-    Raises ParametersError, naming each entry that does not fit and why.
-    """
+    """Read the parameters file. Raises ParametersError, which names each invalid entry and the reason."""
     return read_entries(path, dict[str, Parameter], ParametersError)

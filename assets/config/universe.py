@@ -1,7 +1,7 @@
-"""The universe file, read and checked: instruments, pairs, signals, targets, stages, breadth, macro series.
+"""Reads and checks universe.yaml: instruments, pairs, signals, targets, stages, breadth groups, macro series.
 
-Here: what an entry may say and what each key means. What the entries *are* stands in universe.yaml; what is done with
-them stands in the SQL models, which read the reference tables made from this. Groups of shares come with the source.
+Here: the type of each entry, the meaning of each key, and the checks. Not here: the entries (universe.yaml), what they
+are used for (the SQL models, which read reference tables made from them) and groups of shares (the source has them).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ UNIVERSE_FILE = Path(__file__).with_name("universe.yaml")
 
 
 class UniverseError(Exception):
-    """The universe file does not fit. The message names the entry and what is wrong with it."""
+    """universe.yaml is invalid. The message names the entry and what is wrong with it."""
 
 
 class SymbolSpan(Entry):
-    """The name a vendor knows an instrument by, from and to the days (inclusive) that it was known by it."""
+    """A vendor's symbol for an instrument, with the first and the last day on which the vendor used it (inclusive)."""
 
     symbol: str
     valid_from: date | None = None
@@ -35,24 +35,24 @@ class Instrument(Entry):
     id: str
     name: str
     asset_class: Literal["equity", "crypto"]
-    # An index pays nothing, so its total return is unknown; a coin pays nothing, so its price is its total return.
-    # A basket is no vendor's: its level is worked out from its members.
+    # An index is without dividends, so its total return is unknown. A coin pays no dividends, so its price is its total
+    # return. The level of a basket is computed from its members; no vendor has it.
     kind: Literal["index", "fund", "share", "coin", "basket"]
     role: str
     currency: str = "USD"
-    # Yahoo's symbol; a list of spans where the vendor renamed it; null where Yahoo does not have it.
+    # Yahoo's symbol; a list of spans if Yahoo renamed it; null if Yahoo does not have it.
     yahoo: str | tuple[SymbolSpan, ...] | None = None
-    # Whose volume stands for this instrument's (an index has no volume of its own worth the name).
+    # The instrument whose volume is used instead, as the volume of an index is not meaningful.
     volume_proxy: str | None = None
-    # The index a fund follows, whose longer history tells whether the fund's own peak is the real one.
+    # The index that a fund follows. Its longer history shows whether the fund's own peak is the real one.
     tracks: str | None = None
-    # What signals look at: the price, or the total return where the price alone misleads.
+    # The series that signals are computed from: the price, or the total return if the price alone misleads.
     price_basis: Literal["price", "total_return"] = "price"
-    # Without it nothing makes sense: a run that loses it publishes nothing.
+    # A run that gets no data for it publishes nothing.
     is_required: bool = False
-    # Bars before this day are reconstructions (close only); primary evidence leaves them out.
+    # Bars before this day are reconstructions (close only). The primary family leaves them out.
     reconstructed_before: date | None = None
-    # The last day it traded, and why, for what died.
+    # The last day on which it traded, and why it ended.
     valid_to: date | None = None
     valid_to_reason: str | None = None
 
@@ -63,7 +63,7 @@ class Instrument(Entry):
 
     @property
     def yahoo_spans(self) -> tuple[SymbolSpan, ...]:
-        """Yahoo's names for it, oldest first; empty where Yahoo does not have it."""
+        """Yahoo's symbols for it, oldest first; empty if Yahoo does not have it."""
         if self.yahoo is None:
             return ()
         if isinstance(self.yahoo, str):
@@ -73,7 +73,7 @@ class Instrument(Entry):
     @model_validator(mode="after")
     def _death_has_a_reason(self) -> Instrument:
         if (self.valid_to is None) != (self.valid_to_reason is None):
-            raise ValueError("valid_to and valid_to_reason come together")
+            raise ValueError("valid_to and valid_to_reason belong together; set both or neither")
         return self
 
 
@@ -86,19 +86,19 @@ class Pair(Entry):
 
 
 class PairOfEach(Entry):
-    """A ratio of each instrument that has a role against one instrument."""
+    """The ratios of every instrument with the role `each` against one instrument."""
 
     each: str
     against: str
 
 
 class Signal(Entry):
-    """A kind of event whose aftermath is measured, and the fact that starts the clock."""
+    """A kind of event, and what starts the clock after which the targets are measured."""
 
-    # An instrument or pair that breaks out, or a stage of the cascade that turns on.
+    # The instrument or pair that breaks out, or the stage that turns on.
     subject: str
     kind: Literal["all_time_high", "year_high", "turn_on"]
-    # Only breakouts are confirmed; a turn-on is decided by the close that shows it.
+    # Only breakouts can be confirmed; a turn-on is decided by the close that shows it.
     trigger: Literal["decided", "confirmed"]
 
     @property
@@ -107,18 +107,18 @@ class Signal(Entry):
 
 
 class Targets(Entry):
-    """What the aftermath is measured on."""
+    """What is measured after each signal."""
 
     instruments: tuple[str, ...]
     roles: tuple[str, ...] = ()
-    # Levels that nobody can buy: their response is how far they moved, not a return.
+    # Levels that cannot be bought. Their response is the change of the level, not a return.
     indices: tuple[Literal["ALTSEASON"], ...] = ()
-    # Calendar days from the entry at which the outcome is read.
+    # Calendar days from the entry to the exit.
     horizons_days: tuple[int, ...]
 
 
 class PrimaryFamily(Entry):
-    """The questions that evidence is judged by, each signal on each target at each horizon."""
+    """The questions fixed in advance: each signal on each target at each horizon."""
 
     signals: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
@@ -126,7 +126,7 @@ class PrimaryFamily(Entry):
 
 
 class LaggedSeries(Entry):
-    """What the lead-lag tables compare: every signal with every target, either way round."""
+    """What the lead-lag tables compare: every signal with every target, in both directions."""
 
     # Instruments, pairs, macro series, net_liquidity, or ALTSEASON for the altseason index.
     signals: tuple[str, ...] = ()
@@ -134,22 +134,22 @@ class LaggedSeries(Entry):
 
 
 class Ingredient(Entry):
-    """Something that says yes or no to whether money has reached a stage of the cascade."""
+    """A yes-or-no sign that money has reached a stage of the cascade."""
 
-    # An instrument, pair or series; net_liquidity; altcoins; or a group of shares, which comes with the source.
+    # An instrument, pair or series; net_liquidity; altcoins; or a group of shares that the source has.
     subject: str
-    # What is asked of it; intermediate.ingredient_values answers.
+    # The test of the subject, computed in intermediate.ingredient_values. parameters.yaml has the windows.
     measure: Literal[
-        "rises",  # net liquidity over 91 days
+        "rises",  # net liquidity, over a quarter
         "below_mean",  # a spread, below its trailing mean
         "near_policy_rate",  # a money-market rate, not far above the effective federal funds rate
-        "below_zero",  # an index of financial conditions: looser than usual
+        "below_zero",  # an index of financial conditions: looser than average
         "price_above_mean",  # an instrument, above its long mean
         "mean_above_mean",  # an instrument, short mean above long mean
         "ratio_above_mean",  # a pair, above its Mansfield mean
         "ratio_rises",  # a pair, over a quarter
         "half_above_mean",  # a group: at least half of its members above their long mean
-        "half_beat_bitcoin",  # the altcoins: at least half ahead of Bitcoin over 90 days
+        "half_beat_bitcoin",  # the altcoins: at least half ahead of Bitcoin
     ]
 
     @property
@@ -158,14 +158,14 @@ class Ingredient(Entry):
 
 
 class Stage(Entry):
-    """A stage of the cascade; its place in the list is its place in the order."""
+    """A stage of the cascade. The order in the file is the order of the stages."""
 
     name: str
     ingredients: tuple[Ingredient, ...]
 
 
 class Breadth(Entry):
-    """Whose breadth tells how broad a move is of what has one of the roles: of the first group that there is."""
+    """The groups whose breadth describes a move of instruments with these roles. The first group with data is used."""
 
     roles: tuple[str, ...]
     groups: tuple[str, ...]
@@ -178,13 +178,13 @@ class Series(Entry):
     name: str
     unit: str
     frequency: Literal["daily", "weekly", "monthly"]
-    # When a value becomes public; grammar in calendars.ReleaseRule.
+    # When a value becomes public; calendars.ReleaseRule has the grammar.
     release: str
-    # Calendar days from one observation date after which a newer one should be there.
+    # Calendar days after an observation date by which a newer observation should be available.
     stale_after_days: int = Field(gt=0)
-    # Every release revises the whole history, so only captured vintages may feed a score.
+    # Every release revises the whole history, so a score uses only vintages that Cascade captured.
     is_restated: bool = False
-    # FRED's name for it, where it differs from the id; null where FRED does not have it.
+    # FRED's name for it, if it is not the id; null if FRED does not have it.
     fred: str | None = ""
 
     @property
@@ -193,7 +193,7 @@ class Series(Entry):
 
 
 class Universe(Entry):
-    """All entries, with every name that one entry uses for another resolved."""
+    """All entries. Every name that an entry refers to exists."""
 
     instruments: tuple[Instrument, ...]
     pairs_as_written: tuple[Pair | PairOfEach, ...] = Field(alias="pairs")
@@ -221,14 +221,12 @@ class Universe(Entry):
 
     @property
     def target_ids(self) -> tuple[str, ...]:
-        """Every target, those named first, then those that have a target role, in file order, then the indices."""
+        """Every target: those named, then those with a target role in file order, then the indices."""
         by_role = (i.id for i in self.instruments if i.role in self.targets.roles)
         return tuple(dict.fromkeys((*self.targets.instruments, *by_role, *self.targets.indices)))
 
     @model_validator(mode="after")
-    def _names_resolve(self) -> Universe:
-        instruments = {i.id for i in self.instruments}
-        pairs = {p.id for p in self.pairs}
+    def _ids_are_unique(self) -> Universe:
         for what, ids in (
             ("instrument", [i.id for i in self.instruments]),
             ("pair", [p.id for p in self.pairs]),
@@ -237,47 +235,72 @@ class Universe(Entry):
             ("stage", [s.name for s in self.stages]),
             ("ingredient", [f"{s.name}:{i.id}" for s in self.stages for i in s.ingredients]),
         ):
-            twice = sorted({id_ for id_ in ids if ids.count(id_) > 1})
-            if twice:
-                raise ValueError(f"{what} {', '.join(twice)} is there twice")
-        wanted = {
+            duplicates = sorted({id_ for id_ in ids if ids.count(id_) > 1})
+            if duplicates:
+                raise ValueError(f"duplicate {what} {', '.join(duplicates)}; keep one entry of each")
+        return self
+
+    @model_validator(mode="after")
+    def _instruments_exist(self) -> Universe:
+        used = {
             **{f"volume_proxy of {i.id}": i.volume_proxy for i in self.instruments if i.volume_proxy},
             **{f"tracks of {i.id}": i.tracks for i in self.instruments if i.tracks},
             **{f"numerator of {p.id}": p.numerator for p in self.pairs},
             **{f"denominator of {p.id}": p.denominator for p in self.pairs},
             **{f"target {name}": name for name in self.targets.instruments},
         }
-        for where, name in wanted.items():
-            if name not in instruments:
-                raise ValueError(f"{where}: there is no instrument {name}")
-        series = {s.id for s in self.series}
+        for where, name in used.items():
+            if name not in self._instrument_ids:
+                raise ValueError(f"{where}: unknown instrument {name}; add it to instruments or correct the name")
+        return self
+
+    @model_validator(mode="after")
+    def _lagged_series_exist(self) -> Universe:
+        known = self._instrument_ids | self._pair_ids | self._series_ids | {"net_liquidity", "ALTSEASON"}
         for id_ in (*self.lead_lag.signals, *self.lead_lag.targets):
-            if id_ not in instruments | pairs | series | {"net_liquidity", "ALTSEASON"}:
-                raise ValueError(f"lead_lag: there is nothing named {id_}")
+            if id_ not in known:
+                raise ValueError(
+                    f"lead_lag: unknown name {id_}; use an instrument, a pair, a series, net_liquidity or ALTSEASON"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _ingredients_can_be_measured(self) -> Universe:
+        # The other measures are of net liquidity, the altcoins or a group, which the source may lack.
         subjects_of = {
-            "price_above_mean": instruments,
-            "mean_above_mean": instruments,
-            "ratio_above_mean": pairs,
-            "ratio_rises": pairs,
-            "below_mean": series,
-            "near_policy_rate": series,
-            "below_zero": series,
+            "price_above_mean": ("an instrument", self._instrument_ids),
+            "mean_above_mean": ("an instrument", self._instrument_ids),
+            "ratio_above_mean": ("a pair", self._pair_ids),
+            "ratio_rises": ("a pair", self._pair_ids),
+            "below_mean": ("a series", self._series_ids),
+            "near_policy_rate": ("a series", self._series_ids),
+            "below_zero": ("a series", self._series_ids),
         }
         for stage in self.stages:
             for ingredient in stage.ingredients:
-                if ingredient.subject not in subjects_of.get(ingredient.measure, {ingredient.subject}):
+                kind, subjects = subjects_of.get(ingredient.measure, ("", {ingredient.subject}))
+                if ingredient.subject not in subjects:
                     raise ValueError(
-                        f"stage {stage.name}: {ingredient.measure} cannot be asked of {ingredient.subject}"
+                        f"stage {stage.name}: {ingredient.measure} needs {kind} of this file; "
+                        f"{ingredient.subject} is not one"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _signals_have_a_subject(self) -> Universe:
         stages = {stage.name for stage in self.stages}
         for signal in self.signals:
             if signal.kind == "turn_on":
                 if signal.subject not in stages:
-                    raise ValueError(f"signal {signal.id}: there is no stage {signal.subject}")
+                    raise ValueError(f"signal {signal.id}: unknown stage {signal.subject}; add it to stages")
                 if signal.trigger != "decided":
-                    raise ValueError(f"signal {signal.id}: a turn-on is decided, never confirmed")
-            elif signal.subject not in instruments | pairs:
-                raise ValueError(f"signal {signal.id}: there is no instrument or pair {signal.subject}")
+                    raise ValueError(f"signal {signal.id}: only breakouts are confirmed; write trigger: decided")
+            elif signal.subject not in self._instrument_ids | self._pair_ids:
+                raise ValueError(f"signal {signal.id}: unknown instrument or pair {signal.subject}")
+        return self
+
+    @model_validator(mode="after")
+    def _primary_family_exists(self) -> Universe:
         family = self.primary_family
         unknown = {
             *(set(family.signals) - {signal.id for signal in self.signals}),
@@ -285,13 +308,25 @@ class Universe(Entry):
             *(str(days) for days in set(family.horizons_days) - set(self.targets.horizons_days)),
         }
         if unknown:
-            raise ValueError(f"primary family: there is no {', '.join(sorted(unknown))}")
+            raise ValueError(
+                f"primary_family: unknown {', '.join(sorted(unknown))}; "
+                "use ids of signals, and targets and horizons_days of targets"
+            )
         return self
+
+    @property
+    def _instrument_ids(self) -> set[str]:
+        return {instrument.id for instrument in self.instruments}
+
+    @property
+    def _pair_ids(self) -> set[str]:
+        return {pair.id for pair in self.pairs}
+
+    @property
+    def _series_ids(self) -> set[str]:
+        return {series.id for series in self.series}
 
 
 def load_universe(path: Path = UNIVERSE_FILE) -> Universe:
-    """Read the universe file.
-
-    Raises UniverseError, naming each entry that does not fit and why.
-    """
+    """Read the universe file. Raises UniverseError, which names each invalid entry and the reason."""
     return read_entries(path, Universe, UniverseError)

@@ -1,7 +1,7 @@
-"""The project's own files of entries (universe, parameters, claims), read from YAML and checked.
+"""Reads and checks the YAML files of this folder: universe, parameters, claims.
 
-Here: how such a file is read and how what does not fit is told. What an entry must hold is said by the type that the
-file is read into.
+Here: reading a file into a pydantic type, and the error message if an entry is invalid. The types themselves are in
+`universe`, `parameters` and `claims`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,31 @@ import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 T = TypeVar("T")
-# The parser in C reads the same eight times as fast; PyYAML has it wherever it was built with its library.
+# The parser in C is eight times as fast. PyYAML has it if it was built with libyaml.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Entry(BaseModel):
-    """One entry. A key that nobody knows is a mistake, not a remark."""
+    """One entry. An unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def read_entries(path: Path, kind: type[T], refusal: type[Exception]) -> T:
-    """The file as a `kind`. Raises `refusal`, in one line that names each entry that does not fit and why."""
+def read_entries(path: Path, kind: type[T], error_type: type[Exception]) -> T:
+    """Read a YAML file into a pydantic type.
+
+    Args:
+        path: The file.
+        kind: The type to read it into.
+        error_type: The exception to raise.
+
+    Returns:
+        The checked content of the file.
+
+    Raises:
+        error_type: The file cannot be read or an entry is invalid. The message is one line that names each invalid
+            entry and the reason.
+    """
     try:
         return TypeAdapter(kind).validate_python(yaml.load(path.read_text(encoding="utf-8"), _LOADER))
     except ValidationError as error:
@@ -32,6 +45,6 @@ def read_entries(path: Path, kind: type[T], refusal: type[Exception]) -> T:
             f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {problem['msg']}"
             for problem in error.errors()
         )
-        raise refusal(f"{path.name}: {problems}") from error
+        raise error_type(f"{path.name}: {problems}") from error
     except (OSError, yaml.YAMLError) as error:
-        raise refusal(f"{path.name} cannot be read: {error}") from error
+        raise error_type(f"{path.name} cannot be read: {error}") from error

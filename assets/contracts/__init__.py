@@ -1,1 +1,1 @@
-"""The contracts: what stored tables hold, column by column, and what must be true of their rows."""
+"""The contracts: the columns of the stored tables and the rules that their rows must keep."""

@@ -1,6 +1,7 @@
 """The raw tables: every version of every row that a source delivered.
 
-Here: the contracts of schema raw, and which asset class fills which table.
+Here: the contracts of the schema raw, and which asset class fills which table. Not here: how rows are read, checked or
+stored.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def _bars(name: str, calendar: str, description: str, day: str) -> Table:
             Column(
                 "adj_close",
                 "double",
-                "Total-return close as the vendor gives it; only from vendors that do not deliver dividends.",
+                "Total-return close from the vendor; only if the vendor does not deliver dividends.",
                 True,
             ),
             Column("volume", "double", "Shares (equity) or US dollars (crypto) traded in the session.", True),
@@ -70,7 +71,7 @@ RAW_TABLES: tuple[Table, ...] = (
         description="Every version of every dividend and split.",
         columns=(
             Column("instrument_id", "varchar", "The instrument, a row of core.instruments."),
-            Column("ex_date", "date", "First session that trades without the dividend, or at the new share count."),
+            Column("ex_date", "date", "First session without the dividend, or with the new number of shares."),
             Column("kind", "varchar", "dividend or split."),
             Column(
                 "value",
@@ -85,12 +86,12 @@ RAW_TABLES: tuple[Table, ...] = (
     Table(
         schema="raw",
         name="group_members",
-        description="Every version of who belongs to a group of shares, as the source lists it.",
+        description="Every version of the members of groups of shares, as the source lists them.",
         columns=(
             Column("group_id", "varchar", "The group, for instance us_small_cap_60."),
             Column("instrument_id", "varchar", "The member."),
             Column("valid_from", "date", "First day of membership."),
-            Column("valid_to", "date", "Last day of membership; null while it lasts.", True),
+            Column("valid_to", "date", "Last day of membership; null if it has not ended.", True),
             *BOOK_KEEPING_COLUMNS,
         ),
         key=("group_id", "instrument_id", "valid_from"),
@@ -115,7 +116,7 @@ RAW_TABLES: tuple[Table, ...] = (
         description="Every version of every observation of a macro series.",
         columns=(
             Column("series_id", "varchar", "The series, a row of core.series."),
-            Column("observation_date", "date", "The day or the first day of the period that the value is about."),
+            Column("observation_date", "date", "The day of the value, or the first day of its period."),
             Column("value", "double", "The value [unit of the series]."),
             *BOOK_KEEPING_COLUMNS,
         ),

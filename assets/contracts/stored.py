@@ -1,7 +1,6 @@
-"""All stored tables together, and the schemas that tables lie in.
+"""All stored tables together, and the schemas of all tables.
 
-Here: lists only. What a table holds is written in `raw`, `reference` and `meta`; derived tables describe themselves in
-their SQL files.
+Here: lists only. The contracts are in `raw`, `reference` and `meta`; derived tables are described in their SQL files.
 """
 
 from __future__ import annotations
@@ -16,6 +15,6 @@ STORED_TABLE = {table.full_name: table for table in STORED_TABLES}
 
 SCHEMAS = ("raw", "reference", "core", "intermediate", "marts", "meta")
 
-# What readers get: every version of the inputs, and all that is derived. The universe is in core; intermediate tables
-# may change without notice.
+# The schemas of the published file. The universe is in core. Intermediate tables are not published, as they may change
+# without notice.
 PUBLISHED_SCHEMAS = ("raw", "core", "marts", "meta")

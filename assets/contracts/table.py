@@ -1,8 +1,8 @@
-"""What a stored table is: columns, a key, and rules that every row must keep.
+"""What a contract consists of: columns, a key, and rules that every row must keep.
 
-Here: the types that the contracts are written in, and the rules they share. DDL, the Great Expectations suite, the row
-checks and the data dictionary are all generated from these objects. Which tables exist is written in `raw`, `reference`
-and `meta`. No connection is opened here and no library is needed.
+Here: the types of contracts and the rules they share. DDL, the Great Expectations suite, the row checks and the data
+dictionary are generated from these objects. Not here: the tables themselves (`raw`, `reference`, `meta`), a connection
+or any library.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-# Vendors serve prices as float32: its last bit is 6e-8 of the value, so a high may stand that much under its close.
+# Vendors serve prices as float32. Its last bit is 6e-8 of the value, so a high may be that much below its close.
 ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: SQL type, meaning with unit, and whether null (unknown) may stand in it."""
+    """One column: SQL type, meaning with unit, and whether it may be null (unknown)."""
 
     name: str
     type: str
@@ -27,9 +27,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Rule:
-    """Something that holds for every single row.
+    """A rule that every row must keep.
 
-    `broken_when` is SQL over the table's columns, true for a guilty row and not true where a value is unknown.
+    `broken_when` is SQL over the table's columns: true for a row that breaks the rule, not true if a value is unknown.
     `expectation` is the same rule for Great Expectations: the class name and its arguments.
     """
 
@@ -39,13 +39,13 @@ class Rule:
     expectation: tuple[str, dict[str, Any]]
 
 
-# The largest double: what is above it is infinite. pandas has one value for NaN and null, so its side of a rule can
-# only look for infinity; on the database's side NaN counts as greater than every number.
+# Values above the largest double are infinite. pandas has one value for NaN and null, so the expectation can only find
+# infinity; in DuckDB, NaN is greater than every number, so the SQL finds it too.
 _LARGEST = 1.7e308
 
 
 def finite(column: str) -> Rule:
-    """A finite number, where known."""
+    """The column is a finite number, if known."""
     return Rule(
         name=f"{column}_is_finite",
         reason=f"{column} is not a finite number",
@@ -58,7 +58,7 @@ def finite(column: str) -> Rule:
 
 
 def positive(column: str) -> Rule:
-    """A finite number above zero, where known."""
+    """The column is a finite number above zero, if known."""
     return Rule(
         name=f"{column}_is_positive",
         reason=f"{column} is not a positive number",
@@ -71,7 +71,7 @@ def positive(column: str) -> Rule:
 
 
 def not_negative(column: str) -> Rule:
-    """A finite number of zero or above, where known."""
+    """The column is a finite number of zero or more, if known."""
     return Rule(
         name=f"{column}_is_not_negative",
         reason=f"{column} is negative or infinite",
@@ -81,10 +81,10 @@ def not_negative(column: str) -> Rule:
 
 
 def at_least(larger: str, smaller: str) -> Rule:
-    """One column never under another one, up to the vendor's rounding.
+    """One column is never below another, except for the vendor's rounding.
 
-    The frame that Great Expectations sees carries `larger` a rounding step higher in a column of its own (see
-    `validation`), since its pair expectation knows no tolerance.
+    The pair expectation of Great Expectations has no tolerance. Its frame therefore has an extra column with `larger`
+    raised by the rounding (see `expectations`).
     """
     return Rule(
         name=f"{larger}_is_at_least_{smaller}",
@@ -103,18 +103,18 @@ def at_least(larger: str, smaller: str) -> Rule:
 
 
 def one_of(column: str, values: tuple[str, ...]) -> Rule:
-    """A value from a closed list."""
-    listed = ", ".join(f"'{value}'" for value in values)
+    """The column has a value from a fixed list."""
+    listed = ", ".join(literal(value) for value in values)
     return Rule(
         name=f"{column}_is_known",
-        reason=f"{column} is none of {', '.join(values)}",
+        reason=f"{column} is not one of {', '.join(values)}",
         broken_when=f"{column} not in ({listed})",
         expectation=("ExpectColumnValuesToBeInSet", {"column": column, "value_set": list(values)}),
     )
 
 
 def any_known(*columns: str) -> Rule:
-    """At least one of the columns has a value. The frame's `known_values` column counts them (see `validation`)."""
+    """At least one of the columns has a value. The frame's column `known_values` counts them (see `expectations`)."""
     return Rule(
         name=f"{'_or_'.join(columns)}_is_known",
         reason=f"no value for {' or '.join(columns)}",
@@ -125,9 +125,10 @@ def any_known(*columns: str) -> Rule:
 
 @dataclass(frozen=True)
 class Table:
-    """A stored table: its columns, the key that a row has at most once (per version), and the rules of its rows.
+    """A stored table: its columns, its key (unique per version), and the rules of its rows.
 
-    `known_columns` are those that `any_known` counts; `calendar` is the one whose sessions a table of bars is about.
+    `known_columns` are the columns that `any_known` counts. `calendar` is set for a table of bars: the calendar of its
+    sessions.
     """
 
     schema: str
@@ -146,7 +147,7 @@ class Table:
 
     @property
     def has_one_row_a_day(self) -> bool:
-        """Whether an id has a row for every day of its calendar, so that one that is not there is missed."""
+        """Whether an id has one row for every day of its calendar, so that a missing row can be noticed."""
         return len(self.key) == 2 and self.date_column == self.key[1]
 
     @property
@@ -155,12 +156,12 @@ class Table:
 
     @property
     def own_columns(self) -> tuple[str, ...]:
-        """What a source fills in: all but the book-keeping."""
+        """The columns that a source fills in: all but the bookkeeping columns."""
         return tuple(c.name for c in self.columns if c.name not in BOOK_KEEPING)
 
     @property
     def row_key(self) -> tuple[str, ...]:
-        """The columns that tell its rows apart: the key, and the version where there is one."""
+        """The columns that identify a row: the key, and the version if the table has one."""
         return (*self.key, *(c.name for c in self.columns if c.name == "version"))
 
     @property
@@ -174,7 +175,7 @@ class Table:
         return next((c.name for c in self.columns if c.type == "date" and c.name in self.key), None)
 
     def ddl(self) -> Iterable[str]:
-        """The statements that create the table and its comments, if it is not there."""
+        """The statements that create the table if it does not exist, and set its comments."""
         columns = ",\n    ".join(f"{c.name} {c.type}{'' if c.is_nullable else ' not null'}" for c in self.columns)
         yield f"create table if not exists {self.full_name} (\n    {columns}\n)"
         yield f"comment on table {self.full_name} is {literal(self.description)}"
@@ -189,7 +190,7 @@ def literal(text: str) -> str:
 
 BOOK_KEEPING = ("source", "captured_at", "version")
 BOOK_KEEPING_COLUMNS = (
-    Column("source", "varchar", "Where the row came from: vendor and symbol, or file."),
-    Column("captured_at", "timestamptz", "When this version of the row was first seen, UTC."),
-    Column("version", "integer", "1 for the first value seen of this key, one more for each change."),
+    Column("source", "varchar", "Origin of the row: vendor and symbol, or file."),
+    Column("captured_at", "timestamptz", "When Cascade first saw this version of the row, UTC."),
+    Column("version", "integer", "1 for the first values of this key, one more for each change."),
 )

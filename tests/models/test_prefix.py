@@ -1,9 +1,9 @@
 """The past does not depend on the future: a state as of T is the full run with everything known after T taken away.
 
 Here: the synthetic market, stored once; all models as of its end; the same models on the same raw tables with the clock
-at a past day; and a comparison of every table. All tables, those that are true as of the clock among them, are also
-compared with what comes out when the raw rows after T are not there at all. Models that look ahead are built on
-purpose, to see that the comparison finds them.
+at a past day; and a comparison of every table. All tables, including those that are true as of the clock, are also
+compared with a build without the raw rows after T. Models that look ahead are built on purpose, to see that the
+comparison finds them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from assets.warehouse.run import Run
 
 # Four sessions after a breakout, before anything became of it. The tests that need one past state look at this one.
 ONE_DAY = date(2020, 11, 20)
-# Every month's end of three years: a crash, a boom and what comes between, with breakouts that held and that failed.
+# Every month's end of three years: a crash, a boom and the time between, with breakouts that held and that failed.
 # The other day is two sessions after a confirmation, before the failure.
 SLOW_DAYS = (date(2024, 5, 24), *(day.date() for day in pd.date_range("2018-01-31", "2020-12-31", freq="ME")))
 

@@ -50,8 +50,8 @@ def test_each_stands_for_every_instrument_of_the_role() -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"each": "altcoin", "against": "NOBODY"}, "denominator of BNB/NOBODY: there is no instrument NOBODY"),
-        ({"each": "crypto_major", "against": "BTC"}, "pair ETH/BTC is there twice"),
+        ({"each": "altcoin", "against": "NOBODY"}, "denominator of BNB/NOBODY: unknown instrument NOBODY"),
+        ({"each": "crypto_major", "against": "BTC"}, "duplicate pair ETH/BTC"),
         ({"each": "altcoin", "versus": "BTC"}, "versus"),
     ],
 )

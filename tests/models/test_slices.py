@@ -91,7 +91,7 @@ def test_a_table_in_slices_is_the_same_in_the_same_order(
 
 
 class Losing:
-    """A connection that tells of every row that it inserts, and keeps all but one."""
+    """A connection that reports every row as inserted but loses one."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection

@@ -23,11 +23,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "cookbook.md").read_text(encoding="utf-8")
 NOTEBOOK = json.loads((ROOT / "docs" / "example.ipynb").read_text(encoding="utf-8"))
-# Of a market without faults these say that there is nothing to tell.
+# On a market without faults these return no row.
 MAY_BE_EMPTY = {
     "What failed in the newest run?",
-    "What did vendors change afterwards?",
-    "What was refused, and why?",
+    "What did vendors change later?",
+    "Which rows were rejected, and why?",
 }
 
 

@@ -101,7 +101,7 @@ def names(home: CascadeHome) -> list[str]:
 
 
 def unfinished_runs(home: CascadeHome) -> int:
-    """How many runs Dagster's history shows as going on once it was told of all. Its queue lets no other go then."""
+    """How many runs Dagster's history shows as running after all events were moved there. They block its queue."""
     eventually("the end of the telling", lambda: not untold(home.path / "dagster"))
     with DagsterInstance.from_config(str(home.path / "dagster")) as instance:
         return instance.get_runs_count(RunsFilter(statuses=[DagsterRunStatus.STARTED]))
@@ -332,7 +332,7 @@ class Lane:
     def killed(self, phase: str, seconds: float, lengths: dict[str, float]) -> str | None:
         """Kill a run some seconds into a phase. Returns the phase that it had come to, or None when it had ended.
 
-        `lengths` takes what the run tells of how long phases are: ingest is short when nothing is new.
+        `lengths` is updated with the lengths of the run's phases: ingest is short if nothing is new.
         """
         run = self.start()
         eventually(f"the phase {phase}", lambda: phase in run.began() or not run.is_alive())
@@ -366,7 +366,7 @@ def killed_again_and_again(forker: subprocess.Popen[str], past: CascadeHome | No
     seen = lane.published_at()
     for phase in ["ingest"] * FIRST_KILLS + later:
         hit = None
-        while hit is None:  # until a run had not come to its end before
+        while hit is None:  # until a run was killed before it ended
             hit = lane.killed(phase, chance.uniform(0, lengths[phase]), lengths)
             if (instant := lane.published_at()) != seen:
                 seen, swapped = instant, swapped + 1

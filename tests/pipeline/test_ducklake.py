@@ -157,7 +157,7 @@ def reading(address: str) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def writer(market: MarketFolder, home: Path, asset_class: str, seconds: float) -> list[str]:
-    """What a `WRITER` is told."""
+    """The arguments of a `WRITER`."""
     name = {"equity": "equity/RUT.csv", "crypto": "crypto/BTC.csv"}[asset_class]
     day = (market.path / name).read_text().splitlines()[-1].partition(",")[0]
     return [str(market.path), str(home), asset_class, name, day, str(seconds)]

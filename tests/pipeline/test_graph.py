@@ -223,7 +223,7 @@ def test_only_what_would_be_different_is_built_anew(run: Run, tmp_path: Path) ->
     run.connection.execute("update raw.numbers set id = -5")
     assert unchanged(build(run, built)) == {"other": "test"}
     assert run.connection.execute("from core.after").fetchall() == [(-1,)]
-    # Another query, another table; and whoever asks for everything anew gets everything anew.
+    # Another query builds its table again, and --full builds every table again.
     (tmp_path / "core" / "other.sql").write_text(MODEL.format(rows="select 8 as id from raw.others", form=""))
     assert unchanged(build(run, read_models(tmp_path))) == dict.fromkeys(["read", "signs", "after"], "test")
     assert run.connection.execute("from core.other").fetchall() == [(8,)]

@@ -196,7 +196,7 @@ def test_a_home_that_was_backed_up_during_a_run_can_be_restored(
     subprocess.run([sys.executable, "-m", "pipelines.recorder", str(restored.path)], check=True)
     assert untold(history) == []
     with DagsterInstance.from_config(str(history)) as instance:
-        # The copy may have been taken while one of them was being told: that one is there twice.
+        # If the copy was taken while the events of a run were being moved, that run is in the history twice.
         assert len({run.tags[RUN_TAG] for run in instance.get_runs()}) == 3
     # After an upgrade of Dagster its history is brought up to date like this; here there is nothing to do.
     subprocess.run(

@@ -100,7 +100,7 @@ def test_only_what_changed_is_written_again(shelf: Shelf) -> None:
 
     after = files(shelf.home.parquet)
     changed = {path for path, number in after.items() if before.get(path) != number}
-    # The books of the runs differ each time, and with them what is published of the snapshots.
+    # The run log differs each time, and so do the published tables about snapshots.
     assert changed == {
         "core/bars/asset_class=equity/year=2024/data_0.parquet",
         "meta/runs.parquet",
@@ -193,7 +193,7 @@ def test_an_old_file_that_is_gone_is_written_again(shelf: Shelf) -> None:
 
     assert (shelf.home.parquet / "core" / "macro.parquet").is_file()
     assert [*bars(shelf.home.parquet, "equity", 2023).iterdir()]
-    assert result.parts_written == 4  # and the two books of the runs
+    assert result.parts_written == 4  # and the two tables of the run log
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The commands of the README do what it says, word for word: on a demo run, on a folder of files, and by make.
+"""The commands of the README do what it says, word for word: on a demo run, on folders of files, and by make.
 
 Those that ask vendors are in test_live_run.py, and the UI's are in test_dagster_ui.py. The README's queries are run by
 test_documents.py, the commands of the cookbook by test_cookbook.py.
@@ -84,3 +84,20 @@ def test_a_folder_of_files_is_read(command: str, tmp_path: Path) -> None:
     ended = home.call(*arguments(command, DIR=str(market_folder(tmp_path / "market").path)))
     assert (ended.code, ended.err) == (0, "")
     assert home.published.is_file()
+
+
+@pytest.mark.slow
+def test_the_example_folder_of_the_readme_is_complete(tmp_path: Path) -> None:
+    (example,) = re.findall(r"(?m)^    mkdir (?:.+\n)+", TEXT)
+    written, _, command = example.replace("\n    ", "\n").rpartition(".venv/bin/cascade ")
+    subprocess.run(["bash", "-ec", written], cwd=tmp_path, check=True)
+    market, home = tmp_path / "data" / "market", CascadeHome(tmp_path / "data" / "example")
+    ended = home.call(*arguments(command, **{"data/market": str(market)}))
+    assert (ended.code, ended.err) == (0, "")
+    assert home.ask("select count(*) from core.bars") == [(6,)]
+
+    (market / "equity" / "SPX.csv").unlink()
+    home = CascadeHome(tmp_path / "data" / "other")
+    ended = home.call(*arguments(command, **{"data/market": str(market)}))
+    (said,) = re.findall(r"`(not published: [^`]+)`", TEXT)
+    assert (ended.code, ended.err) == (1, f"cascade: {said}\n")

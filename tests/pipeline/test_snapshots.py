@@ -111,7 +111,7 @@ def test_the_oldest_go_first_and_the_newest_never(shelf: Shelf, kept: int) -> No
     stay = published[:0:-1]
     assert list_snapshots(shelf.home) == stay
     assert {path.stem for path in shelf.home.snapshots.iterdir()} == {snapshot.snapshot_id for snapshot in stay}
-    # The published file tells of those that are there, and of no other.
+    # The published file lists the snapshots that exist, and no other.
     assert shelf.ask("select snapshot_id from meta.snapshots order by published_at desc") == [
         (snapshot.snapshot_id,) for snapshot in stay
     ]

@@ -41,7 +41,7 @@ REPORTS: dict[str, list[StepEvent]] = {
 
 @dataclass(frozen=True)
 class Scripted:
-    """Work that reports what it is told to; the step `failing` raises."""
+    """Work with given reports; the step `failing` raises."""
 
     reported: dict[str, list[StepEvent]]
     failing: str = ""

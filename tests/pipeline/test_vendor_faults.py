@@ -34,7 +34,7 @@ Change = Callable[[StandinMarket, str], None]
 
 @dataclass(frozen=True)
 class Case:
-    """A fault of one symbol or series on Thursday, and what must come of it.
+    """A fault of one symbol or series on Thursday, and its expected result.
 
     `fault` is what the stand-in does, `change` what has become of the market. `failure` and `rejection` are patterns of
     what is reported (None: nothing). `has_thursday`: whether Thursday's value is stored on Thursday. `vanished`
@@ -357,7 +357,7 @@ def test_a_renamed_coin_is_one_series_and_only_its_last_name_is_asked_for(week: 
 
 
 def test_a_split_moves_the_whole_history_and_no_clock(week: Week) -> None:
-    # Nobody learned anything new about the sessions before it.
+    # Nothing new became known about the sessions before it.
     assert week.desk.rows(
         "select count(*), count(distinct version) from core.bars "
         "where instrument_id = 'SPLIT' and session_date < ? and known_at = closes_at and version = 2",

@@ -211,7 +211,7 @@ class Bench:
         captured_at: str = LONG_AFTER,
         version: int = 1,
     ) -> None:
-        """One bar per session of the calendar from `first` on. Where neither close nor adj_close is, there is none."""
+        """One bar per session of the calendar from `first` on. A session without both closes has no bar."""
         rows = len(closes)
         nothing: Numbers = [None] * rows
         days = self.days(calendar or CALENDAR[instrument_id], first, rows)
@@ -307,7 +307,7 @@ class Bench:
         self._run_model(with_upstream(name)[-1], parameters)
 
     def begin(self, *, as_of: str, code_version: str) -> Run:
-        """Enter a run into its books, which a test of what runs leave behind wants."""
+        """Enter a run into the run log, for tests of what runs leave behind."""
         run = dataclasses.replace(self._run(as_of), id=code_version, code_version=code_version)
         open_run(run)
         return run

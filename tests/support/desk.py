@@ -2,7 +2,7 @@
 
 Here: one refresh at a given instant, what it had to say, and ways to look at what is stored; a source whose answers a
 test writes down; and the real live source, for which the stand-in sells a market as far as it has come on a day. Time
-never passes by itself: whoever waits only moves the desk's own clock.
+never passes by itself: waiting only moves the desk's own clock.
 """
 
 from __future__ import annotations

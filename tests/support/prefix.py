@@ -44,7 +44,7 @@ class Later:
     """What of a table's rows becomes known later than the row itself. $at stands for the instant.
 
     `is_known`: when a row of the full run is there; if not given, from its known_at on.
-    `facts`: per instant the columns that are null until then, beside the instant itself.
+    `facts`: per instant the columns that are null until then, in addition to the instant itself.
     `recomputed`: what a column of the row was.
     """
 
@@ -179,7 +179,7 @@ class Market:
     """
 
     def __init__(self, run: Run, last_day: date, more: Iterable[Model] = ()) -> None:
-        """`run` has a warehouse in memory, raw and reference tables filled; `more` are models beside the project's."""
+        """`run` has a warehouse in memory with raw and reference tables; `more` are models to add to the project's."""
         self.connection = run.connection
         self._run = run
         self._columns: dict[str, dict[str, str]] = {}

@@ -116,6 +116,6 @@ class Shelf:
         )
 
     def ask(self, sql: str, path: Path | None = None) -> list[tuple[Any, ...]]:
-        """What a reader of the published file (or another one) is told."""
+        """The answer of the published file (or another one) to a query."""
         with duckdb.connect(str(path or self.home.published(None)), read_only=True) as reader:
             return reader.execute(sql).fetchall()

@@ -1,7 +1,7 @@
 """Yahoo and FRED on this machine: a proxy on 127.0.0.1 that answers in their place, over real TLS.
 
 The code under test is not touched: yfinance, curl and requests only find a proxy and a certificate authority in their
-environment, in this process or in a child. Here: the market that the stand-in sells, the faults it can be told to have,
+environment, in this process or in a child. Here: the market that the stand-in sells, the faults that a test can set,
 and the wire formats. What the project makes of them is for the tests.
 
     with VendorStandin(StandinMarket.for_universe(universe, sessions=days)) as standin:
@@ -118,7 +118,7 @@ class StandinSymbol:
 
 @dataclass(frozen=True)
 class StandinMarket:
-    """All that the vendors sell: Yahoo's symbols, and FRED's series as (date, value or None where there is none)."""
+    """All that the vendors sell: Yahoo's symbols, and FRED's series as (date, value or None if unknown)."""
 
     symbols: dict[str, StandinSymbol] = field(default_factory=dict)
     series: dict[str, list[tuple[date, float | None]]] = field(default_factory=dict)
@@ -392,7 +392,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, path: str, query: dict[str, str], fault: Fault | None) -> _Answer:
         market = self.server.standin.market
         if self.host == COOKIE_HOST:
-            # The real host has no page either; the cookie is what it is asked for.
+            # The real host has no page either; it is requested for its cookie.
             cookie = "A3=d=standin&S=standin; Max-Age=31557600; Domain=.yahoo.com; Path=/; SameSite=None; Secure"
             return _Answer(404, b"", "text/html", {"Set-Cookie": cookie})
         if self.host == FRED_HOST and path == "/graph/fredgraph.csv":

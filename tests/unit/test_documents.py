@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from assets.config.claims import load_claims
 from assets.models.data_dictionary import dictionary
 
 ROOT = Path(__file__).parents[2]
@@ -130,6 +131,20 @@ def test_the_targets_of_the_readme_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"`make ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8")):
         assert re.search(rf"(?m)^{target}:", makefile), target
+
+
+def test_the_paths_that_documents_name_exist() -> None:
+    for document in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+        # Decisions name files as they were on their date.
+        if document.name != "decisions.md":
+            text = document.read_text(encoding="utf-8")
+            for path in re.findall(r"\b(?:assets|benchmarks|docs|pipelines|sql|tests)/[\w/.-]*\w", text):
+                assert (ROOT / path).exists(), f"{document.name}: {path}"
+
+
+def test_the_number_of_tested_parts_is_that_of_the_claims() -> None:
+    tendencies = [kind for claim in load_claims().claims for kind in claim.parts.values() if kind == "tendency"]
+    assert f"\n{len(tendencies)} parts are tendencies." in (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
 
 
 def test_the_table_of_faults_names_tests_that_there_are() -> None:

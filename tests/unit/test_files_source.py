@@ -45,7 +45,7 @@ def test_a_file_that_grew_sends_its_new_lines(folder: MarketFolder) -> None:
     frame = grown.tables["equity_bars"]
     assert (grown.is_continuation, str(grown.since), grown.failure) == (True, "2025-12-15", None)
     assert [str(day.date()) for day in frame["session_date"]] == ["2025-12-15", "2025-12-16"]
-    # What comes next follows on the file as it is now.
+    # The next read continues from the file as it is now.
     assert fetch(folder, {IWM: str(grown.state)})[IWM].is_continuation
 
 

@@ -1,4 +1,4 @@
-"""The universe and parameter files: what they hold is sound, and what does not fit is refused with its name."""
+"""The universe and parameter files: the entries are consistent, and an invalid entry is rejected by its name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Entries = dict[str, list[dict[str, object]]]
 
 
 def changed(tmp_path: Path, change: object) -> Path:
-    """A copy of the universe file after `change` (a function) had its way with it."""
+    """A copy of the universe file, changed by the function `change`."""
     entries = yaml.safe_load(UNIVERSE_FILE.read_text(encoding="utf-8"))
     change(entries)  # type: ignore[operator]
     path = tmp_path / "universe.yaml"
@@ -93,15 +93,15 @@ def break_death(entries: Entries) -> None:
     ("change", "message"),
     [
         (break_key, "colour"),
-        (break_twice, "RUT is there twice"),
-        (break_proxy, "volume_proxy of RUT: there is no instrument NOBODY"),
-        (break_leg, "denominator of RUT/SPX: there is no instrument NOBODY"),
-        (break_signal, "there is no instrument or pair NOBODY"),
-        (break_turn_on, "there is no stage nobodies"),
-        (break_turn_on_trigger, "a turn-on is decided, never confirmed"),
-        (break_family, "primary family: there is no 31, NOBODY"),
-        (break_stage, "stage equities: price_above_mean cannot be asked of NOBODY"),
-        (break_death, "valid_to and valid_to_reason come together"),
+        (break_twice, "duplicate instrument RUT"),
+        (break_proxy, "volume_proxy of RUT: unknown instrument NOBODY"),
+        (break_leg, "denominator of RUT/SPX: unknown instrument NOBODY"),
+        (break_signal, "unknown instrument or pair NOBODY"),
+        (break_turn_on, "signal nobodies:turn_on:decided: unknown stage nobodies"),
+        (break_turn_on_trigger, "signal funding:turn_on:confirmed: only breakouts are confirmed"),
+        (break_family, "primary_family: unknown 31, NOBODY"),
+        (break_stage, "stage equities: price_above_mean needs an instrument of this file; NOBODY is not one"),
+        (break_death, "valid_to and valid_to_reason belong together"),
     ],
 )
 def test_an_entry_that_does_not_fit_is_named(tmp_path: Path, change: object, message: str) -> None:
@@ -119,7 +119,7 @@ def test_every_parameter_has_a_reason() -> None:
         assert len(parameter.reason) > 5, name
 
 
-def test_a_parameter_without_a_reason_is_refused(tmp_path: Path) -> None:
+def test_a_parameter_without_a_reason_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "parameters.yaml"
     path.write_text("equity_year: {value: 252, unit: sessions}\n", encoding="utf-8")
     with pytest.raises(ParametersError, match="equity_year"):
