@@ -296,7 +296,9 @@ class Universe(Entry):
                 if signal.trigger != "decided":
                     raise ValueError(f"signal {signal.id}: only breakouts are confirmed; write trigger: decided")
             elif signal.subject not in self._instrument_ids | self._pair_ids:
-                raise ValueError(f"signal {signal.id}: unknown instrument or pair {signal.subject}")
+                raise ValueError(
+                    f"signal {signal.id}: unknown instrument or pair {signal.subject}; add it to instruments or pairs"
+                )
         return self
 
     @model_validator(mode="after")

@@ -310,5 +310,5 @@ def test_nothing_to_compare_gives_empty_tables(bench: Bench) -> None:
 
 def test_what_cannot_be_compared_is_rejected() -> None:
     entries = UNIVERSE.model_dump(by_alias=True) | {"lead_lag": {"signals": ["IWM"], "targets": ["NOBODY"]}}
-    with pytest.raises(ValueError, match="there is nothing named NOBODY"):
+    with pytest.raises(ValueError, match="lead_lag: unknown name NOBODY"):
         Universe.model_validate(entries)
