@@ -17,7 +17,7 @@ from assets.contracts.stored import PUBLISHED_SCHEMAS, STORED_TABLES
 from assets.contracts.table import Column, Table
 from assets.ingest.delivery_checks import CONTRACT, DELIVERY_CHECKS
 from assets.models.build import SOUND, assets_read, is_asset
-from assets.models.checks import DATA_CHECKS
+from assets.models.checks import DATA_CHECKS, model_rules
 from assets.models.lineage import for_dagster, published_lineage
 from assets.models.sql_files import Model, read_models
 from assets.sources.base import ASSET_CLASSES, AssetClass
@@ -233,10 +233,8 @@ def _model_spec(model: Model, tables_read: Iterable[str]) -> dg.AssetSpec:
 
 
 def _model_check_spec(model: Model) -> dg.AssetCheckSpec:
-    sound = f"{', '.join(model.grain)} tell rows apart; an unknown number is null, never NaN"
-    if model.known_at:
-        sound += "; no row was known only after the run's clock"
-    return dg.AssetCheckSpec(SOUND, asset=key(model.full_name), blocking=True, description=f"{sound}.")
+    description = " ".join(model_rules(model).values())
+    return dg.AssetCheckSpec(SOUND, asset=key(model.full_name), blocking=True, description=description)
 
 
 def _models_asset(models: Sequence[Model]) -> dg.AssetsDefinition:

@@ -1,7 +1,7 @@
 """Building the models: which are out of date, in which order, and two at a time.
 
-Here: the step of a run that turns SQL files into tables, and which of them are assets. What a file says is read by
-`sql_files`, one table is made by `create` and judged by `checks`, and `fingerprints` tells which can stay.
+Here: the step of a run that turns SQL files into tables, and which tables are assets. `sql_files` reads the files,
+`create` makes one table, `checks` checks it, and `fingerprints` finds the tables that are up to date.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from assets.warehouse.home import Builders
 from assets.warehouse.results import Check, CheckGroup, StepEvent, StepFailed, TableBuilt
 from assets.warehouse.run import Run, log
 
-# The check that gathers the rules of a model's table.
+# The check that combines all checks of a model's table.
 SOUND = "is_sound"
 
 
 def is_asset(model: Model) -> bool:
-    """What is published is an asset. A step in between is made on the way: dozens of them would hide the rest."""
+    """Whether a model is an asset. Intermediate tables are not: dozens of them would hide the published ones."""
     return model.form == "table" and model.schema in PUBLISHED_SCHEMAS
 
 
 def assets_read(model: Model, models: Mapping[str, Model]) -> set[str]:
-    """The tables of other assets that a model is made of, with those behind the steps in between."""
+    """The assets and stored tables that a model reads, directly or through intermediate models."""
     read: set[str] = set()
     for name in model.upstream:
         upstream = models.get(name)
@@ -45,15 +45,28 @@ def assets_read(model: Model, models: Mapping[str, Model]) -> set[str]:
 
 
 def build(run: Run, models: Sequence[Model], selected: Set[str] | None = None) -> Iterator[StepEvent]:
-    """Build the selected tables with the steps on the way to them, each after those that it reads.
+    """Build tables, with the intermediate models that they read, each after those that it reads.
 
-    A table that would be the same again is left as it is, unless everything is asked for anew. Raises StepFailed when
-    something that they read was never built, and where a table is broken: what reads it is not built.
+    A table that is up to date is kept, unless the run is full.
+
+    Args:
+        run: The run.
+        models: All models, each after those that it reads.
+        selected: The tables to build. None: all assets.
+
+    Yields:
+        Each table that was built or kept, with its checks.
+
+    Raises:
+        StepFailed: A table that the selected ones read was never built, or a table failed its checks. Tables that read
+            a failed one are not built.
     """
     by_name = {model.full_name: model for model in models}
     wanted = {name for name, model in by_name.items() if is_asset(model)} if selected is None else selected
     if missing := _missing(run, wanted, by_name):
-        raise StepFailed(f"{', '.join(missing)}: not there yet; materialise it before, or together with, what reads it")
+        raise StepFailed(
+            f"{', '.join(missing)}: not built yet; materialise it before the tables that read it, or together with them"
+        )
     steps = _with_steps(wanted, by_name)
     checks: list[Check] = []
     try:
@@ -72,7 +85,7 @@ def build(run: Run, models: Sequence[Model], selected: Set[str] | None = None) -
 
 
 def _drop_what_no_file_defines(run: Run, models: Sequence[Model]) -> None:
-    """Drop the tables and views of models whose files are gone: as they were, they would be published for ever."""
+    """Drop the tables and views of models whose files were removed. Otherwise they would still be published."""
     defined = {model.full_name for model in models} | {table.full_name for table in STORED_TABLES}
     schemas = sorted({model.schema for model in models})
     for kind in ("view", "table"):
@@ -82,13 +95,13 @@ def _drop_what_no_file_defines(run: Run, models: Sequence[Model]) -> None:
             [schemas],
         ).fetchall():
             if f"{schema}.{name}" not in defined:
-                log.warning("%s.%s is dropped: no file defines it any more", schema, name)
+                log.warning("dropping %s.%s: no SQL file defines it any more", schema, name)
                 run.connection.execute(f'drop {kind} {schema}."{name}"')
                 run.connection.execute("delete from reference.builds where table_name = ?", [f"{schema}.{name}"])
 
 
 def _with_steps(selected: Set[str], models: dict[str, Model]) -> list[Model]:
-    """The selected assets, the steps on the way to them, and the macros that ask nothing else."""
+    """The selected assets, the intermediate models that they read, and the macros that read only selected assets."""
     wanted = {
         name
         for name, model in models.items()
@@ -101,7 +114,7 @@ def _with_steps(selected: Set[str], models: dict[str, Model]) -> list[Model]:
 
 
 class _Built(NamedTuple):
-    """What became of a model: what to report, every verdict, and what is broken."""
+    """A built model: what to report, every verdict, and which checks failed (None: all passed)."""
 
     reports: list[StepEvent]
     checks: list[Check]
@@ -109,43 +122,43 @@ class _Built(NamedTuple):
 
 
 def _missing(run: Run, selected: Set[str], models: Mapping[str, Model]) -> list[str]:
-    """The tables that the selected assets read, are not selected themselves, and were never built."""
-    there = {
+    """The tables that the selected assets read, that are not selected themselves, and that do not exist yet."""
+    existing = {
         f"{schema}.{table}"
         for schema, table in run.connection.execute(
             "select schema_name, table_name from duckdb_tables() where database_name = current_database()"
         ).fetchall()
     }
-    return sorted({read for name in selected for read in assets_read(models[name], models)} - selected - there)
+    return sorted({read for name in selected for read in assets_read(models[name], models)} - selected - existing)
 
 
 def _built_side_by_side(
     run: Run, models: Sequence[Model], builds: Fingerprints, builders: Builders
 ) -> Iterator[_Built]:
-    """Build models two at a time, each after those that it reads, and tell of each when it is done.
+    """Build models two at a time, each after those that it reads, and yield each when it is done.
 
-    Much of a small query is planned on one core, so two are built in the time of one and a half. What reads a broken
-    table is not built.
+    Planning, much of the work of a small query, uses one core, so building two models takes the time of one and a half.
+    Models that read a failed table are not built.
     """
     by_name = {model.full_name: model for model in models}
     order = TopologicalSorter({name: by_name.keys() & set(model.upstream) for name, model in by_name.items()})
     order.prepare()
-    told: SimpleQueue[_Built | BaseException] = SimpleQueue()
+    finished: SimpleQueue[_Built | BaseException] = SimpleQueue()
     in_turn = Lock()
 
     def build(name: str) -> None:
-        # Whatever is raised, also by starting the next one, is raised where it is waited for; when the run has given
-        # up and nothing can be started any more, nobody waits.
+        # Every error, also one of starting the next model, is passed on and raised by the loop below. After the loop
+        # has ended, nothing reads it.
         try:
             with builders.connection() as connection:
                 built = _built(replace(run, connection=connection), by_name[name], builds)
-            told.put(built)
+            finished.put(built)
             if not built.broken:
                 with in_turn:
                     order.done(name)
                     start_ready()
         except BaseException as error:
-            told.put(error)
+            finished.put(error)
 
     def start_ready() -> None:
         for ready in order.get_ready():
@@ -156,7 +169,7 @@ def _built_side_by_side(
         with in_turn:
             start_ready()
         for _ in models:
-            built = told.get()
+            built = finished.get()
             if isinstance(built, BaseException):
                 raise built
             yield built
@@ -165,7 +178,7 @@ def _built_side_by_side(
 
 
 def _built(run: Run, model: Model, builds: Fingerprints) -> _Built:
-    """Build and check one model, unless it is as it should be."""
+    """Build and check one model, unless it is up to date."""
     started = perf_counter()
     inputs = builds.inputs(model)
     build = builds.unchanged(model, inputs)
@@ -181,17 +194,17 @@ def _built(run: Run, model: Model, builds: Fingerprints) -> _Built:
     broken = [verdict.detail for verdict in verdicts if not verdict.passed]
     if build is None and not broken:
         builds.note(run.connection, model, inputs, run.id)
-    facts = list(data_checks(run, model.full_name))
+    warnings = list(data_checks(run, model.full_name))
     reports: list[StepEvent] = []
     if is_asset(model):
-        told: dict[str, int | float | str] = {"source": run.source_name, "seconds": round(perf_counter() - started, 3)}
+        facts: dict[str, int | float | str] = {"source": run.source_name, "seconds": round(perf_counter() - started, 3)}
         if build is not None:
-            told["unchanged_since_run"] = build.run_id
-        reports.append(TableBuilt(model.full_name, told, rows, tuple(columns)))
+            facts["unchanged_since_run"] = build.run_id
+        reports.append(TableBuilt(model.full_name, facts, rows, tuple(columns)))
         reports.append(CheckGroup(SOUND, model.full_name, tuple(verdicts)))
-    reports += facts
+    reports += warnings
     reason = f"{model.full_name}: {'; '.join(map(str, broken))}" if broken else None
-    return _Built(reports, [*verdicts, *facts], reason)
+    return _Built(reports, [*verdicts, *warnings], reason)
 
 
 def _verdicts(run: Run, model: Model, columns: Sequence[Column]) -> list[Check]:
@@ -203,7 +216,7 @@ def _verdicts(run: Run, model: Model, columns: Sequence[Column]) -> list[Check]:
             "ERROR",
             check.rows_checked,
             check.rows_failed,
-            None if check.rows_failed == 0 else f"{check.rows_failed} rows: not so that {check.description}",
+            check.detail,
         )
         for check in check_model(run.connection, model, columns)
     ]

@@ -1,8 +1,8 @@
-"""What the published file says about itself: every table and column, and what each is made of.
+"""The description of the published file: its tables and columns, and which columns each is computed from.
 
 Here: the rows of meta.columns, meta.lineage and meta.column_lineage, and docs/data-dictionary.md, made from the same
-descriptions. The unit of a number stands in brackets in its description ("[fraction]"), or follows from a name that
-means the same in every table; those names are listed here. Run as a program, the module prints the dictionary
+descriptions. The unit of a number is in brackets in its description ("[fraction]"), or follows from its name if the
+name means the same in every table; those names are listed here. Run as a program, the module prints the dictionary
 (`make docs`).
 """
 
@@ -27,7 +27,7 @@ from assets.warehouse.connection import prepare, replace_rows, transaction
 _NUMBER = re.compile(r"^(u?(tiny|small|big|huge)?int(eger)?|double|float|decimal.*)(\[\])?$")
 _IN_BRACKETS = re.compile(r"\[([^\],]+)")
 
-# Units of the names that mean the same wherever they stand; the first that fits counts.
+# Units of the names that mean the same in every table. The first pattern that matches counts.
 _UNIT_OF_NAME = tuple(
     (re.compile(f"^(?:{name})$"), unit)
     for name, unit in (
@@ -64,7 +64,16 @@ class PublishedColumn(NamedTuple):
 
 
 def unit_of(name: str, type_: str, description: str) -> str | None:
-    """The unit of a column's numbers; None for what is no number, and for numbers that only name or count off."""
+    """The unit of a column's numbers. None: the column has no numbers, or numbers without a unit.
+
+    Args:
+        name: The column's name.
+        type_: Its SQL type, in lower case.
+        description: Its description.
+
+    Returns:
+        The unit.
+    """
     if not _NUMBER.match(type_):
         return None
     if written := _IN_BRACKETS.search(description):
@@ -75,7 +84,16 @@ def unit_of(name: str, type_: str, description: str) -> str | None:
 def published_columns(
     connection: duckdb.DuckDBPyConnection, schemas: Sequence[str], models: Iterable[Model]
 ) -> Iterator[PublishedColumn]:
-    """Every column of the tables of the schemas as the database has them, then those of the models that are macros."""
+    """Every column of the tables in the database, then those of the macros.
+
+    Args:
+        connection: A connection to the database.
+        schemas: The schemas, in the order in which they are listed.
+        models: The models, with the numbers in their descriptions.
+
+    Yields:
+        The columns, sorted by schema and table.
+    """
     by_name = {model.full_name: model for model in models}
     keys = {name: model.grain for name, model in by_name.items()}
     keys |= {table.full_name: table.row_key for table in STORED_TABLES}
@@ -102,7 +120,13 @@ def published_columns(
 
 
 def write_catalog(connection: duckdb.DuckDBPyConnection, schemas: Sequence[str], parameters: Parameters) -> None:
-    """Bring the three tables up to what the schemas hold and to what their SQL says."""
+    """Write meta.columns, meta.lineage and meta.column_lineage.
+
+    Args:
+        connection: A connection to the warehouse.
+        schemas: The published schemas.
+        parameters: The numbers of parameters.yaml, which descriptions name.
+    """
     models = [model.worded(parameters) for model in read_models()]
     lineage = published_lineage(models, schemas)
     read = [
@@ -115,7 +139,7 @@ def write_catalog(connection: duckdb.DuckDBPyConnection, schemas: Sequence[str],
         for name, own in sorted(lineage.items())
         for upstream in sorted({source.table for source in own.reads})
     ]
-    made_of = [
+    computed_from = [
         (name, column, *source)
         for name, own in sorted(lineage.items())
         for column, sources in own.columns.items()
@@ -124,7 +148,7 @@ def write_catalog(connection: duckdb.DuckDBPyConnection, schemas: Sequence[str],
     tables: dict[str, tuple[Sequence[str], list[tuple[object, ...]]]] = {
         "meta.columns": (PublishedColumn._fields, [*published_columns(connection, schemas, models)]),
         "meta.lineage": (("table_name", "upstream", "columns", "steps"), [*read]),
-        "meta.column_lineage": (("table_name", "column_name", "upstream", "upstream_column"), [*made_of]),
+        "meta.column_lineage": (("table_name", "column_name", "upstream", "upstream_column"), [*computed_from]),
     }
     with transaction(connection):
         for name, (columns, rows) in tables.items():
@@ -139,7 +163,7 @@ Dates are DATE, instants TIMESTAMP WITH TIME ZONE in UTC, returns and shares fra
 
 
 def build_empty(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create every table, stored and derived, from no data."""
+    """Create every stored table and every model, without data."""
     prepare(connection)
     connection.execute("set timezone = 'UTC'")
     connection.execute("insert into reference.clock values ('2000-01-01', '2000-01-02')")

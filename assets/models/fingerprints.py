@@ -2,9 +2,8 @@
 
 Here: computing, comparing and storing fingerprints. The inputs of a table are its query with all numbers in it, the
 functions and the libraries that compute it, and the content of the tables that it reads. Its content is a hash of its
-columns and rows. A table whose inputs are those of its last build is kept. A table that is rebuilt with the same
-content does not cause rebuilds of its readers: the clock moves with every run, but most tables that read it stay the
-same.
+columns and rows. A table whose inputs are those of its last build is kept. If a rebuild leaves its content unchanged,
+the tables that read it are kept: the clock moves with every run, but most tables that read it stay the same.
 """
 
 from __future__ import annotations

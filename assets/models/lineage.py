@@ -1,11 +1,12 @@
-"""Lineage: which column of which table each column of a model is made of, read out of the SQL.
+"""Lineage: the columns that each column of a model is computed from, read from the SQL.
 
-Here: how the parser's answer becomes edges, where it is kept, and how the steps in between are seen through. A parser
-takes more than a second for all models, and its answer changes with the SQL alone, so it lies beside this module as a
-file (`make docs` writes it, a test compares it). Where the SQL is not the one that the file tells of, it is read anew.
+Here: parsing the SQL, the file that keeps the result, and leaving out intermediate tables. Parsing all models takes
+more than a second, and the result depends on the SQL alone, so it is kept in a file next to this module (`make docs`
+writes it, and a test compares it). If the SQL has changed since, it is parsed again.
 
-Only values count as made of: a column that a query filters, joins or sorts by is read, but nothing is made of it. What
-a function of `statistics` works out cannot be read from SQL; its tables are upstream as a whole.
+A column is computed from the columns whose values enter it. A query also reads the columns that it filters, joins or
+sorts by, but nothing is computed from them. The SQL does not show what a function of `statistics` computes, so all of
+the function's tables are upstream, without columns.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ LINEAGE_FILE = Path(__file__).with_name("lineage.json")
 
 
 class LineageError(Exception):
-    """A column of a model cannot be followed to where it comes from. The message names the file and the column."""
+    """The origin of a model's column cannot be found. The message names the file and the column."""
 
 
 class Source(NamedTuple):
-    """A column of a table; None for the column where something of the table is read, but not which column."""
+    """A column of a table. None for the column: the table is read, but it is unknown which column."""
 
     table: str
     column: str | None
@@ -41,9 +42,12 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Lineage:
-    """Of one table: the columns that each of its columns is made of, and all columns that it reads for any reason.
+    """The lineage of one table.
 
-    `steps` are the tables in between that were seen through, where there are any.
+    Attributes:
+        columns: For each of its columns, the columns that it is computed from.
+        reads: All columns that the query reads for any reason.
+        steps: By upstream table, the intermediate tables through which it is read, if any.
     """
 
     columns: Mapping[str, frozenset[Source]]
@@ -52,21 +56,21 @@ class Lineage:
 
 
 def published_lineage(models: Iterable[Model], schemas: Sequence[str]) -> dict[str, Lineage]:
-    """The lineage of the models of the schemas, seen through those of all other schemas."""
+    """The lineage of the models of some schemas, without the models of other schemas in between."""
     models = tuple(models)
     steps = {model.full_name for model in models if model.schema not in schemas}
     return seen_through(load_lineage(models), steps.__contains__)
 
 
 def load_lineage(models: Iterable[Model], path: Path = LINEAGE_FILE) -> dict[str, Lineage]:
-    """The lineage of every model as its file has it: with the steps in between as tables like any other.
+    """The lineage of every model, in terms of the tables that its own file reads.
 
-    It comes from the committed file where that tells of the SQL as it is, else from the parser.
+    It is read from the committed file if that fits the current SQL, and otherwise parsed.
     """
     models = tuple(models)
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if {name: entry["sql"] for name, entry in kept.items()} != {model.full_name: _state(model) for model in models}:
-        log.info("lineage: the SQL has changed, reading it anew")
+        log.info("lineage: the SQL has changed, parsing it again")
         return parse_lineage(models)
     return {
         name: Lineage(
@@ -78,9 +82,9 @@ def load_lineage(models: Iterable[Model], path: Path = LINEAGE_FILE) -> dict[str
 
 
 def parse_lineage(models: Iterable[Model]) -> dict[str, Lineage]:
-    """The same, from the parser. `models` come each after those that it reads.
+    """Parse the lineage of every model. `models` must be in order, each after those that it reads.
 
-    Raises LineageError for a column that does not lead anywhere.
+    Raises LineageError for a column whose origin cannot be found.
     """
     known = {table.full_name: tuple(column.name for column in table.columns) for table in STORED_TABLES}
     found: dict[str, Lineage] = {}
@@ -91,7 +95,15 @@ def parse_lineage(models: Iterable[Model]) -> dict[str, Lineage]:
 
 
 def seen_through(lineage: Mapping[str, Lineage], is_step: Callable[[str], bool]) -> dict[str, Lineage]:
-    """The lineage of all tables but the steps, as if their queries stood in the tables that read them."""
+    """The lineage without some tables, as if their queries were part of the queries that read them.
+
+    Args:
+        lineage: The lineage of all models.
+        is_step: Whether a table, given by its full name, is left out.
+
+    Returns:
+        The lineage of all other models.
+    """
     ended: dict[str, Lineage] = {}
 
     def end(name: str) -> Lineage:
@@ -101,7 +113,7 @@ def seen_through(lineage: Mapping[str, Lineage], is_step: Callable[[str], bool])
             reads = {source for source in own.reads if not is_step(source.table)}
             steps: dict[str, set[str]] = {}
             for step in {source.table for source in own.reads if is_step(source.table)}:
-                # Whatever the step reads decides which rows it has, whichever of its columns is wanted.
+                # All that the step reads decides which rows it has, so all of it is read.
                 reads |= end(step).reads
                 for table in {read.table for read in end(step).reads}:
                     steps.setdefault(table, {step}).update({step}, end(step).steps.get(table, ()))
@@ -116,7 +128,7 @@ def seen_through(lineage: Mapping[str, Lineage], is_step: Callable[[str], bool])
             if not is_step(source.table):
                 result.add(source)
             elif source.column is None:
-                result |= {Source(made_of.table, None) for made_of in _all(end(source.table))}
+                result |= {Source(origin.table, None) for origin in _all(end(source.table))}
             else:
                 result |= end(source.table).columns[source.column]
         return frozenset(result)
@@ -145,7 +157,7 @@ def for_dagster(lineage: Lineage, key: Callable[[str], dg.AssetKey]) -> dg.Table
 
 
 def as_text(lineage: Mapping[str, Lineage], models: Iterable[Model]) -> str:
-    """The committed file's text: JSON with a line for each column, so that a change of the SQL is a few lines in it."""
+    """The text of the committed file: JSON with one line per column, so that a change of the SQL is a short diff."""
     return "{\n" + ",\n".join(_entry(model, lineage[model.full_name]) for model in _sorted(models)) + "\n}\n"
 
 
@@ -182,7 +194,7 @@ _Columns = Mapping[str, frozenset[Source]]
 
 
 class _Anything(dict[str, frozenset[Source]]):
-    """The columns of what Python works out: whichever is asked for, all that is known is the tables behind it."""
+    """The columns of a statistic's result: of each, only the statistic's tables are known."""
 
     def __init__(self, tables: Iterable[str]) -> None:
         self._sources = frozenset(Source(table, None) for table in tables)
@@ -192,10 +204,14 @@ class _Anything(dict[str, frozenset[Source]]):
 
 
 class _Scope(NamedTuple):
-    """What a name can mean at one place of a query: the tables that it selects from, and the columns named before.
+    """What a name can mean in one SELECT.
 
-    `outer` is the query around it, where it stands within one; `compared` are tables that give it no column, and
-    `windows` those that are named at its end.
+    Attributes:
+        tables: The tables that it selects from.
+        named: The columns that precede the name in the select list.
+        outer: The query around a subquery.
+        compared: Tables of semi and anti joins, which add no columns.
+        windows: The named windows.
     """
 
     tables: dict[str, _Columns]
@@ -206,7 +222,7 @@ class _Scope(NamedTuple):
 
 
 class _Reader:
-    """One model's query, read from the inside out: each SELECT's columns in terms of those of what it selects from."""
+    """Reads one model's query from the inside out: each SELECT's columns in terms of those that it selects from."""
 
     def __init__(self, model: Model, known: Mapping[str, tuple[str, ...]]) -> None:
         self._model = model
@@ -216,7 +232,7 @@ class _Reader:
     def lineage(self) -> Lineage:
         import sqlglot
 
-        # A number stands where each parameter does; which one makes no difference here.
+        # Any number can take the place of a parameter: lineage does not depend on its value.
         tree = sqlglot.parse_one(PARAMETER.sub("1", self._model.text), dialect="duckdb")
         columns = self._query(tree, {}, None)
         if self._model.statistic:
@@ -253,7 +269,7 @@ class _Reader:
                 columns.update(self._star(expression, ctes, scope))
             else:
                 name = expression.alias_or_name or f"column_{position}"
-                columns[name] = scope.named[name] = self._made_of(expression.unalias(), ctes, scope)
+                columns[name] = scope.named[name] = self._computed_from(expression.unalias(), ctes, scope)
         for name, clause in node.args.items():
             if name in ("expressions", "from_", "with_"):
                 continue
@@ -261,18 +277,18 @@ class _Reader:
                 if isinstance(part, exp.Join):
                     part = part.args.get("on")
                 if isinstance(part, exp.Expr):
-                    self._made_of(part, ctes, scope)
+                    self._computed_from(part, ctes, scope)
         return columns
 
     def _table(self, item: Any, ctes: Mapping[str, _Columns], scope: _Scope) -> _Columns:
-        """The columns of one thing that is selected from."""
+        """The columns of one item of a FROM clause."""
         from sqlglot import exp
 
         if isinstance(item, exp.Subquery):
             return self._query(item.this, ctes, scope.outer)
-        if item.alias_column_names:  # values, or a function whose answer is a table: (...) as name(column, ...)
-            made_of = self._made_of(item, ctes, scope)
-            return dict.fromkeys(item.alias_column_names, made_of)
+        if item.alias_column_names:  # values or a table function: (...) as name(column, ...)
+            computed_from = self._computed_from(item, ctes, scope)
+            return dict.fromkeys(item.alias_column_names, computed_from)
         if isinstance(item, exp.Table) and item.db:
             name = f"{item.db}.{item.name}"
             return {column: frozenset({Source(name, column)}) for column in self._known[name]}
@@ -291,7 +307,7 @@ class _Reader:
         left_out = {column.name for column in inner.args.get("except_") or []}
         replaced = {part.alias: part.this for part in inner.args.get("replace") or []}
         columns = {
-            name: self._made_of(replaced[name], ctes, scope) if name in replaced else sources
+            name: self._computed_from(replaced[name], ctes, scope) if name in replaced else sources
             for table in tables
             for name, sources in scope.tables[table].items()
             if name not in left_out
@@ -299,8 +315,8 @@ class _Reader:
         self._reads.update(*columns.values())
         return columns
 
-    def _made_of(self, node: Any, ctes: Mapping[str, _Columns], scope: _Scope) -> frozenset[Source]:
-        """The columns whose values an expression is made of."""
+    def _computed_from(self, node: Any, ctes: Mapping[str, _Columns], scope: _Scope) -> frozenset[Source]:
+        """The columns that an expression is computed from."""
         from sqlglot import exp
 
         if isinstance(node, exp.Column):
@@ -311,27 +327,26 @@ class _Reader:
         if isinstance(node, exp.Window):
             window = scope.windows.get(node.alias, node)
             for part in window.args.get("partition_by") or []:
-                self._made_of(part, ctes, scope)
+                self._computed_from(part, ctes, scope)
             order = window.args.get("order")
-            ordered_by = self._made_of(order, ctes, scope) if order else frozenset()
-            # A position in an order is made of what is ordered by; everything else of what stands there.
-            return self._made_of(node.this, ctes, scope) or ordered_by
-        return frozenset().union(*(self._made_of(part, ctes, scope) for part in node.iter_expressions()))
+            ordered_by = self._computed_from(order, ctes, scope) if order else frozenset()
+            # row_number() and its like are computed from what the window is ordered by, all else from its arguments.
+            return self._computed_from(node.this, ctes, scope) or ordered_by
+        return frozenset().union(*(self._computed_from(part, ctes, scope) for part in node.iter_expressions()))
 
     def _column(self, column: Any, scope: _Scope) -> frozenset[Source]:
-        """What a column's name means: a column of a table, one named before in the same list, a part of a struct."""
+        """What a name means: a column of a table, an earlier one of the same select list, or a field of a struct."""
         around: _Scope | None = scope
         while column.table and around is not None:
             if column.table in around.tables:
                 try:
                     sources = around.tables[column.table][column.name]
                 except KeyError:
-                    said = f"{column.table}.{column.name}"
-                    raise LineageError(f"{self._model.sql_path}: it cannot be read what {said} is") from None
+                    raise self._unknown(f"{column.table}.{column.name}") from None
                 self._reads |= sources
                 return sources
             around = around.outer
-        # What looks like a column of a table that is not there is a field of a struct.
+        # A name before the dot that is not a table is a struct.
         return self._named(column.table or column.name, scope)
 
     def _named(self, name: str, scope: _Scope) -> frozenset[Source]:
@@ -349,7 +364,10 @@ class _Reader:
             around = around.outer
         if self._model.form == "macro" and name == "as_of_at":
             return frozenset()
-        raise LineageError(f"{self._model.sql_path}: it cannot be read what {name} is")
+        raise self._unknown(name)
+
+    def _unknown(self, name: str) -> LineageError:
+        return LineageError(f"{self._model.sql_path}: the origin of {name} cannot be found")
 
 
 if __name__ == "__main__":

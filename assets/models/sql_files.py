@@ -1,15 +1,15 @@
-"""The SQL models: found because of where they lie, read, put in order by what they read, and run.
+"""The SQL models: found by their location, parsed, and sorted by what they read.
 
-    sql/<schema>/<table>.sql          one select; the header says what the table is, comments say what the columns are
-    sql/<schema>/<group>/<table>.sql  the same, where a schema has many tables
+    sql/<schema>/<table>.sql          one select; the header describes the table, comments describe the columns
+    sql/<schema>/<group>/<table>.sql  the same, in a schema with many tables
 
-Here: reading the files. What a table means is written in its own file.
+Here: reading the files. Running them is in `create`.
 
-- A header line is `-- key: value`, with the keys of `Model` (`form` where it is not a table).
-- A column is described by the comment behind it in the CTE named final.
+- A header line is `-- key: value`, with the keys of `Model` (`form` only for views and macros).
+- The comment after a column in the CTE named final describes it.
 - `$name` is a number from parameters.yaml, in queries and in descriptions.
 - `-- statistic: module.function(table, ...)` calls a function of the package `statistics` with those tables; the query
-  reads its answer under the name computed.
+  reads the result under the name computed.
 - `-- slices: column by schema.table.column` builds a large table a few hundred ids at a time.
 - `-- union: schema.pattern` gathers the tables whose names match, column by column; the query reads them as united.
 """
@@ -37,14 +37,14 @@ from assets.contracts.table import literal
 # The folders of models. The others below sql/ (checks, publish, report) hold queries that make no table.
 MODEL_SCHEMAS = ("core", "intermediate", "marts", "meta")
 
-# The name under which a query reads what a statistic worked out.
+# The name under which a query reads the result of a statistic.
 COMPUTED = "computed"
 # The same for the tables that it gathers.
 UNITED = "united"
 _STATISTIC = re.compile(r"^(\w+)\.(\w+)\((\w+\.\w+(?:, \w+\.\w+)*)\)$")
 _SLICES = re.compile(r"^(\w+) by (\w+\.\w+)\.(\w+)$")
-# Ids that a slice has: of thirty years of days that is two million rows, which are sorted in memory. More would be put
-# aside on the disk, at twice the time (docs/performance.md).
+# Ids in a slice: with thirty years of days these are two million rows, which are sorted in memory. More rows would be
+# spilled to the disk, which takes twice the time (docs/performance.md).
 SLICE_IDS = 250
 _HEADER = re.compile(r"^-- (\w+): (.*)$")
 _CONTINUED = re.compile(r"^--   (.*)$")
@@ -61,35 +61,38 @@ FORMS: tuple[Form, ...] = ("table", "view", "macro")
 
 
 class ModelError(Exception):
-    """A model file does not fit. The message names the file and what is wrong with it."""
+    """A model file is wrong. The message names the file and the fault."""
 
 
 @dataclass(frozen=True)
 class Statistic:
-    """A function of the package `statistics` and the tables that it is given, which see."""
+    """A function of the package `statistics`, and the tables that it is called with."""
 
     module: str
     function: str
     tables: tuple[str, ...]
 
     def compute(self, connection: duckdb.DuckDBPyConnection, parameters: Mapping[str, Parameter]) -> pd.DataFrame:
-        """Its answer for the tables as they are."""
+        """Call the function with the tables' current content."""
         function = getattr(import_module(f"assets.statistics.{self.module}"), self.function)
         frame: pd.DataFrame = function(parameters, *(connection.table(name) for name in self.tables))
-        # Texts of an empty frame would come out as numbers.
+        # DuckDB would read the text columns of an empty frame as numbers.
         return frame if len(frame) else frame.astype(dict.fromkeys(frame.select_dtypes("object"), "string"))
 
 
 @dataclass(frozen=True)
 class Slices:
-    """A table of which no row needs rows of another id, and where to part the ids: at those of `table`.`cut_column`."""
+    """How to build a table in slices of `column`, whose rows depend only on rows of the same id.
+
+    The slices are cut at the values of `table`.`cut_column`.
+    """
 
     column: str
     table: str
     cut_column: str
 
     def conditions(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
-        """What the ids of each slice satisfy, in their order; together that is every id."""
+        """The condition of each slice, in the order of the ids. Every id fulfils exactly one."""
         ids = connection.execute(f"select {self.cut_column} from {self.table} order by 1").fetchall()
         firsts = [literal(id_) for (id_,) in ids[SLICE_IDS::SLICE_IDS]]
         since = ["true", *(f"{self.column} >= {first}" for first in firsts)]
@@ -105,17 +108,17 @@ class Model:
         schema: The folder below sql/ that the file lies in; also the schema of the table.
         name: The name of the file, and of the table.
         sql_path: The path of the file within the project.
-        text: The file, word for word; of a union with the tables that it gathers.
+        text: The content of the file; of a union, with the tables that it gathers filled in.
         description: What the table holds, in a sentence.
         grain: The columns that are unique together.
-        known_at: The column with the instant at which a row could first be known; None where the whole table is true as
-            of the run's clock.
+        known_at: The column with the instant at which a row could first be known. None: the whole table is as of the
+            run's clock.
         form: table, view (a query that several models share) or macro (a query on the published file, called with
             `as_of_at`).
         column_descriptions: The comment of each column.
-        statistic: What Python computes for it first.
-        slices: How a large table is built in parts.
-        union: The names of the tables that it gathers, as a pattern.
+        statistic: The function whose result the query reads, if any.
+        slices: How a large table is built in slices, if it is.
+        union: The pattern of the names of the tables that it gathers, if it does.
     """
 
     schema: str
@@ -137,29 +140,26 @@ class Model:
 
     @cached_property
     def upstream(self) -> tuple[str, ...]:
-        """The tables that it reads, as schema.table, read out of the SQL.
+        """The tables that it reads, as schema.table.
 
-        A full parser takes half a second for all models, in every process that looks at them. The house rules (import
-        CTEs, names with their schema) make this enough, and a test compares it with a full parser's answer.
+        A full parser would take half a second for all models in every process. Because of the style rules (import CTEs,
+        names with their schema) a pattern is enough, and a test compares its result with a full parser's.
         """
         given = self.statistic.tables if self.statistic else ()
         return tuple(sorted({*_READ_TABLE.findall(_COMMENT.sub("", self.text)), *given}))
 
     @property
     def sorted_by(self) -> tuple[str, ...]:
-        """The columns of the grain, as far as the query ends with an order by them in that order."""
+        """The columns of the grain, in the order in which the query's last `order by` names them."""
         order = [column.strip() for found in _ORDER.findall(self.text)[-1:] for column in found.split(",")]
         return tuple(sorted(self.grain, key=lambda column: order.index(column) if column in order else len(order)))
 
     def sql(self, parameters: Mapping[str, Parameter]) -> str:
-        """The query, with the numbers in place of their names.
-
-        Raises ModelError for a name that parameters.yaml does not have.
-        """
+        """The query with the parameters' values filled in. Raises ModelError for an unknown parameter."""
         return self._with_numbers(self.text, parameters)
 
     def worded(self, parameters: Mapping[str, Parameter]) -> Model:
-        """The model with the numbers in its descriptions, too. Raises ModelError like `sql`."""
+        """The model with the parameters' values filled into its descriptions. Raises ModelError like `sql`."""
         return replace(
             self,
             description=self._with_numbers(self.description, parameters),
@@ -178,7 +178,7 @@ class Model:
 
 
 def read_model(path: Path) -> Model:
-    """Read one file. Raises ModelError when the header or the columns' comments are not all there."""
+    """Read one file. Raises ModelError when the header or the CTE named final is missing or malformed."""
     text = path.read_text(encoding="utf-8")
     header: dict[str, str] = {}
     last = ""
@@ -192,25 +192,25 @@ def read_model(path: Path) -> Model:
             break
     schema = next((folder for folder in path.parents if folder.name in MODEL_SCHEMAS), None)
     if schema is None:
-        raise ModelError(f"{path}: a model lies in one of the folders {', '.join(MODEL_SCHEMAS)}")
+        raise ModelError(f"{path}: a model must be in one of the folders {', '.join(MODEL_SCHEMAS)}")
     sql_path = f"sql/{path.relative_to(schema.parent).as_posix()}"
     for key in ("description", "grain", "known_at"):
         if not header.get(key):
             raise ModelError(f"{sql_path}: the header has no line '-- {key}: ...'")
     form = next((form for form in FORMS if form == header.get("form", "table")), None)
     if form is None:
-        raise ModelError(f"{sql_path}: the form is none of {', '.join(FORMS)}")
+        raise ModelError(f"{sql_path}: the form must be one of {', '.join(FORMS)}")
     statistic = None
     if "statistic" in header:
         called = _STATISTIC.match(header["statistic"])
         if called is None:
-            raise ModelError(f"{sql_path}: the statistic is not written as module.function(schema.table, ...)")
+            raise ModelError(f"{sql_path}: write the statistic as module.function(schema.table, ...)")
         statistic = Statistic(called[1], called[2], tuple(called[3].split(", ")))
     slices = None
     if "slices" in header:
         parted = _SLICES.match(header["slices"])
         if parted is None or form != "table":
-            raise ModelError(f"{sql_path}: the slices of a table are not written as column by schema.table.column")
+            raise ModelError(f"{sql_path}: write the slices as column by schema.table.column, and only for a table")
         slices = Slices(*parted.groups())
     final = _FINAL.search(text)
     if final is None:
@@ -249,7 +249,7 @@ def _unite(model: Model, names: Iterable[str]) -> Model:
 def read_models(folder: Path = SQL_FOLDER) -> tuple[Model, ...]:
     """Every model, each after those that it reads.
 
-    Raises ModelError when a file does not fit, two files define one table, or two models read each other.
+    Raises ModelError when a file is wrong, two files define one table, or models read each other in a circle.
     """
     paths = sorted(path for schema in MODEL_SCHEMAS for path in (folder / schema).rglob("*.sql"))
     models: dict[str, Model] = {}

@@ -1,5 +1,6 @@
-"""A warehouse that several machines share: a DuckLake. Its rows are Parquet files in a folder that all machines see,
-and its catalog is a PostgreSQL database.
+"""A warehouse that several machines share: a DuckLake.
+
+Its rows are Parquet files in a folder that all machines see, and its catalog is a PostgreSQL database.
 
 Here: everything about DuckLake and PostgreSQL, behind `home.SharedWarehouse` and `home.WarehouseLocks`. No other module
 uses them, and without CASCADE_WAREHOUSE this module is never imported.
@@ -8,8 +9,8 @@ The database holds two lakes. Readers attach the one that CASCADE_WAREHOUSE name
 one commit, so a reader sees all of a run or nothing of it, and any earlier run with `at (version => ...)`. Runs work on
 the other one, which is in a schema of its own.
 
-DuckLake rejects a commit that touches a table from which another commit has deleted in the meantime. So that a run does
-not fail in this way after an hour of fetching, runs take locks in the database. PostgreSQL frees a lock when the
+DuckLake rejects a commit that touches a table from which another commit has deleted in the meantime. So that a run
+does not fail in this way after an hour of fetching, runs take locks in the database. PostgreSQL frees a lock when the
 process that holds it ends, even if it is killed:
 
 - one run at a time fetches a class of assets; several runs can fetch different classes at the same time;
@@ -233,13 +234,13 @@ class DuckLakeLocks:
 
     def _while_no_other_builds(self) -> AbstractContextManager[None]:
         """Hold off other runs that build tables. This run may already be the one that builds."""
-        return nullcontext() if self._is_alone else self._held("books", is_shared=True)
+        return nullcontext() if self._is_alone else self._held("building", is_shared=True)
 
     def _build_alone(self) -> None:
         if self._is_alone:
             return
         with ExitStack() as stack:
-            stack.enter_context(self._held("books"))
+            stack.enter_context(self._held("building"))
             # Runs without a lake may use the same home, so its files need its own lock.
             stack.enter_context(locked(self._home.lock, self._wait_seconds, self._tell))
             clear(self._home)

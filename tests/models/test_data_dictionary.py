@@ -308,7 +308,7 @@ def test_a_column_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
     query = (
         "with final as (\n    select\n        nothing as a, -- one\n    from raw.equity_bars\n)\nselect * from final"
     )
-    with pytest.raises(LineageError, match=r"sql/marts/one\.sql: it cannot be read what nothing is"):
+    with pytest.raises(LineageError, match=r"sql/marts/one\.sql: the origin of nothing cannot be found"):
         made_of(tmp_path, marts__one=query)
 
 

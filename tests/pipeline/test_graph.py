@@ -133,7 +133,7 @@ def test_what_is_selected_without_what_it_reads_says_what_to_build_first(run: Ru
     result = build(run, built, ["last"])
     assert (result.success, reported(result)) == (False, [])
     (event,) = [event for event in result.all_events if event.is_step_failure]
-    assert "core.first: not there yet; materialise it before" in str(event.step_failure_data.error)
+    assert "core.first: not built yet; materialise it before" in str(event.step_failure_data.error)
     assert reported(build(run, built, ["first"])) == ["first"]
     assert reported(build(run, built, ["last"])) == ["last"]
 
@@ -155,7 +155,7 @@ def test_a_table_that_breaks_its_grain_stops_those_that_read_it(run: Run, tmp_pa
     result = build(run, built)
     assert (result.success, reported(result)) == (False, ["bad"])
     (check,) = result.get_asset_check_evaluations()
-    assert (check.passed, check.description) == (False, "1 rows: not so that id tell rows apart")
+    assert (check.passed, check.description) == (False, "1 duplicate rows for (id)")
 
 
 def test_a_table_that_cannot_be_built_stops_the_step(run: Run, tmp_path: Path) -> None:
@@ -296,4 +296,4 @@ def test_a_table_whose_file_is_gone_is_dropped(run: Run, tmp_path: Path, caplog:
     noted = "select table_name from reference.builds order by all"
     assert run.connection.execute(noted).fetchall() == [("core.kept",), ("meta.more",)]
     assert run.connection.execute("select count(*) > 0 from meta.checks").fetchall() == [(True,)]
-    assert "core.gone is dropped: no file defines it any more" in caplog.text
+    assert "dropping core.gone: no SQL file defines it any more" in caplog.text
