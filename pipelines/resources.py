@@ -53,7 +53,7 @@ class CascadeRun(dg.ConfigurableResource[Work]):
 def close_dead_runs(instance: dg.DagsterInstance) -> None:
     """Mark as failed the runs in Dagster's history whose process was killed.
 
-    Nobody else does it, and the queue, which lets one run go at a time, would wait for them for ever.
+    Dagster does not do it itself, and its queue, which lets one run go at a time, would wait for them for ever.
     """
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
         pid = run.tags.get(PROCESS_TAG)

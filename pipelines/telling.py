@@ -154,7 +154,7 @@ def _write(lines: IO[str], **entry: object) -> None:
 def retelling(path: Path) -> Iterator[Retelling]:
     """Work that was done, or is being done, by another process.
 
-    Raises ValueError, KeyError or TypeError for a file that is none of ours, or of another version.
+    Raises ValueError, KeyError or TypeError for a file of another program or version.
     """
     with path.open(encoding="utf-8") as lines:
         yield Retelling(lines)
@@ -203,7 +203,7 @@ class Retelling:
         raise StepFailed(self._end)
 
     def _next(self) -> dict[str, Any] | None:
-        """The next line, or None when nobody will write one."""
+        """The next line, or None if the writer has ended."""
         while True:
             is_over = self._is_over()
             self._part += self._lines.readline()

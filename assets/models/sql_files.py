@@ -108,7 +108,7 @@ class Model:
         schema: The folder below sql/ that the file lies in; also the schema of the table.
         name: The name of the file, and of the table.
         sql_path: The path of the file within the project.
-        text: The content of the file, with the tables that a union gathers.
+        text: The content of the file; of a union, with the tables that it gathers filled in.
         description: What the table holds, in a sentence.
         grain: The columns that are unique together.
         known_at: The column with the instant at which a row could first be known. None: the whole table is as of the
@@ -118,7 +118,7 @@ class Model:
         column_descriptions: The comment of each column.
         statistic: The function whose result the query reads, if any.
         slices: How a large table is built in slices, if it is.
-        union: The names of the tables that it gathers, as a pattern.
+        union: The pattern of the names of the tables that it gathers, if it does.
     """
 
     schema: str

@@ -28,7 +28,7 @@ final as (
         orders.from_stage, -- Number of the stage that turned on, after being off.
         orders.to_stage, -- Number of the other stage.
         orders.session_date as turn_on_date, -- Session at which from_stage turned on.
-        orders.nearest_turn_on as nearest_turn_on_date, -- Turn-on of to_stage nearest to turn_on_date, at most $lag_days days away; the earlier of two equally near ones; null if there is none.
+        orders.nearest_turn_on as nearest_turn_on_date, -- Turn-on of to_stage nearest to turn_on_date, at most $lag_days days away; the earlier of two equally near ones; null if no turn-on is that near.
         orders.lag_days, -- Calendar days from turn_on_date to nearest_turn_on_date; negative if to_stage turned on first.
         orders.was_on as to_was_on, -- Whether to_stage was already on; null if its state was unknown.
         orders.is_in_order as in_order, -- Whether the two stages turned on in order: a later to_stage turned on afterwards and was not already on; an earlier to_stage turned on before and was still on. Null if its state was unknown.

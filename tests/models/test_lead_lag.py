@@ -309,6 +309,6 @@ def test_nothing_to_compare_gives_empty_tables(bench: Bench) -> None:
 
 
 def test_what_cannot_be_compared_is_rejected() -> None:
-    entries = UNIVERSE.model_dump(by_alias=True) | {"lead_lag": {"signals": ["IWM"], "targets": ["NOBODY"]}}
-    with pytest.raises(ValueError, match="lead_lag: unknown name NOBODY"):
+    entries = UNIVERSE.model_dump(by_alias=True) | {"lead_lag": {"signals": ["IWM"], "targets": ["UNKNOWN"]}}
+    with pytest.raises(ValueError, match="lead_lag: unknown name UNKNOWN"):
         Universe.model_validate(entries)

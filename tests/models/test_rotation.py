@@ -50,7 +50,7 @@ def test_each_stands_for_every_instrument_of_the_role() -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"each": "altcoin", "against": "NOBODY"}, "denominator of BNB/NOBODY: unknown instrument NOBODY"),
+        ({"each": "altcoin", "against": "UNKNOWN"}, "denominator of BNB/UNKNOWN: unknown instrument UNKNOWN"),
         ({"each": "crypto_major", "against": "BTC"}, "duplicate pair ETH/BTC"),
         ({"each": "altcoin", "versus": "BTC"}, "versus"),
     ],

@@ -280,8 +280,8 @@ def test_a_past_day_is_rebuilt_from_the_lake_and_changes_nothing(lake: str, tmp_
 
 
 def test_what_is_wrong_with_an_address_is_said_in_a_line(server: Server, tmp_path: Path) -> None:
-    nobody = DuckLake(f"{ADDRESS}dbname=none host=127.0.0.1 port={server.port} user=cascade password=secret")
-    with pytest.raises(WarehouseError, match='"none" does not exist') as told, nobody.opened(Home(tmp_path), 0, print):
+    missing = DuckLake(f"{ADDRESS}dbname=none host=127.0.0.1 port={server.port} user=cascade password=secret")
+    with pytest.raises(WarehouseError, match='"none" does not exist') as told, missing.opened(Home(tmp_path), 0, print):
         pass
     assert "secret" not in str(told.value) and "\n" not in str(told.value)
     new = DuckLake(server.lake("new"))

@@ -102,7 +102,7 @@ def test_a_part_of_the_tables_can_be_built(run: Run, tmp_path: Path) -> None:
     ]
 
 
-def test_steps_in_between_are_built_with_what_reads_them_and_reported_by_nobody(run: Run, tmp_path: Path) -> None:
+def test_steps_in_between_are_built_with_what_reads_them_and_never_reported(run: Run, tmp_path: Path) -> None:
     built = models(
         tmp_path,
         first="select 1 as id",

@@ -179,7 +179,7 @@ def test_a_run_is_told_to_dagster_and_again_where_it_was_interrupted(tmp_path: P
         assert materialized.asset_materialization.metadata["dagster/row_count"].value == 2
 
 
-def test_what_cannot_be_retold_is_kept_and_keeps_nobody_waiting(
+def test_what_cannot_be_retold_is_kept_and_makes_no_run_wait(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)

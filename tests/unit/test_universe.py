@@ -58,15 +58,15 @@ def break_twice(entries: Entries) -> None:
 
 
 def break_proxy(entries: Entries) -> None:
-    entries["instruments"][0]["volume_proxy"] = "NOBODY"
+    entries["instruments"][0]["volume_proxy"] = "UNKNOWN"
 
 
 def break_leg(entries: Entries) -> None:
-    entries["pairs"][0]["denominator"] = "NOBODY"
+    entries["pairs"][0]["denominator"] = "UNKNOWN"
 
 
 def break_signal(entries: Entries) -> None:
-    entries["signals"][0]["subject"] = "NOBODY"
+    entries["signals"][0]["subject"] = "UNKNOWN"
 
 
 def break_turn_on(entries: Entries) -> None:
@@ -78,11 +78,11 @@ def break_turn_on_trigger(entries: Entries) -> None:
 
 
 def break_family(entries: Entries) -> None:
-    entries["primary_family"] = {"signals": ["RUT:year_high:decided"], "targets": ["NOBODY"], "horizons_days": [31]}  # type: ignore[assignment]
+    entries["primary_family"] = {"signals": ["RUT:year_high:decided"], "targets": ["UNKNOWN"], "horizons_days": [31]}  # type: ignore[assignment]
 
 
 def break_stage(entries: Entries) -> None:
-    entries["stages"][1]["ingredients"] = [{"subject": "NOBODY", "measure": "price_above_mean"}]
+    entries["stages"][1]["ingredients"] = [{"subject": "UNKNOWN", "measure": "price_above_mean"}]
 
 
 def break_death(entries: Entries) -> None:
@@ -94,13 +94,13 @@ def break_death(entries: Entries) -> None:
     [
         (break_key, "colour"),
         (break_twice, "duplicate instrument RUT"),
-        (break_proxy, "volume_proxy of RUT: unknown instrument NOBODY"),
-        (break_leg, "denominator of RUT/SPX: unknown instrument NOBODY"),
-        (break_signal, "unknown instrument or pair NOBODY"),
+        (break_proxy, "volume_proxy of RUT: unknown instrument UNKNOWN"),
+        (break_leg, "denominator of RUT/SPX: unknown instrument UNKNOWN"),
+        (break_signal, "unknown instrument or pair UNKNOWN"),
         (break_turn_on, "signal nobodies:turn_on:decided: unknown stage nobodies"),
         (break_turn_on_trigger, "signal funding:turn_on:confirmed: only breakouts are confirmed"),
-        (break_family, "primary_family: unknown 31, NOBODY"),
-        (break_stage, "stage equities: price_above_mean needs an instrument of this file; NOBODY is not one"),
+        (break_family, "primary_family: unknown 31, UNKNOWN"),
+        (break_stage, "stage equities: price_above_mean needs an instrument of this file; UNKNOWN is not one"),
         (break_death, "valid_to and valid_to_reason belong together"),
     ],
 )

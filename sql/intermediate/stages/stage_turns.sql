@@ -63,7 +63,7 @@ final as (
     select
         nearest.stage, -- The stage.
         nearest.session_date, -- The session.
-        nearest.nearest_turn_on, -- The stage's turn-on nearest to the session, at most $lag_days days away; null if there is none.
+        nearest.nearest_turn_on, -- The stage's turn-on nearest to the session, at most $lag_days days away; null if no turn-on is that near.
         nearest.nearest_turn_on - nearest.session_date as lag_days, -- Calendar days from the session to that turn-on; negative if it came before.
         nearest.is_on and not nearest.is_turn_on as was_on, -- Whether the stage was already on at the session; null before its first state.
         nearest.decided_at, -- When the nearest turn-on could no longer change, UTC.
