@@ -52,7 +52,7 @@ def falls(prices: ArrayLike, depth: float, deep: float, patience: int) -> Iterat
 
     Yields:
         Positions in `prices`: the high, the first lowest price before the next high, the first price that is a
-        pullback, the next high (N if there is no next high), and the session at which the pullback is deep, which may lie
+        pullback, the next high (N if it never comes), and the session at which the pullback is deep, which may lie
         beyond the next high or the end.
     """
     values = np.asarray(prices, dtype=np.float64)
