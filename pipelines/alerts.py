@@ -41,7 +41,7 @@ import duckdb
 
 from assets.warehouse.home import Home
 from assets.warehouse.lock import locked
-from pipelines.resources import RUN_TAG
+from pipelines.failures import why_failed
 from pipelines.settings import home_folder
 
 # The environment variable with the address. Whoever knows the address can write to the channel, so nothing that is
@@ -273,15 +273,10 @@ def _failed_runs(
     A run whose file is in place may still fail at what it does afterwards.
     """
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=after)):
-        # A run that was told twice, as whoever told it was interrupted, is one run.
-        run_id = run.tags.get(RUN_TAG, run.run_id)
-        id_ = f"run:{run_id}"
+        run_id, id_ = run.run_id, f"run:{run.run_id}"
         if id_ in known:
             continue
-        reason = _reason(instance, run.run_id)
-        # Where nothing failed but the telling, the run will be told again.
-        if reason is None and RUN_TAG in run.tags:
-            continue
+        reason, _ = why_failed(instance, run_id)
         known.add(id_)
         has_published = reader.execute(
             "select 1 from meta.runs where run_id = ? and status like 'published%'", [run_id]
@@ -289,23 +284,6 @@ def _failed_runs(
         ended = "published, but what came after it failed" if has_published else "did not publish; the last file stays"
         # It is never late: whatever day the data are of, it failed after the file was looked at.
         yield News(id_, date.max, f"Run {run_id[:8]} of {run.job_name} {ended}: {reason or 'the UI has its log'}")
-
-
-def _reason(instance: dg.DagsterInstance, run_id: str) -> str | None:
-    """What stopped a run: the blocking checks that failed, else what was raised. None where none of its steps did."""
-    types = {dg.DagsterEventType.ASSET_CHECK_EVALUATION, dg.DagsterEventType.STEP_FAILURE}
-    broken, raised = [], []
-    for record in instance.get_records_for_run(run_id, of_type=types).records:
-        event = record.event_log_entry.get_dagster_event()
-        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-            check = event.asset_check_evaluation_data
-            if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR:
-                broken.append(f"{check.asset_key.path[-1]} {check.check_name}: {check.description or 'failed'}")
-        elif error := event.step_failure_data.error:
-            while error.cause and str(error.cls_name).startswith("Dagster"):
-                error = error.cause
-            raised.append(f"{event.step_key}: {error.message.strip().splitlines()[0]}")
-    return "; ".join(dict.fromkeys(broken or raised)) or None
 
 
 # --- the webhook --------------------------------------------------------------------------------------------------

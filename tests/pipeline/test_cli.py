@@ -28,8 +28,6 @@ import pytest
 from click.testing import CliRunner
 from folders import EQUITIES, LAST_DAY, SESSIONS, CascadeHome, MarketFolder, differences, healthy_home, market_folder
 
-from assets.models.sql_files import read_models
-from assets.steps import StepRunner
 from pipelines.cli.console import Console
 from pipelines.cli.main import main
 
@@ -502,7 +500,7 @@ def test_a_home_that_cannot_be_made_is_told_in_one_line(tmp_path: Path, folder: 
     taken.write_text("a file", encoding="utf-8")
     home = CascadeHome(taken / "home")
 
-    for ended, said in ((home.run(folder), "cascade: not published"), (home.invoke("ui"), "cascade")):
+    for ended, said in ((home.call("run"), "cascade: not published"), (home.call("ui"), "cascade")):
         assert (ended.code, ended.out) == (1, "")
         assert ended.err == f"{said}: {home.path}/dagster cannot be written: Not a directory; choose another --home\n"
 
@@ -588,16 +586,3 @@ def test_two_runs_at_once_both_publish(healthy: CascadeHome, empty: CascadeHome,
     assert empty.ask("select status from meta.runs") == [("published",)] * 2
     assert empty.stored() == healthy.stored()
     assert differences(healthy.published, empty.published) == {}
-
-
-def test_a_model_that_does_not_fit_is_told_in_one_line(
-    empty: CascadeHome, folder: MarketFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "marts").mkdir()
-    (tmp_path / "marts" / "mine.sql").write_text("select 1 as one\n", encoding="utf-8")
-    monkeypatch.setattr(
-        "assets.steps.StepRunner", lambda run, is_whole: StepRunner(run, read_models(tmp_path), is_whole)
-    )
-    ended = empty.run(folder)
-    reason = "cascade: not published: sql/marts/mine.sql: the header has no line '-- description: ...'\n"
-    assert (ended.code, ended.out, ended.err) == (1, "", reason)

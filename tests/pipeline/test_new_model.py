@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import duckdb
+import pytest
 from folders import market_folder
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +34,8 @@ select * from final
 order by instrument_id
 """
 
+RUN = "from pipelines.cli.main import main; main()"
+
 ASSET = """
 import dagster as dg
 from pipelines.definitions import defs
@@ -43,24 +46,34 @@ print(sorted(check.name for check in graph.get_check_keys_for_assets({key})))
 """
 
 
-def test_a_new_sql_file_becomes_a_checked_and_published_asset(tmp_path: Path) -> None:
-    checkout = tmp_path / "checkout"
-    for folder in ("assets", "pipelines", "sql"):
-        shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the project, to add files to."""
+    folder = tmp_path / "checkout"
+    for name in ("assets", "pipelines", "sql"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dagster.yaml", "pyproject.toml"):
-        shutil.copy(ROOT / name, checkout)
+        shutil.copy(ROOT / name, folder)
+    return folder
+
+
+def python(checkout: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run code on the modules of the copy."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(checkout)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_new_sql_file_becomes_a_checked_and_published_asset(checkout: Path, tmp_path: Path) -> None:
     (checkout / "sql" / "marts" / "highest_closes.sql").write_text(MODEL, encoding="utf-8")
     market, home = market_folder(tmp_path / "market"), tmp_path / "home"
-
-    def python(code: str, *arguments: str) -> str:
-        command = [sys.executable, "-c", code, *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(checkout)}
-        return subprocess.run(command, cwd=checkout, env=environment, check=True, capture_output=True, text=True).stdout
-
-    python(
-        "from pipelines.cli.main import main; main()",
-        *("run", "--source", "files", "--path", str(market.path), "--home", str(home)),
-    )
+    ended = python(checkout, RUN, "run", "--source", "files", "--path", str(market.path), "--home", str(home))
+    assert (ended.returncode, ended.stderr) == (0, "")
 
     with duckdb.connect(str(home / "cascade.duckdb"), read_only=True) as published:
         assert published.execute("select count(*) from marts.highest_closes where highest_close > 0").fetchone() != (0,)
@@ -70,4 +83,11 @@ def test_a_new_sql_file_becomes_a_checked_and_published_asset(tmp_path: Path) ->
         assert published.execute(
             "select unit, description from meta.columns where table_name = 'marts.highest_closes' and not is_key"
         ).fetchall() == [("currency of the instrument", "Its highest close [currency of the instrument].")]
-    assert python(ASSET).splitlines() == ["['bars']", "['is_sound']"]
+    assert python(checkout, ASSET).stdout.splitlines() == ["['bars']", "['is_sound']"]
+
+
+def test_a_sql_file_without_a_header_is_one_line(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "sql" / "marts" / "mine.sql").write_text("select 1 as one\n", encoding="utf-8")
+    ended = python(checkout, RUN, "run", "--home", str(tmp_path / "home"))
+    reason = "cascade: not published: sql/marts/mine.sql: the header has no line '-- description: ...'\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", reason)
