@@ -14,9 +14,16 @@ from typing import Self
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.ingest.delivery_checks import CONTRACT, judge_contracts, judge_delivery
 from assets.ingest.prefetch import Prefetch
-from assets.ingest.reference import write_clock, write_releases, write_sessions, write_universe
+from assets.ingest.reference import (
+    ClockError,
+    require_current_clock,
+    write_clock,
+    write_releases,
+    write_sessions,
+    write_universe,
+)
 from assets.ingest.store import ContractBroken, Ingested, already_stored, ingest
-from assets.models.build import build
+from assets.models.build import build, require_up_to_date
 from assets.models.sql_files import Model, read_models
 from assets.publish.frozen_forecasts import freeze
 from assets.publish.parquet_export import ParquetExportError, export_parquet
@@ -76,6 +83,8 @@ class StepRunner:
                 yield from fetch(run, step, self._ingest)
             elif step == "models":
                 yield from build(run, self.models, selected)
+            elif step == "publish":
+                yield from publishing(run, self.models)
             else:
                 yield from _OTHER_STEPS[step](run)
 
@@ -159,9 +168,18 @@ def fetch(
 # --- publish ------------------------------------------------------------------------------------------------------
 
 
-def publishing(run: Run) -> Iterator[StepEvent]:
-    """The one file that readers query, swapped in at once."""
+def publishing(run: Run, models: Sequence[Model]) -> Iterator[StepEvent]:
+    """The one file that readers query, swapped in at once.
+
+    Raises StepFailed when the tables do not belong to one state of the raw data.
+    """
     log.info("publishing")
+    try:
+        require_current_clock(run)
+    except ClockError as error:
+        raise StepFailed(str(error)) from error
+    require_up_to_date(run, models)
+    run_log.note_as_of(run)
     troubles = run_log.troubles(run)
     verdict = EVERYTHING_IS_FRESH.verdict(
         PUBLISHED, _rows(run, "meta.freshness"), len(troubles), "; ".join(troubles[:NAMED])
@@ -219,6 +237,5 @@ _OTHER_STEPS = {
     "universe": universe,
     "sessions": sessions,
     "clock": clock,
-    "publish": publishing,
     "exports": exports,
 }

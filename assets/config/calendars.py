@@ -7,6 +7,7 @@ nothing that reads data. All instants are UTC; all rules are written in New York
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -48,7 +49,10 @@ def _equity_sessions(last_day: date) -> pd.DataFrame:
     import exchange_calendars  # takes a while to import
 
     month_before = last_day - timedelta(days=31)
-    exchange = exchange_calendars.get_calendar(EQUITY_CALENDAR, start=str(month_before), end=str(last_day))
+    with warnings.catch_warnings():
+        # Release 4.13 uses what pandas 3 deprecates; the user can do nothing about it.
+        warnings.simplefilter("ignore", pd.errors.Pandas4Warning)
+        exchange = exchange_calendars.get_calendar(EQUITY_CALENDAR, start=str(month_before), end=str(last_day))
     days = pd.date_range(FIRST_EQUITY_DAY, last_day, freq="D")
     days = days[np.is_busday(days.to_numpy().astype("datetime64[D]"), busdaycal=exchange.day.calendar)]
     closes = _instants(days, exchange.close_times, exchange.special_closes, exchange.special_closes_adhoc)
