@@ -21,7 +21,7 @@ from assets.models.checks import DATA_CHECKS, model_rules
 from assets.models.lineage import for_dagster, published_lineage
 from assets.models.sql_files import Model, read_models
 from assets.sources.base import ASSET_CLASSES, AssetClass
-from assets.steps import CLOCK_TABLES, EVERYTHING_IS_FRESH, PARQUET, PUBLISHED, REPORT, UNIVERSE, Work
+from assets.steps import CLOCK_TABLES, EVERYTHING_IS_FRESH, PARQUET, PUBLISHED, REPORT, UNIVERSE, StepRunner
 from assets.warehouse.results import Check, CheckGroup, CheckSpec, StepEvent, StepFailed, TableBuilt
 
 OWNERS = ["team:research"]
@@ -65,19 +65,19 @@ def _stored_spec(table: Table, group: str, kinds: set[str], deps: Sequence[str] 
     )
 
 
-def _told(work: Work, step: str, selected: Set[str] | None = None) -> Iterator[DagsterEvent]:
-    """What a step reports, in Dagster's words. Raises dagster.Failure when it failed."""
+def _events(runner: StepRunner, step: str, selected: Set[str] | None = None) -> Iterator[DagsterEvent]:
+    """What a step reports, as Dagster's events. Raises dagster.Failure when the step failed."""
     try:
-        for report in work.reports(step, selected):
-            yield _in_dagsters_words(report)
+        for event in runner.events(step, selected):
+            yield _dagster_event(event)
     except StepFailed as error:
         raise dg.Failure(str(error)) from error
 
 
-def _in_dagsters_words(report: StepEvent) -> DagsterEvent:
-    if isinstance(report, TableBuilt):
-        return _materialized(report)
-    return _together(report) if isinstance(report, CheckGroup) else _result(report)
+def _dagster_event(event: StepEvent) -> DagsterEvent:
+    if isinstance(event, TableBuilt):
+        return _materialized(event)
+    return _group_result(event) if isinstance(event, CheckGroup) else _check_result(event)
 
 
 def _materialized(made: TableBuilt) -> dg.MaterializeResult:
@@ -108,7 +108,7 @@ def _shown(name: str, fact: int | float | str) -> dg.MetadataValue | int | float
     return dg.MetadataValue.md(str(fact)) if name.startswith("preview") else fact
 
 
-def _together(rules: CheckGroup) -> dg.AssetCheckResult:
+def _group_result(rules: CheckGroup) -> dg.AssetCheckResult:
     """A blocking check with a line for each rule."""
     lines = "\n".join(
         f"| {c.name} | {'holds' if c.passed else '**broken**'} | {c.rows_checked:,} | {c.rows_failed:,} |"
@@ -129,7 +129,7 @@ def _together(rules: CheckGroup) -> dg.AssetCheckResult:
     )
 
 
-def _result(check: Check) -> dg.AssetCheckResult:
+def _check_result(check: Check) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=check.name,
         asset_key=key(check.table_name),
@@ -152,15 +152,15 @@ def _result(check: Check) -> dg.AssetCheckResult:
     + ", ".join(_UNIVERSE_TABLES)
     + " and meta.parameters.",
 )
-def universe(run: dg.ResourceParam[Work]) -> Iterator[DagsterEvent]:
+def universe(run: dg.ResourceParam[StepRunner]) -> Iterator[DagsterEvent]:
     """The universe, claims and parameter files."""
-    yield from _told(run, "universe")
+    yield from _events(run, "universe")
 
 
 @dg.multi_asset(name="sessions", specs=[_stored_spec(_STORED["reference.sessions"], "reference", {"python", "duckdb"})])
-def sessions(run: dg.ResourceParam[Work]) -> Iterator[DagsterEvent]:
+def sessions(run: dg.ResourceParam[StepRunner]) -> Iterator[DagsterEvent]:
     """The exchange's and the crypto market's calendar."""
-    yield from _told(run, "sessions")
+    yield from _events(run, "sessions")
 
 
 @dg.multi_asset(
@@ -170,9 +170,9 @@ def sessions(run: dg.ResourceParam[Work]) -> Iterator[DagsterEvent]:
         for name in CLOCK_TABLES
     ],
 )
-def clock(run: dg.ResourceParam[Work]) -> Iterator[DagsterEvent]:
+def clock(run: dg.ResourceParam[StepRunner]) -> Iterator[DagsterEvent]:
     """The instant as of which everything derived is true, and when each macro value became public."""
-    yield from _told(run, "clock")
+    yield from _events(run, "clock")
 
 
 # --- ingest -------------------------------------------------------------------------------------------------------
@@ -204,10 +204,12 @@ def _ingest_asset(asset_class: AssetClass) -> dg.AssetsDefinition:
             for name in tables
         ],
         check_specs=_ingest_check_specs(asset_class),
+        # Classes run in the order in which they are fetched ahead.
+        op_tags={"dagster/priority": str(-ASSET_CLASSES.index(asset_class))},
         description=f"Fetch the class {asset_class}, reject bad rows with the reason, store what changed.",
     )
-    def ingest_class(run: dg.ResourceParam[Work]) -> Iterator[DagsterEvent]:
-        yield from _told(run, asset_class)
+    def ingest_class(run: dg.ResourceParam[StepRunner]) -> Iterator[DagsterEvent]:
+        yield from _events(run, asset_class)
 
     return ingest_class
 
@@ -249,10 +251,10 @@ def _models_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
         can_subset=True,
         description="Build the tables that the files below sql/ define, each after those that it reads.",
     )
-    def build(context: dg.AssetExecutionContext, run: dg.ResourceParam[Work]) -> Iterator[DagsterEvent]:
+    def build(context: dg.AssetExecutionContext, run: dg.ResourceParam[StepRunner]) -> Iterator[DagsterEvent]:
         # A table that is broken fails the step: those that read it are built in the same one, and a blocking check
         # alone would stop none of them.
-        yield from _told(
+        yield from _events(
             run, "models", {model.full_name for model in assets if key(model.full_name) in context.selected_asset_keys}
         )
 
@@ -279,9 +281,9 @@ def _publish_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
         owners=OWNERS,
         check_specs=[_check_spec(EVERYTHING_IS_FRESH, PUBLISHED)],
     )
-    def cascade_duckdb(run: dg.ResourceParam[Work]) -> Iterator[DagsterEvent]:
+    def cascade_duckdb(run: dg.ResourceParam[StepRunner]) -> Iterator[DagsterEvent]:
         """The one file that readers query, swapped in at once."""
-        yield from _told(run, "publish")
+        yield from _events(run, "publish")
 
     return cascade_duckdb
 
@@ -307,9 +309,9 @@ def _publish_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
         ),
     ],
 )
-def exports(run: dg.ResourceParam[Work]) -> Iterator[DagsterEvent]:
+def exports(run: dg.ResourceParam[StepRunner]) -> Iterator[DagsterEvent]:
     """What is made of the published file for those who do not query it."""
-    yield from _told(run, "exports")
+    yield from _events(run, "exports")
 
 
 def build_assets() -> list[dg.AssetsDefinition]:

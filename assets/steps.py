@@ -1,8 +1,7 @@
-"""The steps of a run, in their order, and what each has to say of what it did.
+"""The steps of a run: which module does what, and what each step reports.
 
-Here: which module does what in a run, what a step reports (tables made, checks and their verdicts), when the run stops,
-and in which order models are built. Nothing here knows who listens: the command line prints, `graph` tells Dagster.
-What a step does is in the module that it calls.
+Here: what a step calls, in which order its events come, and why a run failed. `graph` turns the steps into Dagster
+assets, and Dagster runs them. What a step does is in the module that it calls.
 """
 
 from __future__ import annotations
@@ -10,16 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Self
 
 from assets.contracts.expectations import ValidationError
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.ingest.delivery_checks import CONTRACT, judge_contracts, judge_delivery
 from assets.ingest.prefetch import Prefetch
-from assets.ingest.reference import write_clock, write_releases, write_sessions, write_universe
+from assets.ingest.reference import (
+    ClockError,
+    require_current_clock,
+    write_clock,
+    write_releases,
+    write_sessions,
+    write_universe,
+)
 from assets.ingest.stage import ClassResult
 from assets.ingest.store import ContractBroken, already_stored, ingest
-from assets.models.build import build
+from assets.models.build import build, require_up_to_date
 from assets.models.sql_files import Model, read_models
 from assets.publish.frozen_forecasts import freeze
 from assets.publish.parquet_export import ParquetExportError, export_parquet
@@ -28,7 +34,7 @@ from assets.report.page import write_report
 from assets.sources.base import ASSET_CLASSES, AssetClass, SourceError
 from assets.warehouse import run_log
 from assets.warehouse.connection import resting
-from assets.warehouse.results import NAMED, Check, CheckGroup, CheckSpec, StepEvent, StepFailed, TableBuilt
+from assets.warehouse.results import NAMED, CheckGroup, CheckSpec, StepEvent, StepFailed, TableBuilt
 from assets.warehouse.run import Run, log
 
 # The tables that the first and the last steps stand for in reports.
@@ -41,93 +47,64 @@ EVERYTHING_IS_FRESH = CheckSpec(
 )
 
 
-class Work(Protocol):
-    """Whoever does the steps, or tells what was done."""
-
-    def reports(self, step: str, selected: Set[str] | None = None) -> Iterator[StepEvent]:
-        """What a step reports, as it comes. `selected` names the tables to build (None: all).
-
-        Raises StepFailed when the step has failed.
-        """
-        ...
+# Each class is stored on its own, so that one that cannot be fetched does not keep the others away.
+STEPS = ("universe", "sessions", *ASSET_CLASSES, "clock", "models", "publish", "exports")
 
 
 @dataclass
 class StepRunner:
-    """Does the steps of a run, here and now.
+    """Runs the steps of one run.
 
-    `is_whole` says that all steps will be asked for, in their order: then the next class is fetched while one is
-    stored. Whoever says so closes it.
+    Attributes:
+        run: What the steps work with.
+        models: The models that the step `models` builds.
+        prefetched: The classes that this run fetches, in that order. The next one is fetched while one is stored.
     """
 
     run: Run
     models: Sequence[Model] = field(default_factory=read_models)
-    is_whole: bool = False
-    _ahead: Prefetch | None = field(init=False, default=None)
+    prefetched: tuple[AssetClass, ...] = ()
+    _prefetch: Prefetch | None = field(init=False, default=None)
 
-    def reports(self, step: str, selected: Set[str] | None = None) -> Iterator[StepEvent]:
-        """See `Work`. The steps are those of `everything`."""
+    def events(self, step: str, selected: Set[str] | None = None) -> Iterator[StepEvent]:
+        """Run one step.
+
+        Args:
+            step: One of `STEPS`.
+            selected: The tables that the step `models` builds; None for all.
+
+        Yields:
+            What the step reports, as it happens.
+
+        Raises:
+            StepFailed: The step could not do its work.
+        """
         with self.run.locks.step(step) as began_at:
             run = replace(self.run, started_at=began_at or self.run.started_at)
             if step in ASSET_CLASSES:
                 yield from fetch(run, step, self._ingest)
             elif step == "models":
                 yield from build(run, self.models, selected)
+            elif step == "publish":
+                yield from publishing(run, self.models)
             else:
                 yield from _OTHER_STEPS[step](run)
 
-    def close(self) -> None:
-        """Stop what was begun and is not wanted any more."""
-        if self._ahead is not None:
-            self._ahead.close()
-
     def _ingest(self, run: Run, asset_class: AssetClass) -> ClassResult:
-        # What others may store meanwhile is what the next class is asked for by.
-        if not (self.is_whole and run.locks.is_exclusive):
+        # What another run may store in the meantime decides what the next class is asked for.
+        if asset_class not in self.prefetched or not run.locks.is_exclusive:
             return ingest(run, asset_class)
-        if self._ahead is None:
-            self._ahead = Prefetch(run, ASSET_CLASSES)
-        return self._ahead.ingest(asset_class)
+        if self._prefetch is None:
+            self._prefetch = Prefetch(run, self.prefetched)
+        return self._prefetch.ingest(asset_class)
 
+    def __enter__(self) -> Self:
+        return self
 
-# Each class is stored on its own, so that one which cannot be had does not keep the others away.
-BEFORE, AFTER = ("universe", "sessions"), ("clock", "models", "publish", "exports")
-STEPS = (*BEFORE, *ASSET_CLASSES, *AFTER)
-
-
-def everything(work: Work) -> Iterator[tuple[str, StepEvent]]:
-    """Every step, with what it reports.
-
-    Raises StepFailed as soon as what follows has nothing to stand on; its message has every reason, and its cause is
-    the failure of a step, if it was not checks alone that blocked.
-    """
-    reasons: list[str] = []
-    failed: StepFailed | None = None
-    for step in STEPS:
-        if reasons and step not in ASSET_CLASSES:
-            break
-        said = len(reasons)
-        try:
-            for report in work.reports(step):
-                yield step, report
-                if reason := _blocks(report):
-                    reasons.append(f"{report.table_name.partition('.')[2]}: {reason}")
-        except StepFailed as error:
-            # A check of the step that blocked has said already why.
-            if len(reasons) == said:
-                reasons.append(f"{step}: {error}")
-                failed = error
-    if reasons:
-        raise StepFailed("; ".join(dict.fromkeys(reasons))) from failed
-
-
-def _blocks(report: StepEvent) -> str | None:
-    """Why nothing that follows may be built, or None."""
-    if isinstance(report, CheckGroup):
-        return report.broken
-    if isinstance(report, Check) and not report.passed and report.severity == "ERROR":
-        return report.detail or report.name
-    return None
+    def __exit__(self, *_: object) -> None:
+        """Stop fetching what is no longer needed."""
+        if self._prefetch is not None:
+            self._prefetch.close()
 
 
 def _rows(run: Run, full_name: str) -> int:
@@ -193,9 +170,18 @@ def fetch(
 # --- publish ------------------------------------------------------------------------------------------------------
 
 
-def publishing(run: Run) -> Iterator[StepEvent]:
-    """The one file that readers query, swapped in at once."""
+def publishing(run: Run, models: Sequence[Model]) -> Iterator[StepEvent]:
+    """The one file that readers query, swapped in at once.
+
+    Raises StepFailed when the tables do not belong to one state of the raw data.
+    """
     log.info("publishing")
+    try:
+        require_current_clock(run)
+    except ClockError as error:
+        raise StepFailed(str(error)) from error
+    require_up_to_date(run, models)
+    run_log.note_as_of(run)
     troubles = run_log.troubles(run)
     verdict = EVERYTHING_IS_FRESH.verdict(
         PUBLISHED, _rows(run, "meta.freshness"), len(troubles), "; ".join(troubles[:NAMED])
@@ -253,6 +239,5 @@ _OTHER_STEPS = {
     "universe": universe,
     "sessions": sessions,
     "clock": clock,
-    "publish": publishing,
     "exports": exports,
 }

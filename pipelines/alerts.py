@@ -43,7 +43,7 @@ from assets.sources.base import is_synthetic
 from assets.warehouse.connection import open_published
 from assets.warehouse.home import Home, first_line
 from assets.warehouse.lock import locked
-from pipelines.resources import RUN_TAG
+from pipelines.failures import why_failed
 from pipelines.settings import DEFAULT_SOURCE, home_folder
 
 # The environment variable with the address of the webhook. The address is a secret: with it anyone can write to the
@@ -269,15 +269,10 @@ def _failed_runs(
         One alert per run of Cascade.
     """
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=after)):
-        # Dagster may have one run of Cascade twice, if recording it there was interrupted.
-        run_id = run.tags.get(RUN_TAG, run.run_id)
-        id_ = f"run:{run_id}"
+        run_id, id_ = run.run_id, f"run:{run.run_id}"
         if id_ in known:
             continue
-        reason = _reason(instance, run.run_id)
-        # If no step failed, only the recording was interrupted; the run will be recorded again.
-        if reason is None and RUN_TAG in run.tags:
-            continue
+        reason, _ = why_failed(instance, run_id)
         known.add(id_)
         has_published = reader.execute(
             "select 1 from meta.runs where run_id = ? and status like 'published%'", [run_id]
@@ -285,23 +280,6 @@ def _failed_runs(
         ended = "published, but a later step failed" if has_published else "did not publish; the last file stays"
         # Never too late to send: whatever day its data are of, it failed after the last tick.
         yield Alert(id_, date.max, f"Run {run_id[:8]} of {run.job_name} {ended}: {reason or 'see its log in the UI'}")
-
-
-def _reason(instance: dg.DagsterInstance, run_id: str) -> str | None:
-    """Why a run failed: its failed blocking checks, or else the errors of its steps. None if no step failed."""
-    types = {dg.DagsterEventType.ASSET_CHECK_EVALUATION, dg.DagsterEventType.STEP_FAILURE}
-    broken, raised = [], []
-    for record in instance.get_records_for_run(run_id, of_type=types).records:
-        event = record.event_log_entry.get_dagster_event()
-        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-            check = event.asset_check_evaluation_data
-            if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR:
-                broken.append(f"{check.asset_key.path[-1]} {check.check_name}: {check.description or 'failed'}")
-        elif error := event.step_failure_data.error:
-            while error.cause and str(error.cls_name).startswith("Dagster"):
-                error = error.cause
-            raised.append(f"{event.step_key}: {error.message.strip().splitlines()[0]}")
-    return "; ".join(dict.fromkeys(broken or raised)) or None
 
 
 # --- the webhook --------------------------------------------------------------------------------------------------

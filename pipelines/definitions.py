@@ -7,11 +7,11 @@ import dagster as dg
 
 from assets.graph import build_assets
 from pipelines.alerts import alerts
-from pipelines.history import write_history_without_waiting
+from pipelines.dagster_home import write_without_waiting
 from pipelines.jobs import JOBS, SCHEDULES
 from pipelines.resources import CascadeRun
 
-write_history_without_waiting()
+write_without_waiting()
 
 
 def build_definitions(run: CascadeRun | dg.ResourceDefinition) -> dg.Definitions:

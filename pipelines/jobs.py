@@ -7,9 +7,10 @@ selection of those assets (assets.graph).
 import dagster as dg
 
 from assets.graph import ingest_selection
+from pipelines.resources import EVERYTHING_JOB
 
 EVERYTHING = dg.define_asset_job(
-    "everything", selection=dg.AssetSelection.all(), description="Fetch every asset class and build all tables."
+    EVERYTHING_JOB, selection=dg.AssetSelection.all(), description="Fetch every asset class and build all tables."
 )
 EQUITIES = dg.define_asset_job(
     "equities_after_close",

@@ -12,17 +12,20 @@ import dagster as dg
 from pydantic import Field
 
 from assets.contracts.expectations import warm_up
-from assets.steps import StepRunner, Work
+from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
+from assets.graph import key
+from assets.sources.base import ASSET_CLASSES, AssetClass
+from assets.steps import StepRunner
 from pipelines.settings import Settings, planned
 from pipelines.work import opened
 
 # The tag of a run in Dagster's history that names its process.
 PROCESS_TAG = "cascade/pid"
-# The tag of a run that was done elsewhere and told to Dagster, which names its row of meta.runs.
-RUN_TAG = "cascade/run_id"
+# The job that runs every step.
+EVERYTHING_JOB = "everything"
 
 
-class CascadeRun(dg.ConfigurableResource[Work]):
+class CascadeRun(dg.ConfigurableResource[StepRunner]):
     """One run of Cascade. Everything left empty is taken from the environment, else from the defaults."""
 
     source: str = Field(default="", description="demo (synthetic), files or live. Empty: CASCADE_SOURCE, else demo.")
@@ -38,16 +41,30 @@ class CascadeRun(dg.ConfigurableResource[Work]):
     )
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Work]:
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[StepRunner]:
         """The run, with the warehouse locked and open until it ends."""
-        run_id = context.run.run_id if context.run else "no-run"
-        if context.instance and context.run:
+        dagster_run = context.run
+        run_id = dagster_run.run_id if dagster_run else "no-run"
+        if context.instance and dagster_run:
             context.instance.add_run_tags(run_id, {PROCESS_TAG: str(os.getpid())})
         if not self.as_of:
             warm_up()
         settings = Settings(self.source, self.path, self.home, self.as_of, self.full, tuple(self.symbols), self.accept)
-        with opened(planned(settings), run_id) as run:
-            yield StepRunner(run)
+        with (
+            opened(planned(settings), run_id) as run,
+            StepRunner(run, prefetched=fetched_classes(dagster_run)) as runner,
+        ):
+            yield runner
+
+
+def fetched_classes(dagster_run: dg.DagsterRun | None) -> tuple[AssetClass, ...]:
+    """The asset classes that a Dagster run fetches one after the other; none where it runs single steps only."""
+    if dagster_run is None or dagster_run.step_keys_to_execute:
+        return ()
+    selection = dagster_run.asset_selection
+    if selection is None:
+        return ASSET_CLASSES if dagster_run.job_name == EVERYTHING_JOB else ()
+    return tuple(c for c in ASSET_CLASSES if key(RAW_TABLE[TABLES_OF_CLASS[c][0]].full_name) in selection)
 
 
 def close_dead_runs(instance: dg.DagsterInstance) -> None:

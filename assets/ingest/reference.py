@@ -79,6 +79,31 @@ def write_clock(run: Run) -> date:
     return as_of
 
 
+def require_current_clock(run: Run) -> None:
+    """Check that no raw row is newer than the clock that the tables are built as of.
+
+    Raises:
+        ClockError: The clock was never set, or was set before the newest rows were stored.
+    """
+    clock = run.connection.execute("select as_of, as_of_at from reference.clock").fetchall()
+    if not clock:
+        raise ClockError("the clock was never set; materialise reference/clock and what follows from it")
+    as_of, as_of_at = clock[0]
+    if run.as_of is None and run.source.has_clock:
+        captures = " union all ".join(f"select max(captured_at) as at from {table.full_name}" for table in RAW_TABLES)
+        newest = run.connection.execute(f"select max(at) from ({captures})").fetchall()[0][0]
+        is_current = newest is None or newest <= as_of_at
+    else:
+        span = _span_of_bars(run.connection)
+        newest = None if span is None else span[1]
+        is_current = newest is None or run.as_of is not None or newest == as_of
+    if not is_current:
+        raise ClockError(
+            f"rows up to {newest} are stored, but the tables are as of {as_of}; "
+            "materialise reference/clock and what follows from it"
+        )
+
+
 def _span_of_bars(connection: duckdb.DuckDBPyConnection) -> tuple[date, date] | None:
     """The first and the last day of the stored bars; None if there are no bars."""
     bars = [f"select session_date from {table.full_name}" for table in RAW_TABLES if table.is_bars]

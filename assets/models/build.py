@@ -23,7 +23,7 @@ from assets.models.fingerprints import Fingerprints
 from assets.models.sql_files import Model
 from assets.warehouse import run_log
 from assets.warehouse.home import Builders
-from assets.warehouse.results import Check, CheckGroup, StepEvent, StepFailed, TableBuilt
+from assets.warehouse.results import NAMED, Check, CheckGroup, StepEvent, StepFailed, TableBuilt
 from assets.warehouse.run import Run, log
 
 # The check that combines all checks of a model's table.
@@ -82,6 +82,19 @@ def build(run: Run, models: Sequence[Model], selected: Set[str] | None = None) -
                     raise StepFailed(built.broken)
     finally:
         run_log.note_checks(run, checks)
+
+
+def require_up_to_date(run: Run, models: Sequence[Model]) -> None:
+    """Check that every table was built from the rows and the clock that are stored now.
+
+    Raises:
+        StepFailed: Some do not, so publishing would mix states. The message names the assets to materialise.
+    """
+    if stale := Fingerprints(run.connection, models, run.parameters).out_of_date(models):
+        by_name = {model.full_name: model for model in models}
+        assets = sorted({name for name in stale if is_asset(by_name[name])})
+        named = ", ".join(assets[:NAMED]) + (f" and {len(assets) - NAMED} more" if len(assets) > NAMED else "")
+        raise StepFailed(f"not built from the data that are stored now: {named}; materialise them first")
 
 
 def _drop_what_no_file_defines(run: Run, models: Sequence[Model]) -> None:

@@ -25,6 +25,8 @@ from assets.models.sql_files import Model
 from assets.warehouse.results import Check
 
 _ONLY_GROWING = {table.full_name for table in RAW_TABLES}
+# What every run writes, also one that stores nothing new: a table that reads them is not out of date for that.
+_WRITTEN_BY_RUNS = {"meta.runs", "reference.frozen_forecasts"}
 _HERE = Path(__file__).parent
 # The code that builds and checks tables, and the code of the statistics.
 _BUILDER = tuple(_HERE / name for name in ("sql_files.py", "create.py", "checks.py"))
@@ -78,14 +80,36 @@ class Fingerprints:
         if model.statistic:
             parts += [_code(_FUNCTIONS), np.__version__, pd.__version__]
             parts += (f"{name}={p.value}" for name, p in sorted(self._parameters.items()))
-        parts += [f"{name}={self._content[name]}" for name in model.upstream]
-        return _digest(parts)
+        written = [name for name in model.upstream if name in _WRITTEN_BY_RUNS]
+        parts += [f"{name}={self._content[name]}" for name in model.upstream if name not in written]
+        return f"{_digest(parts)}:{_digest(self._content[name] for name in written)}"
 
     def unchanged(self, model: Model, inputs: str) -> Build | None:
         """The last build of the model, if its inputs are the same and it has verdicts. Otherwise None."""
         build = self._noted.get(model.full_name)
         is_same = build is not None and build.inputs == inputs and build.verdicts and model.form == "table"
         return build if is_same else None
+
+    def out_of_date(self, models: Iterable[Model]) -> list[str]:
+        """The tables that were built from something else than what they read now, or not at all.
+
+        `models` come in the order in which they read each other.
+        """
+        found = []
+        for model in models:
+            inputs = self.inputs(model)
+            if model.form != "table":
+                self._content[model.full_name] = inputs
+            elif not self._is_built_from(model, inputs):
+                found.append(model.full_name)
+                # Nothing has this content, so what reads the table is out of date as well.
+                self._content[model.full_name] = ""
+        return found
+
+    def _is_built_from(self, model: Model, inputs: str) -> bool:
+        """Whether the table was built from these inputs, apart from what every run writes."""
+        build = self._noted.get(model.full_name)
+        return build is not None and build.inputs.partition(":")[0] == inputs.partition(":")[0]
 
     def forget(self, connection: duckdb.DuckDBPyConnection, model: Model) -> None:
         """Delete the record of a table's last build, before it is rebuilt."""

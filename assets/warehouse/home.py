@@ -148,6 +148,12 @@ def unwritable(folder: Path, reason: str) -> str | None:
     return None
 
 
+def describe_error(error: BaseException) -> str:
+    """An error in one line. Errors of the project are written to be read without the name of their class."""
+    line = (str(error).strip().splitlines() or [""])[0]
+    return line if type(error).__module__.startswith(("assets.", "pipelines.")) else f"{type(error).__name__}: {line}"
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, or its type if it has no message."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -6,10 +6,10 @@ Here: arguments and exit codes. Exit codes: 0 published, 3 published with failed
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
-from contextlib import closing, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,7 +19,7 @@ from assets.config.parameters import ParametersError
 from assets.config.universe import UniverseError
 from assets.contracts.expectations import dismiss, warm_up
 from assets.sources.base import SourceError
-from assets.warehouse.home import Home, WarehouseError, unwritable
+from assets.warehouse.home import Home, WarehouseError
 from pipelines.cli.console import Console, Progress
 from pipelines.cli.options import (
     NOT_PUBLISHED,
@@ -153,17 +153,14 @@ def ui(source: str, path: str, home: str, port: int) -> None:
 
     The daemon that runs schedules and alerts starts with it. Both end with Ctrl+C.
     """
-    from pipelines.history import history
-    from pipelines.telling import dagster_home, start_recorder
+    from pipelines.dagster_home import dagster_folder, dagster_instance
 
     where = Home(home_folder(source, home))
     try:
-        folder = dagster_home(where)
-        with history(where):
-            pass
+        with dagster_instance(where):
+            folder = dagster_folder(where)
     except WarehouseError as error:
         fail(str(error), NOT_PUBLISHED)
-    start_recorder(where)
     environment = {
         **os.environ,
         "DAGSTER_HOME": str(folder),
@@ -181,38 +178,19 @@ def ui(source: str, path: str, home: str, port: int) -> None:
 
 def _run(plan: Plan, console: Console, run_id: str) -> str | None:
     """Do every step of a run. Returns why it failed, in one line, or None."""
-    import duckdb
-
     from assets.models.sql_files import ModelError
-    from assets.steps import StepRunner, everything
-    from assets.warehouse.results import StepFailed
-    from pipelines.telling import Noting, dagster_home, in_a_line, start_recorder, told
-    from pipelines.work import opened
 
+    # Importing Dagster makes many objects that stay; looking for garbage among them would take a tenth of the run.
+    gc.disable()
     try:
-        folder = dagster_home(plan.home)
-    except WarehouseError as error:
+        from pipelines.execution import execute
+    except ModelError as error:
         return str(error)
-    try:
-        with Progress(console), told(folder, run_id, plan.settings) as lines:
-            # A run that waits for vendors is told as it goes; any other is over in seconds and needs the cores itself.
-            if plan.source.has_clock:
-                start_recorder(plan.home)
-            with opened(plan, run_id) as run, closing(StepRunner(run, is_whole=True)) as doing:
-                for _ in everything(Noting(doing, lines)):
-                    pass
-    except (WarehouseError, ModelError) as error:
-        return str(error)
-    except (StepFailed, OSError, duckdb.Error) as error:
-        # A failed check is about the data: a vendor's "quota exceeded" does not mean a full disk.
-        if isinstance(error, StepFailed) and error.__cause__ is None:
-            return in_a_line(error)
-        return unwritable(plan.home.folder, in_a_line(error)) or in_a_line(error)
-    finally:
-        # Where there is no room even for its log the run has failed, and says so; the next one tells of both.
-        with suppress(OSError):
-            start_recorder(plan.home)
-    return None
+    gc.freeze()
+    gc.set_threshold(50_000)
+    gc.enable()
+    with Progress(console):
+        return execute(plan, run_id)
 
 
 def _is_published(path: Path, run_id: str) -> bool:

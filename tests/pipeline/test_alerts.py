@@ -26,7 +26,6 @@ from folders import CascadeHome, healthy_home
 
 from assets.contracts.stored import STORED_TABLES
 from pipelines.alerts import AlertError, alerts
-from pipelines.resources import RUN_TAG
 
 SECRET = "T0/B0/s3cr3t"
 DAY = date(2025, 9, 18)
@@ -447,25 +446,13 @@ def test_a_run_that_did_not_publish_is_sent_with_its_reason(
         f"Run {one.run_id[:8]} of everything did not publish; the last file stays: broken: "
     )
     assert "the source is gone" in said[f"run:{one.run_id}"]
-    assert "file stays: equity_bars required_delivered: RUT: not delivered [" in said[f"run:{two.run_id}"]
+    assert "file stays: equity_bars: RUT: not delivered [" in said[f"run:{two.run_id}"]
     assert tick(history) == "nothing new"
 
     late = everything.execute_in_process(instance=history, raise_on_error=False, run_config=quiet)
     market.publish(run_id=late.run_id)
     assert tick(history) == "sent 1 alert"
     assert f"Run {late.run_id[:8]} of everything published, but a later step failed: " in webhook.texts[-1]
-
-    # A run from the command line whose recording was interrupted is one run under two ids.
-    half = history.create_run_for_job(everything, tags={RUN_TAG: "recorded-twice"})
-    history.report_run_failed(half, "its process ended before the run did")
-    assert tick(history) == "nothing new"
-    market.publish(run_id="recorded-twice")
-    for _ in range(2):
-        everything.execute_in_process(
-            instance=history, raise_on_error=False, run_config=quiet, tags={RUN_TAG: "recorded-twice"}
-        )
-    assert tick(history) == "sent 1 alert"
-    assert "Run recorded of everything published, but a later step failed: " in webhook.texts[-1]
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,7 @@ from folders import EQUITIES, LAST_DAY, SESSIONS, CascadeHome, MarketFolder, dif
 
 from assets.ingest.delivery_checks import DELIVERY_CHECKS
 from assets.models.checks import DATA_CHECKS
-from assets.models.sql_files import read_models
-from assets.steps import EVERYTHING_IS_FRESH, StepRunner
+from assets.steps import EVERYTHING_IS_FRESH
 from assets.warehouse.home import Home
 from pipelines.cli.console import Console
 from pipelines.cli.main import main
@@ -614,7 +613,7 @@ def test_a_home_that_cannot_be_created_is_reported_in_one_line(tmp_path: Path, f
     taken.write_text("a file", encoding="utf-8")
     home = CascadeHome(taken / "home")
 
-    for ended, said in ((home.run(folder), "cascade: not published"), (home.invoke("ui"), "cascade")):
+    for ended, said in ((home.call("run"), "cascade: not published"), (home.call("ui"), "cascade")):
         assert (ended.code, ended.out) == (1, "")
         assert ended.err == f"{said}: {home.path}/dagster cannot be written: Not a directory; choose another --home\n"
 
@@ -700,55 +699,3 @@ def test_two_runs_at_once_both_publish(healthy: CascadeHome, empty: CascadeHome,
     assert empty.ask("select status from meta.runs") == [("published",)] * 2
     assert empty.stored() == healthy.stored()
     assert differences(healthy.published, empty.published) == {}
-
-
-def test_a_model_without_a_description_is_reported_in_one_line(
-    empty: CascadeHome, folder: MarketFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "marts").mkdir()
-    (tmp_path / "marts" / "mine.sql").write_text("select 1 as one\n", encoding="utf-8")
-    monkeypatch.setattr(
-        "assets.steps.StepRunner", lambda run, is_whole: StepRunner(run, read_models(tmp_path), is_whole)
-    )
-    ended = empty.run(folder)
-    reason = "cascade: not published: sql/marts/mine.sql: the header has no line '-- description: ...'\n"
-    assert (ended.code, ended.out, ended.err) == (1, "", reason)
-
-
-MODEL = """-- description: A row.
--- grain: one
--- known_at: the run's clock
-with final as (
-    select
-        {sql} as one, -- A number.
-    from raw.equity_bars
-)
-
-select * from final
-"""
-
-
-@pytest.mark.parametrize(
-    ("sql", "reason"),
-    [
-        ("nonsense", 'Binder Error: Referenced column "nonsense" not found in FROM clause!'),
-        ("'x'::int", "Conversion Error: Could not convert string 'x' to INT32"),
-    ],
-)
-def test_a_model_whose_sql_is_wrong_is_named(
-    sql: str,
-    reason: str,
-    empty: CascadeHome,
-    folder: MarketFolder,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    (tmp_path / "marts").mkdir()
-    (tmp_path / "marts" / "mine.sql").write_text(MODEL.format(sql=sql), encoding="utf-8")
-    monkeypatch.setattr(
-        "assets.steps.StepRunner", lambda run, is_whole: StepRunner(run, read_models(tmp_path), is_whole)
-    )
-    ended = empty.run(folder)
-    assert (ended.code, ended.out) == (1, "")
-    assert ended.err.startswith(f"cascade: not published: models: sql/marts/mine.sql: {reason}")
-    assert ended.err.count("\n") == 1

@@ -33,7 +33,6 @@ from test_cli import HOLDER, other_process
 from assets.publish import published_file
 from assets.warehouse.connection import swap_in
 from assets.warehouse.home import unwritable
-from pipelines.telling import untold
 
 # What a home holds when nothing of a killed run is left.
 TIDY = [
@@ -101,8 +100,7 @@ def names(home: CascadeHome) -> list[str]:
 
 
 def unfinished_runs(home: CascadeHome) -> int:
-    """How many runs Dagster's history shows as running after all events were moved there. They block its queue."""
-    eventually("the end of the telling", lambda: not untold(home.path / "dagster"))
+    """How many runs Dagster shows as going on. Its queue lets no other run start then."""
     with DagsterInstance.from_config(str(home.path / "dagster")) as instance:
         return instance.get_runs_count(RunsFilter(statuses=[DagsterRunStatus.STARTED]))
 
@@ -229,13 +227,10 @@ import os
 import signal
 import sys
 
-from assets import steps
-from pipelines import telling, work
-from pipelines.cli import main as cli, summary
+from pipelines import execution
+from pipelines.cli import main, summary
 
-cli.warm_up = lambda: None
-# Telling Dagster of fifty killed runs takes minutes; it is told of the last of them.
-telling.start_recorder = lambda where: None
+main.warm_up = lambda: None
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 print("ready", flush=True)
 for line in sys.stdin:
@@ -250,7 +245,7 @@ for line in sys.stdin:
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in range(3):
             os.dup2(nothing, descriptor)
-        cli.main(arguments)
+        main.main(arguments)
     print(process, flush=True)
 """
 
@@ -376,8 +371,6 @@ def killed_again_and_again(forker: subprocess.Popen[str], past: CascadeHome | No
                 assert newest == [("published",)]
         phases.append(hit)
 
-    for path in untold(lane.home.path / "dagster")[:-2]:
-        path.unlink()
     ended = lane.home.call(*lane.arguments)
     assert (ended.code, ended.err) == (0, "")
     assert contents(lane.home.published) == contents(reference.home.published)

@@ -84,3 +84,27 @@ def test_a_new_sql_file_becomes_a_checked_and_published_asset(checkout: Path, tm
             "select unit, description from meta.columns where table_name = 'marts.highest_closes' and not is_key"
         ).fetchall() == [("currency of the instrument", "Its highest close [currency of the instrument].")]
     assert python(checkout, ASSET).stdout.splitlines() == ["['bars']", "['is_sound']"]
+
+
+def test_a_sql_file_without_a_header_is_one_line(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "sql" / "marts" / "mine.sql").write_text("select 1 as one\n", encoding="utf-8")
+    ended = python(checkout, RUN, "run", "--home", str(tmp_path / "home"))
+    reason = "cascade: not published: sql/marts/mine.sql: the header has no line '-- description: ...'\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", reason)
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("nonsense", 'Binder Error: Referenced column "nonsense" not found in FROM clause!'),
+        pytest.param("'x'::int", "Conversion Error: Could not convert string 'x' to INT32", marks=pytest.mark.slow),
+    ],
+)
+def test_a_sql_file_that_does_not_run_is_named(expression: str, reason: str, checkout: Path, tmp_path: Path) -> None:
+    wrong = MODEL.replace("max(close)", expression)
+    (checkout / "sql" / "marts" / "highest_closes.sql").write_text(wrong, encoding="utf-8")
+    market, home = market_folder(tmp_path / "market"), tmp_path / "home"
+    ended = python(checkout, RUN, "run", "--source", "files", "--path", str(market.path), "--home", str(home))
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(f"cascade: not published: models: sql/marts/highest_closes.sql: {reason}")
+    assert ended.stderr.count("\n") == 1

@@ -27,8 +27,6 @@ from folders import CascadeHome, differences, healthy_home, market_folder
 from test_dagster_ui import answers
 
 from pipelines.cli.main import main
-from pipelines.resources import RUN_TAG
-from pipelines.telling import untold
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "docs" / "systemd").glob("*.service"))
@@ -193,11 +191,9 @@ def test_a_home_that_was_backed_up_during_a_run_can_be_restored(
     assert restored.stored() == home.stored()
     assert differences(home.published, restored.published) == {}
     history = restored.path / "dagster"
-    subprocess.run([sys.executable, "-m", "pipelines.recorder", str(restored.path)], check=True)
-    assert untold(history) == []
     with DagsterInstance.from_config(str(history)) as instance:
-        # If the copy was taken while the events of a run were being moved, that run is in the history twice.
-        assert len({run.tags[RUN_TAG] for run in instance.get_runs()}) == 3
+        # Dagster's folder is copied as it is, so the run that went on may be there as one that was cut short.
+        assert len(instance.get_runs()) == 3
     # After an upgrade of Dagster its history is brought up to date like this; here there is nothing to do.
     subprocess.run(
         [str(Path(sys.executable).with_name("dagster")), "instance", "migrate"],
