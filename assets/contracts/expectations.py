@@ -16,7 +16,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import resource_tracker
@@ -57,7 +57,9 @@ class RuleOutcome:
 
 def warm_up() -> None:
     """Start the worker, so that it imports the library while the run does something else."""
-    _worker()
+    # If the system has no room for another process, `validate` raises the error, once there is something to validate.
+    with suppress(OSError):
+        _worker()
 
 
 def dismiss() -> None:

@@ -230,7 +230,8 @@ import signal
 import sys
 
 from assets import steps
-from pipelines import cli, summary, telling, work
+from pipelines import telling, work
+from pipelines.cli import main as cli, summary
 
 cli.warm_up = lambda: None
 # Telling Dagster of fifty killed runs takes minutes; it is told of the last of them.
