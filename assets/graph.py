@@ -18,7 +18,7 @@ from assets.contracts.table import Column, Table
 from assets.ingest.delivery_checks import CONTRACT, DELIVERY_CHECKS
 from assets.models.build import SOUND, assets_read, is_asset
 from assets.models.checks import DATA_CHECKS, model_rules
-from assets.models.lineage import for_dagster, published_lineage
+from assets.models.lineage import LineageError, for_dagster, published_lineage
 from assets.models.sql_files import Model, read_models
 from assets.sources.base import ASSET_CLASSES, AssetClass
 from assets.steps import CLOCK_TABLES, EVERYTHING_IS_FRESH, PARQUET, PUBLISHED, REPORT, UNIVERSE, StepRunner
@@ -96,9 +96,12 @@ def _materialized(made: TableBuilt) -> dg.MaterializeResult:
 @cache
 def _lineage() -> dict[str, dg.TableColumnLineage]:
     """For each published model which columns its columns are made of."""
-    return {
-        name: for_dagster(lineage, key) for name, lineage in published_lineage(read_models(), PUBLISHED_SCHEMAS).items()
-    }
+    try:
+        lineage = published_lineage(read_models(), PUBLISHED_SCHEMAS)
+    except LineageError:
+        # A model with wrong SQL fails when it is built, and says why.
+        return {}
+    return {name: for_dagster(found, key) for name, found in lineage.items()}
 
 
 def _shown(name: str, fact: int | float | str) -> dg.MetadataValue | int | float | str:

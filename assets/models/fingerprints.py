@@ -69,6 +69,8 @@ class Fingerprints:
             for name, inputs, found, rows, run_id in noted.fetchall()
         }
         self._content = {name: build.content for name, build in self._noted.items()}
+        # A view is what its inputs are.
+        self._views: dict[str, str] = {}
         built = {model.full_name for model in models}
         for name in sorted({name for model in models for name in model.upstream} - built - self._noted.keys()):
             self._content[name] = content(connection, name)[0]
@@ -80,9 +82,17 @@ class Fingerprints:
         if model.statistic:
             parts += [_code(_FUNCTIONS), np.__version__, pd.__version__]
             parts += (f"{name}={p.value}" for name, p in sorted(self._parameters.items()))
-        written = [name for name in model.upstream if name in _WRITTEN_BY_RUNS]
-        parts += [f"{name}={self._content[name]}" for name in model.upstream if name not in written]
-        return f"{_digest(parts)}:{_digest(self._content[name] for name in written)}"
+        written = []
+        for name in model.upstream:
+            if name in _WRITTEN_BY_RUNS:
+                written.append(f"{name}={self._content[name]}")
+            elif name in self._views:
+                steady, _, of_runs = self._views[name].partition(":")
+                parts.append(f"{name}={steady}")
+                written.append(f"{name}={of_runs}")
+            else:
+                parts.append(f"{name}={self._content[name]}")
+        return f"{_digest(parts)}:{_digest(written)}"
 
     def unchanged(self, model: Model, inputs: str) -> Build | None:
         """The last build of the model, if its inputs are the same and it has verdicts. Otherwise None."""
@@ -99,7 +109,7 @@ class Fingerprints:
         for model in models:
             inputs = self.inputs(model)
             if model.form != "table":
-                self._content[model.full_name] = inputs
+                self._views[model.full_name] = inputs
             elif not self._is_built_from(model, inputs):
                 found.append(model.full_name)
                 # Nothing has this content, so what reads the table is out of date as well.
@@ -118,7 +128,7 @@ class Fingerprints:
     def note(self, connection: duckdb.DuckDBPyConnection, model: Model, inputs: str, run_id: str) -> None:
         """Record the build of a model whose checks passed. The content of a view or macro is that of its inputs."""
         if model.form != "table":
-            self._content[model.full_name] = inputs
+            self._views[model.full_name] = inputs
             return
         self._content[model.full_name], rows = content(connection, model.full_name)
         connection.execute(
