@@ -1,7 +1,7 @@
-"""Everything that exists, as Dagster assets: what each is called, what it stands on, and what Dagster is told of it.
+"""The Dagster assets and their checks.
 
-Here: keys, groups, descriptions, metadata and checks. What a step does and reports is in `steps`; a published SQL model
-becomes an asset because its file is there. Nothing here decides when anything runs.
+Here: keys, groups, dependencies, descriptions and metadata. What a step does is in `steps`. Every published SQL model is
+an asset because its file exists. When assets are materialised is decided in `pipelines`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
@@ -28,10 +28,10 @@ OWNERS = ["team:research"]
 DagsterEvent = dg.MaterializeResult | dg.AssetCheckResult
 _STORED = {table.full_name: table for table in STORED_TABLES}
 
-# Tables that one asset stands for: the universe and claims files as a whole are easier to look at than its parts.
+# The tables of the universe and claims files are one asset: the files are easier to read as a whole.
 _UNIVERSE_TABLES = tuple(table.name for table in (*UNIVERSE_TABLES, *CLAIMS_TABLES))
-# By when a class should have been asked for again, on the wall clock: some hours after its schedule. Whether what came
-# is as new as it should be is another question, which meta.freshness answers.
+# When a class should have been fetched again, on the wall clock: some hours after its schedule. Whether the data are as
+# recent as they should be is answered by meta.freshness.
 _FRESHNESS = {
     "equity": dg.FreshnessPolicy.cron("0 22 * * 1-5", timedelta(hours=6), timezone="America/New_York"),
     "crypto": dg.FreshnessPolicy.cron("0 4 * * *", timedelta(hours=6), timezone="UTC"),
@@ -80,17 +80,17 @@ def _dagster_event(event: StepEvent) -> DagsterEvent:
     return _group_result(event) if isinstance(event, CheckGroup) else _check_result(event)
 
 
-def _materialized(made: TableBuilt) -> dg.MaterializeResult:
+def _materialized(built: TableBuilt) -> dg.MaterializeResult:
     metadata: dict[str, dg.MetadataValue | dg.TableSchema | dg.TableColumnLineage | int | float | str] = {
-        name: _shown(name, fact) for name, fact in made.facts.items()
+        name: _shown(name, fact) for name, fact in built.facts.items()
     }
-    if made.rows is not None:
-        metadata["dagster/row_count"] = made.rows
-    if made.columns:
-        metadata["dagster/column_schema"] = _schema(made.columns)
-    if made.table_name in _lineage():
-        metadata["dagster/column_lineage"] = _lineage()[made.table_name]
-    return dg.MaterializeResult(asset_key=key(made.table_name), metadata=metadata)
+    if built.rows is not None:
+        metadata["dagster/row_count"] = built.rows
+    if built.columns:
+        metadata["dagster/column_schema"] = _schema(built.columns)
+    if built.table_name in _lineage():
+        metadata["dagster/column_lineage"] = _lineage()[built.table_name]
+    return dg.MaterializeResult(asset_key=key(built.table_name), metadata=metadata)
 
 
 @cache
@@ -111,23 +111,23 @@ def _shown(name: str, fact: int | float | str) -> dg.MetadataValue | int | float
     return dg.MetadataValue.md(str(fact)) if name.startswith("preview") else fact
 
 
-def _group_result(rules: CheckGroup) -> dg.AssetCheckResult:
+def _group_result(group: CheckGroup) -> dg.AssetCheckResult:
     """A blocking check with a line for each rule."""
     lines = "\n".join(
         f"| {c.name} | {'holds' if c.passed else '**broken**'} | {c.rows_checked:,} | {c.rows_failed:,} |"
-        for c in rules.checks
+        for c in group.checks
     )
     return dg.AssetCheckResult(
-        check_name=rules.name,
-        asset_key=key(rules.table_name),
-        passed=rules.broken is None,
+        check_name=group.name,
+        asset_key=key(group.table_name),
+        passed=group.broken is None,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=rules.broken,
+        description=group.broken,
         metadata={
             "rules": dg.MetadataValue.md(
                 f"| rule | verdict | rows checked | rows failed |\n|---|---|---:|---:|\n{lines}"
             ),
-            "rows_failed": sum(check.rows_failed for check in rules.checks),
+            "rows_failed": sum(check.rows_failed for check in group.checks),
         },
     )
 

@@ -111,7 +111,7 @@ def _rows(run: Run, full_name: str) -> int:
     return int(run.connection.execute(f"select count(*) from {full_name}").fetchall()[0][0])
 
 
-def _made(run: Run, full_name: str, **facts: int) -> TableBuilt:
+def _table(run: Run, full_name: str, **facts: int) -> TableBuilt:
     return TableBuilt(full_name, {"source": run.source_name, **facts}, _rows(run, full_name))
 
 
@@ -126,20 +126,20 @@ def universe(run: Run) -> Iterator[StepEvent]:
 
 
 def sessions(run: Run) -> Iterator[StepEvent]:
-    """The exchange's and the crypto market's calendar."""
+    """Write the calendars of the exchange and of the crypto market."""
     log.info("calendars")
     write_sessions(run)
-    yield _made(run, "reference.sessions")
+    yield _table(run, "reference.sessions")
 
 
 def clock(run: Run) -> Iterator[StepEvent]:
-    """The instant as of which everything derived is true, and when each macro value became public."""
+    """Set the instant as of which tables are built, and when each macro value became public."""
     as_of = write_clock(run)
     run_log.note_as_of(run)
     log.info("as of %s", as_of)
     write_releases(run)
     for name in CLOCK_TABLES:
-        yield _made(run, name)
+        yield _table(run, name)
 
 
 # --- ingest -------------------------------------------------------------------------------------------------------
@@ -148,7 +148,19 @@ def clock(run: Run) -> Iterator[StepEvent]:
 def fetch(
     run: Run, asset_class: AssetClass, ingested: Callable[[Run, AssetClass], ClassResult] = ingest
 ) -> Iterator[StepEvent]:
-    """Fetch one class, refuse bad rows with their reason, store what changed."""
+    """Fetch one class, reject bad rows with the reason, store what changed.
+
+    Args:
+        run: The run.
+        asset_class: The class to fetch.
+        ingested: How the class is fetched and stored.
+
+    Yields:
+        The raw tables of the class, and the verdicts on them.
+
+    Raises:
+        StepFailed: The source cannot be read, or stored rows would break their contract.
+    """
     log.info("%s: fetching", asset_class)
     try:
         result = ingested(run, asset_class) if run.may_fetch else already_stored(run, asset_class)
@@ -161,7 +173,7 @@ def fetch(
     run_log.note_checks(run, [*rules, *checks])
     for name in TABLES_OF_CLASS[asset_class]:
         full_name = RAW_TABLE[name].full_name
-        yield _made(run, full_name, rows_new=result.rows_new[full_name], rows_restated=result.rows_restated[full_name])
+        yield _table(run, full_name, rows_new=result.rows_new[full_name], rows_restated=result.rows_restated[full_name])
         if RAW_TABLE[name].rules:
             yield CheckGroup(CONTRACT.name, full_name, tuple(rule for rule in rules if rule.table_name == full_name))
     yield from checks
@@ -171,9 +183,9 @@ def fetch(
 
 
 def publishing(run: Run, models: Sequence[Model]) -> Iterator[StepEvent]:
-    """The one file that readers query, swapped in at once.
+    """Publish the file that readers query.
 
-    Raises StepFailed when the tables do not belong to one state of the raw data.
+    Raises StepFailed if the tables were not built from the raw data that are stored now.
     """
     log.info("publishing")
     try:
@@ -187,7 +199,7 @@ def publishing(run: Run, models: Sequence[Model]) -> Iterator[StepEvent]:
         PUBLISHED, _rows(run, "meta.freshness"), len(troubles), "; ".join(troubles[:NAMED])
     )
     run_log.note_checks(run, [verdict])
-    # Every table is built and sound by now: what is about to be said in public is what is frozen.
+    # All tables are built and checked by now, so the forecasts that are published are the ones that are frozen.
     frozen = freeze(run)
     published = publish(run, "published_with_failures" if troubles else "published")
     yield TableBuilt(
@@ -205,29 +217,29 @@ def publishing(run: Run, models: Sequence[Model]) -> Iterator[StepEvent]:
 
 
 def exports(run: Run) -> Iterator[StepEvent]:
-    """The Parquet mirror and the report, made from the published file alone, at the same time.
+    """Write the Parquet files and the report from the published file, at the same time.
 
-    A look at the past is one file, and leaves them as they are. Raises StepFailed when one cannot be written; what was
-    there before then stays.
+    A historical view is a single file and does not change them. Raises StepFailed if one cannot be written; the old one
+    is kept.
     """
     if run.as_of is not None:
         for name in (PARQUET, REPORT):
-            yield TableBuilt(name, {"source": run.source_name, "left_alone": "a look at the past is a file of its own"})
+            yield TableBuilt(name, {"source": run.source_name, "unchanged": "a historical view has no exports"})
         return
-    log.info("report and Parquet mirror")
+    log.info("report and Parquet files")
     published = run.published
     with resting(run.connection), ThreadPoolExecutor(max_workers=1) as other:
-        mirroring = other.submit(export_parquet, published, run.home.parquet)
+        exporting = other.submit(export_parquet, published, run.home.parquet)
         report = write_report(published, run.home.report(run.as_of))
         try:
-            mirror = mirroring.result()
+            export = exporting.result()
         except ParquetExportError as error:
             raise StepFailed(str(error)) from error
     facts: dict[str, int | float | str] = {
-        "path": str(mirror.path),
-        "parts_written": mirror.parts_written,
-        "parts_kept": mirror.parts_kept,
-        "megabytes": round(mirror.size / 1e6, 1),
+        "path": str(export.path),
+        "parts_written": export.parts_written,
+        "parts_kept": export.parts_kept,
+        "megabytes": round(export.size / 1e6, 1),
     }
     yield TableBuilt(PARQUET, {"source": run.source_name, **facts})
     pictures = {f"preview of {table}": picture for table, picture in report.previews.items()}

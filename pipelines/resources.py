@@ -1,7 +1,6 @@
-"""The run as a Dagster resource: configured in the launchpad, alive as long as the Dagster run.
+"""The run of Cascade as a Dagster resource, with the fields of the launchpad.
 
-Here: the launchpad's fields, and the runs of the history whose process is no more. What happens around a run stands in
-`work`.
+Here: the resource, and marking runs as failed whose process has ended. Opening the warehouse is in `work`.
 """
 
 import os
@@ -58,7 +57,7 @@ class CascadeRun(dg.ConfigurableResource[StepRunner]):
 
 
 def fetched_classes(dagster_run: dg.DagsterRun | None) -> tuple[AssetClass, ...]:
-    """The asset classes that a Dagster run fetches one after the other; none where it runs single steps only."""
+    """The asset classes that a Dagster run fetches one after the other; none if it runs single steps only."""
     if dagster_run is None or dagster_run.step_keys_to_execute:
         return ()
     selection = dagster_run.asset_selection
@@ -83,6 +82,6 @@ def _is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # a process of another user
         return True
     return True

@@ -1,7 +1,7 @@
-"""A run from its settings: the lock is taken, the warehouse opened, the clock read, and all of it ended again.
+"""Opening and closing the warehouse for a run.
 
-Here: what happens around the steps, in one place for the command line and for Dagster. What a setting means stands in
-`settings`, what the steps are in `assets.steps`.
+Here: what happens before and after the steps: the lock, the connection, the start time and the run log. Settings are
+explained in `settings`, the steps are in `assets.steps`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ WAIT_SECONDS = 600.0
 
 @contextmanager
 def opened(plan: Plan, run_id: str) -> Iterator[Run]:
-    """The run, with the warehouse locked and open until it ends.
+    """Open the warehouse for a run and keep it locked until the run ends.
 
-    Raises WarehouseError where the warehouse cannot be used.
+    Raises WarehouseError if the warehouse cannot be used.
     """
     with writing(plan.home, plan.as_of, WAIT_SECONDS, log.warning) as (connection, locks):
         run = Run(

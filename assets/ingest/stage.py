@@ -32,7 +32,7 @@ from assets.contracts.table import Table
 from assets.ingest import fetch_plan
 from assets.sources.base import AssetClass, FetchRequest, FetchResult
 from assets.warehouse.results import same_reasons
-from assets.warehouse.run import Run, log
+from assets.warehouse.run import Run, log, progress
 
 # Frames are appended in batches of this many rows, so that memory does not grow with the length of the histories.
 BATCH_ROWS = 250_000
@@ -270,7 +270,7 @@ def _with_progress(deliveries: Iterable[FetchResult], asset_class: AssetClass) -
         if delivery.total is not None:
             seconds = (perf_counter() - began) / number * max(delivery.total - number, 0)
             left = f" of {delivery.total}, about {timedelta(seconds=round(seconds))} left"
-        log.info("%s: %d%s, delivered %s", asset_class, number, left, delivery.id)
+        progress.info("%s: %d%s, delivered %s", asset_class, number, left, delivery.id)
         yield delivery
 
 

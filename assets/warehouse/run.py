@@ -22,6 +22,9 @@ from assets.warehouse.lock import SingleProcessLocks
 
 # Steps log here what they are doing. The command line shows it, and Dagster keeps it with the run.
 log = logging.getLogger("cascade")
+# A line for each symbol: the command line shows the last one. Dagster would store thousands of them with the run.
+progress = logging.getLogger("cascade progress")
+progress.setLevel(logging.INFO)
 
 
 @dataclass(frozen=True)

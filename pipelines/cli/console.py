@@ -114,7 +114,7 @@ class Progress(logging.Handler):
         self._status: Status | None = (
             Status("starting", console=self._errors) if console.rich.is_terminal and self._errors.is_terminal else None
         )
-        self._logger = logging.getLogger("cascade")
+        self._loggers = [logging.getLogger(name) for name in ("cascade", "cascade progress")]
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one log record."""
@@ -124,9 +124,10 @@ class Progress(logging.Handler):
             self._status.update(record.getMessage())
 
     def __enter__(self) -> Progress:
-        self._logger.setLevel(logging.INFO)
-        self._logger.propagate = False
-        self._logger.addHandler(self)
+        for logger in self._loggers:
+            logger.setLevel(logging.INFO)
+            logger.propagate = False
+            logger.addHandler(self)
         if self._status:
             self._status.start()
         return self
@@ -136,6 +137,7 @@ class Progress(logging.Handler):
     ) -> None:
         if self._status:
             self._status.stop()
-        self._logger.removeHandler(self)
-        self._logger.propagate = True
+        for logger in self._loggers:
+            logger.removeHandler(self)
+            logger.propagate = True
         self._stream.close()

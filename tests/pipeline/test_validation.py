@@ -170,6 +170,8 @@ import os, signal, sys, time
 from pathlib import Path
 from assets.contracts import expectations
 
+# A shell may have started the tests with interrupts ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Path(sys.argv[1]).open("a") as file:
     print(__name__, file=file)
 try:
