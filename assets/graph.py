@@ -1,7 +1,7 @@
 """The Dagster assets and their checks.
 
-Here: keys, groups, dependencies, descriptions and metadata. What a step does is in `steps`. Every published SQL model is
-an asset because its file exists. When assets are materialised is decided in `pipelines`.
+Here: keys, groups, dependencies, descriptions and metadata. What a step does is in `steps`. Every published SQL model
+is an asset because its file exists. When assets are materialised is decided in `pipelines`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
