@@ -206,7 +206,11 @@ def command(folder: Path, when: str, seconds: float) -> subprocess.Popen[bytes]:
 
 def said(process: subprocess.Popen[bytes]) -> bytes:
     """What a command and all its children wrote to standard error, which ends with the last of them."""
-    return process.communicate(timeout=PATIENCE_SECONDS)[1]
+    try:
+        return process.communicate(timeout=PATIENCE_SECONDS)[1]
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("when", ["at once", "ready"])
