@@ -1,4 +1,4 @@
-"""The claims of the article: their files, the rule that turns numbers into verdicts, and the numbers from hand-made rows.
+"""The claims: their files, the rule that turns numbers into verdicts, and the numbers from hand-made rows.
 
 The claims are the project's own. The article is of January 2026, so bars are of that time; the other tables that a
 model reads are given.
