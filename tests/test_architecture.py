@@ -11,7 +11,8 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from assets.config.parameters import load_parameters
+from assets.config.claims import load_claims
+from assets.config.parameters import PARAMETER_NAME, load_parameters
 from assets.contracts.queries import SQL_FOLDER
 from assets.models.checks import check_model
 from assets.models.sql_files import Model, ModelError, read_model, read_models
@@ -164,10 +165,13 @@ def test_models_that_read_each_other_are_refused(tmp_path: Path) -> None:
 
 def test_every_parameter_is_used_and_every_name_known() -> None:
     known = set(load_parameters())
-    in_models = {name for model in MODELS for name in re.findall(r"\$([a-z_0-9]+)", model.text)}
+    in_models = {name for model in MODELS for name in PARAMETER_NAME.findall(model.text)}
     code = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("assets/**/*.py"))
     in_code = {name for name in known if f'"{name}"' in code}
     assert in_models | in_code == known
+    in_claims = {name for claim in load_claims().claims for name in PARAMETER_NAME.findall(claim.test)}
+    assert len(in_claims) > 10
+    assert in_claims <= known
 
 
 def test_a_group_of_models_is_one_folder_deep() -> None:

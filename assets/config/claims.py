@@ -5,7 +5,8 @@ marts.claim_parts turns them into verdicts; no verdict is written by hand.
 
 To add a claim:
 
-1. Add an entry to claims.yaml, with the next free id.
+1. Add an entry to claims.yaml, with the next free id. In `test`, write a number of a definition as `$name`, a
+   parameter of parameters.yaml; readers see it with its unit, such as 60 % or 90 days.
 2. Add sql/intermediate/claims/claim_NN_<short_name>.sql, NN being the id with two digits. It has a row per part and
    moment (article, or clock for the run's clock) and these columns:
      claim_id, part, moment  always
@@ -50,7 +51,7 @@ class Claim(Entry):
 
     id: int = Field(gt=0)
     claim: str = Field(min_length=1)
-    # What is computed, in words.
+    # What is computed, in words. `$name` stands for a parameter.
     test: str = Field(min_length=1)
     # Where the numbers are: tables to query, and the SQL file of the claim.
     sql_ref: str = Field(min_length=1)

@@ -5,13 +5,15 @@ Here: writing configuration and calendars into tables, so that SQL can read them
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import duckdb
 import pandas as pd
 
 from assets.config import calendars
-from assets.config.claims import ClaimsBook, load_claims
+from assets.config.claims import Claim, ClaimsBook, ClaimsError, load_claims
+from assets.config.parameters import PARAMETER_NAME, Parameters, with_unit
 from assets.config.universe import Universe
 from assets.contracts.raw import RAW_TABLE, RAW_TABLES
 from assets.contracts.stored import STORED_TABLES
@@ -26,9 +28,13 @@ class ClockError(Exception):
 
 
 def write_universe(run: Run) -> dict[str, int]:
-    """Replace the tables that come from the universe, claims and parameter files. Returns the rows per table."""
+    """Replace the tables that come from the universe, claims and parameter files. Returns the rows per table.
+
+    Raises ClaimsError if a claim names a parameter that does not exist.
+    """
     parameters = [{"name": name, **parameter.model_dump()} for name, parameter in run.parameters.items()]
-    tables = {**_universe_rows(run.universe), **_claims_rows(load_claims()), "meta.parameters": parameters}
+    claims = _claims_rows(load_claims(), run.parameters)
+    tables = {**_universe_rows(run.universe), **claims, "meta.parameters": parameters}
     with transaction(run.connection):
         for name, rows in tables.items():
             # The columns come from the contract, because there may be no row to take them from.
@@ -191,14 +197,14 @@ def _universe_rows(universe: Universe) -> dict[str, list[dict[str, object]]]:
     }
 
 
-def _claims_rows(book: ClaimsBook) -> dict[str, list[dict[str, object]]]:
+def _claims_rows(book: ClaimsBook, parameters: Parameters) -> dict[str, list[dict[str, object]]]:
     """Per table that comes from the claims file, its rows."""
     return {
         "reference.claims": [
             {
                 "claim_id": claim.id,
                 "claim": claim.claim,
-                "test": claim.test,
+                "test": _test(claim, parameters),
                 "sql_ref": claim.sql_ref,
                 "scored_on": book.article.scored_on,
             }
@@ -216,6 +222,18 @@ def _claims_rows(book: ClaimsBook) -> dict[str, list[dict[str, object]]]:
             )
         ],
     }
+
+
+def _test(claim: Claim, parameters: Parameters) -> str:
+    """The test of a claim, with numbers and units in place of `$name`. Raises ClaimsError for an unknown name."""
+
+    def shown(found: re.Match[str]) -> str:
+        parameter = parameters.get(found[1])
+        if parameter is None:
+            raise ClaimsError(f"claims.yaml: claim {claim.id}: there is no parameter {found[1]} in parameters.yaml")
+        return with_unit(parameter.value, parameter.unit)
+
+    return PARAMETER_NAME.sub(shown, claim.test)
 
 
 def _count(connection: duckdb.DuckDBPyConnection, name: str) -> int:

@@ -19,8 +19,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from assets.config.parameters import PARAMETER_NAME
 from assets.contracts.stored import STORED_TABLES
-from assets.models.sql_files import COMPUTED, PARAMETER, Model, read_models
+from assets.models.sql_files import COMPUTED, Model, read_models
 from assets.warehouse.run import log
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ class _Reader:
         import sqlglot
 
         # Any number can take the place of a parameter: lineage does not depend on its value.
-        tree = sqlglot.parse_one(PARAMETER.sub("1", self._model.text), dialect="duckdb")
+        tree = sqlglot.parse_one(PARAMETER_NAME.sub("1", self._model.text), dialect="duckdb")
         columns = self._query(tree, {}, None)
         if self._model.statistic:
             self._reads |= {Source(table, None) for table in self._model.statistic.tables}

@@ -29,7 +29,7 @@ from typing import Literal
 import duckdb
 import pandas as pd
 
-from assets.config.parameters import Parameter
+from assets.config.parameters import PARAMETER_NAME, Parameter
 from assets.contracts.queries import SQL_FOLDER
 from assets.contracts.stored import SCHEMAS
 from assets.contracts.table import literal
@@ -48,7 +48,6 @@ _SLICES = re.compile(r"^(\w+) by (\w+\.\w+)\.(\w+)$")
 SLICE_IDS = 250
 _HEADER = re.compile(r"^-- (\w+): (.*)$")
 _CONTINUED = re.compile(r"^--   (.*)$")
-PARAMETER = re.compile(r"\$([a-z][a-z0-9_]*)")
 _DESCRIBED_COLUMN = re.compile(r"(\w+),?\s+-- (.+)$")
 _COMMENT = re.compile(r"--.*")
 _READ_TABLE = re.compile(rf"\b(?:from|join)\s+((?:{'|'.join(SCHEMAS)})\.\w+)")
@@ -174,7 +173,7 @@ class Model:
                 raise ModelError(f"{self.sql_path}: there is no parameter {match[1]} in parameters.yaml")
             return str(parameters[match[1]].value)
 
-        return PARAMETER.sub(number, text)
+        return PARAMETER_NAME.sub(number, text)
 
 
 def read_model(path: Path) -> Model:

@@ -1,4 +1,4 @@
-"""Frozen forecasts: what the tables said when a signal came is written down once and never changed.
+"""Frozen forecasts: what the tables said when a signal occurred is written down once and never changed.
 
 Here: adding the new ones. What a forecast says, and how it is scored, is in the models.
 """

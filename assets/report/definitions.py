@@ -6,12 +6,10 @@ stay true when a parameter changes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
+from assets.config.parameters import PARAMETER_NAME, with_unit
 from assets.report.queries import NothingPublished, Row
-
-_NAME = re.compile(r"\$([a-z][a-z0-9_]*)")
 
 
 class Definitions:
@@ -30,15 +28,7 @@ class Definitions:
 
         Raises NothingPublished if the file has no such parameter.
         """
-        return _NAME.sub(lambda found: self._with_unit(found[1]), text)
-
-    def _with_unit(self, name: str) -> str:
-        value, unit = self[name], self._row(name)["unit"]
-        if unit == "fraction":
-            return f"{100 * value:g} %"
-        if unit == "percent":
-            return f"{value:g} %"
-        return f"{value:g} {unit.removesuffix('s') if value == 1 else unit}"
+        return PARAMETER_NAME.sub(lambda found: with_unit(self[found[1]], self._row(found[1])["unit"]), text)
 
     def _row(self, name: str) -> Row:
         if name not in self._parameters:

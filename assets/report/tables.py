@@ -66,7 +66,7 @@ def claims(rows: Sequence[Row]) -> Table:
 
 
 def breakouts(events: Sequence[Row], definitions: Definitions) -> Table:
-    """Breakouts with what was known at their close and what came of them."""
+    """Breakouts with what was known at their close and what followed."""
     return Table(
         "The last breakouts",
         (

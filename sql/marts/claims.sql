@@ -1,4 +1,4 @@
--- description: The ledger of claims: what an article says, what was measured, and the verdict that follows.
+-- description: The claims of an article: what it says, what was measured, and the verdict that follows.
 -- grain: claim_id
 -- known_at: the run's clock
 -- Any part can contradict a claim. To support it, all parts that can be tested must. Reasons name the parts that cannot.

@@ -1,4 +1,4 @@
-"""The ledger of claims on real market data: what is known about January 2026, and the same numbers from pandas."""
+"""The claims on real market data: what is known about January 2026, and the same numbers from pandas."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = MARKS
 
 
 @pytest.fixture
-def ledger(real_published: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+def claims(real_published: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     return real_published.execute("from marts.claims").df().set_index("claim_id")
 
 
@@ -24,7 +24,7 @@ def parts(real_published: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     return real_published.execute("from marts.claim_parts where moment = 'clock'").df().set_index(["claim_id", "part"])
 
 
-def test_facts_of_january_2026(ledger: pd.DataFrame) -> None:
+def test_facts_of_january_2026(claims: pd.DataFrame) -> None:
     facts = {
         1: ("supported", "first close above 2600 on 2026-01-08"),
         2: ("contradicted", "+6.1 %"),
@@ -46,11 +46,11 @@ def test_facts_of_january_2026(ledger: pd.DataFrame) -> None:
         ),
         22: ("supported", "funding rate: +0.03 points after +0.06 | credit spread: +2.83 points after +2.92"),
     }
-    assert {id_: (row["verdict"], row["measured"]) for id_, row in ledger.loc[list(facts)].iterrows()} == facts
-    assert (ledger.loc[list(facts), "verdict_then"] == ledger.loc[list(facts), "verdict"]).all()
-    assert set(ledger.index[ledger["verdict"] == "not_testable"]) == {21, 24}
+    assert {id_: (row["verdict"], row["measured"]) for id_, row in claims.loc[list(facts)].iterrows()} == facts
+    assert (claims.loc[list(facts), "verdict_then"] == claims.loc[list(facts), "verdict"]).all()
+    assert set(claims.index[claims["verdict"] == "not_testable"]) == {21, 24}
     # There are too few breakouts for a conclusion.
-    assert set(ledger.loc[[6, 13, 20], "verdict"]) == {"insufficient_evidence"}
+    assert set(claims.loc[[6, 13, 20], "verdict"]) == {"insufficient_evidence"}
 
 
 def quarterly(prices: pd.Series) -> pd.Series:
@@ -100,15 +100,15 @@ def test_pullbacks_against_a_fair_coin(parts: pd.DataFrame, real_published: duck
 
 
 def test_the_verdicts_at_the_articles_close_are_those_of_a_run_as_of_that_day(
-    real_home: Path, ledger: pd.DataFrame
+    real_home: Path, claims: pd.DataFrame
 ) -> None:
     result = run_cascade(real_home, "--as-of", "2026-01-13")
     assert result.returncode in (0, 3), result.stderr
     with duckdb.connect(str(real_home / "cascade-asof-2026-01-13.duckdb"), read_only=True) as connection:
         then = connection.execute("select claim_id, verdict, measured from marts.claims").df().set_index("claim_id")
-    scored = ledger[ledger["verdict_then"].notna()]
+    scored = claims[claims["verdict_then"].notna()]
     # The others read tables of evidence, which are as of the run's clock only.
-    assert set(ledger.index) - set(scored.index) == {12, 13, 15, 20}
+    assert set(claims.index) - set(scored.index) == {12, 13, 15, 20}
     pd.testing.assert_frame_equal(
         scored[["verdict_then", "measured_then"]].set_axis(["verdict", "measured"], axis=1), then.loc[scored.index]
     )

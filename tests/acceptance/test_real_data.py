@@ -122,7 +122,7 @@ def test_every_file_is_ingested_or_explained(real_published: duckdb.DuckDBPyConn
             if value:  # a blank or zero market value, and a blank observation, mean unknown
                 frame = frame[frame[value].notna() & ((kind != "crypto_mcap") | (frame[value] != 0))]
             stored = real_published.execute(f"select count(*) from {table} where {key} = ?", [path.stem]).fetchone()
-            refused = real_published.execute(
+            rejected = real_published.execute(
                 "select count(*) from meta.quarantine where id = ? and table_name like ?",
                 [path.stem, "%market_caps" if kind == "crypto_mcap" else "%bars" if value is None else "%observations"],
             ).fetchone()
@@ -133,8 +133,8 @@ def test_every_file_is_ingested_or_explained(real_published: duckdb.DuckDBPyConn
                 ).fetchone()
                 unreleased = (row[0] if row else 0) - (stored[0] if stored else 0)
                 assert 0 <= unreleased <= 3, path
-            assert stored is not None and refused is not None
-            assert stored[0] + refused[0] + unreleased == len(frame), path
+            assert stored is not None and rejected is not None
+            assert stored[0] + rejected[0] + unreleased == len(frame), path
 
 
 def test_second_run_adds_nothing_and_changes_no_mart(real_home: Path) -> None:

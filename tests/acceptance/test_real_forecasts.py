@@ -1,4 +1,4 @@
-"""The ledger of forecasts on real market data: what it holds is what a run at the time would have said."""
+"""Frozen forecasts on real market data: each is what a run at the time would have said."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger of claims: its files, the rule that turns numbers into verdicts, and the numbers from hand-made rows.
+"""The claims: their files, the rule that turns numbers into verdicts, and the numbers from hand-made rows.
 
 The claims are the project's own. The article is of January 2026, so bars are of that time; the other tables that a
 model reads are given.
@@ -17,6 +17,7 @@ from bench import UNIVERSE, Bench, Row, all_models
 from assets.config.claims import CLAIMS_FILE, ClaimsError, load_claims
 from assets.config.universe import Breadth
 from assets.contracts.queries import SQL_FOLDER
+from assets.ingest import reference
 from assets.models.sql_files import ModelError, read_models
 
 AFTER = "2026-03-31"
@@ -142,6 +143,21 @@ def test_a_claims_file_that_does_not_fit_is_rejected(written: str, message: str,
     path.write_text(f"article: {{name: x, scored_on: 2026-01-13}}\nclaims: [{written}]\n")
     with pytest.raises(ClaimsError, match=message):
         load_claims(path)
+
+
+def test_the_test_of_a_claim_shows_parameters_with_their_units(bench: Bench) -> None:
+    tests = {id_: str(text) for id_, text in bench.rows("select claim_id, test from reference.claims")}
+    assert tests[2].endswith("which must be 15 %, give or take 2 %.")
+    assert "reaches 75 % over any 90 days that begin within 90 days of it" in tests[6]
+    assert [id_ for id_, text in tests.items() if "$" in text] == []
+
+
+def test_a_test_with_an_unknown_parameter_is_rejected(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = load_claims()
+    claim = book.claims[1].model_copy(update={"test": "Within $nothing."})
+    monkeypatch.setattr(reference, "load_claims", lambda: book.model_copy(update={"claims": (claim,)}))
+    with pytest.raises(ClaimsError, match=r"claims\.yaml: claim 2: there is no parameter nothing in parameters\.yaml"):
+        bench.universe(UNIVERSE)
 
 
 # --- from numbers to verdicts ---------------------------------------------------------------------------------------

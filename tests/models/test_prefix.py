@@ -134,7 +134,7 @@ def market(calendar_sessions: pd.DataFrame) -> Iterator[Market]:
 
 
 @pytest.mark.slow
-def test_the_ledger_of_claims_is_whole_on_the_synthetic_market(market: Market) -> None:
+def test_every_claim_has_a_row_on_the_synthetic_market(market: Market) -> None:
     """The market ends before the article and has no sectors, so claims about these are not measured."""
     rows = market.connection.execute(
         "select claim_id, claim, test, sql_ref, verdict, reason, measured, verdict_then from full_run.marts.claims "

@@ -95,7 +95,7 @@ def contents(path: Path) -> dict[str, tuple[int, int]]:
 
 
 def names(home: CascadeHome) -> list[str]:
-    """What lies in a home, without the ids of the mirror's folders."""
+    """What lies in a home, without the ids of the export's folders."""
     return sorted({path.name.partition("-")[0] for path in home.path.iterdir()})
 
 

@@ -1,4 +1,4 @@
-"""The Parquet mirror holds what the published file holds, changes at once, and keeps what did not change."""
+"""The Parquet export holds what the published file holds, changes at once, and keeps what did not change."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def published(shelf: Shelf) -> Path:
 
 
 def write(shelf: Shelf) -> ParquetExport:
-    """Publish what is there and mirror it."""
+    """Publish what is there and export it."""
     shelf.publish()
     return export_parquet(published(shelf), shelf.home.parquet)
 
 
 @pytest.fixture(scope="module")
-def mirrored(stocked_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    """A home with a mirror; to look at only."""
-    made = Shelf(tmp_path_factory.mktemp("mirrored") / "home", stocked_warehouse)
+def exported(stocked_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    """A home with an export, for tests that change nothing."""
+    made = Shelf(tmp_path_factory.mktemp("exported") / "home", stocked_warehouse)
     assert write(made).parts_kept == 0
     return made
 
@@ -46,11 +46,11 @@ def files(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.slow
-def test_every_table_is_mirrored_row_for_row(mirrored: Shelf) -> None:
-    folder = mirrored.home.parquet
+def test_every_table_is_exported_row_for_row(exported: Shelf) -> None:
+    folder = exported.home.parquet
     with duckdb.connect() as reader:
         reader.execute("set timezone = 'UTC'")
-        reader.execute(f"attach '{published(mirrored)}' as published (read_only)")
+        reader.execute(f"attach '{published(exported)}' as published (read_only)")
         tables = reader.execute(
             "select schema_name, table_name from duckdb_tables() where database_name = 'published' order by all"
         ).fetchall()
@@ -65,11 +65,11 @@ def test_every_table_is_mirrored_row_for_row(mirrored: Shelf) -> None:
     assert len(files(folder)) == len(tables) - 1 + 4
 
 
-def test_bars_lie_in_parts_by_class_and_year(mirrored: Shelf) -> None:
+def test_bars_lie_in_parts_by_class_and_year(exported: Shelf) -> None:
     with duckdb.connect() as reader:
         rows = reader.execute(
             "select asset_class, year, instrument_id, close "
-            f"from read_parquet('{mirrored.home.parquet}/core/bars/**/*.parquet', hive_partitioning = true) "
+            f"from read_parquet('{exported.home.parquet}/core/bars/**/*.parquet', hive_partitioning = true) "
             "order by all"
         ).fetchall()
     assert rows == [
@@ -80,12 +80,12 @@ def test_bars_lie_in_parts_by_class_and_year(mirrored: Shelf) -> None:
     ]
 
 
-def test_counts_stay_integers(mirrored: Shelf) -> None:
+def test_counts_stay_integers(exported: Shelf) -> None:
     """Parquet has no HUGEINT, and a count that turns into a floating-point number is a trap."""
     with duckdb.connect() as reader:
         types = dict(
             reader.execute(
-                f"select column_name, column_type from (describe from '{mirrored.home.parquet}/marts/claims.parquet')"
+                f"select column_name, column_type from (describe from '{exported.home.parquet}/marts/claims.parquet')"
             ).fetchall()
         )
     assert types["n"] == "BIGINT"
@@ -110,7 +110,7 @@ def test_only_what_changed_is_written_again(shelf: Shelf) -> None:
 
 
 @pytest.mark.slow
-def test_a_part_that_is_no_more_is_not_in_the_mirror(shelf: Shelf) -> None:
+def test_a_part_that_is_no_more_is_not_in_the_export(shelf: Shelf) -> None:
     write(shelf)
     shelf.change("delete from core.bars where instrument_id = 'BTC' and session_date = '2023-12-31'")
 
@@ -121,7 +121,7 @@ def test_a_part_that_is_no_more_is_not_in_the_mirror(shelf: Shelf) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_snapshot_is_mirrored_once(shelf: Shelf) -> None:
+def test_the_same_snapshot_is_exported_once(shelf: Shelf) -> None:
     first = write(shelf)
     before = shelf.home.parquet.readlink()
 
@@ -150,7 +150,7 @@ def test_a_reader_of_the_resolved_folder_keeps_its_state(shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize("step", [pytest.param("_check", marks=pytest.mark.slow), "_point"])
-def test_a_mirror_that_fails_leaves_the_old_one(step: str, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_that_fails_leaves_the_old_one(step: str, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     write(shelf)
     before, link = files(shelf.home.parquet), shelf.home.parquet.readlink()
     shelf.change("update marts.claims set verdict = 'supported'")
@@ -197,7 +197,7 @@ def test_an_old_file_that_is_gone_is_written_again(shelf: Shelf) -> None:
 
 
 @pytest.mark.slow
-def test_a_manifest_that_cannot_be_read_costs_a_whole_mirror(shelf: Shelf) -> None:
+def test_a_manifest_that_cannot_be_read_costs_a_whole_export(shelf: Shelf) -> None:
     write(shelf)
     (shelf.home.parquet / "manifest.json").write_text("{", encoding="utf-8")
 
@@ -231,16 +231,16 @@ def test_a_copied_home_goes_on(shelf: Shelf) -> None:
     assert [path.name for path in shelf.home.folder.glob(".parquet*")] == [str(shelf.home.parquet.readlink())]
 
 
-def test_the_mirror_says_what_it_is(mirrored: Shelf) -> None:
-    manifest = json.loads((mirrored.home.parquet / "manifest.json").read_text(encoding="utf-8"))
-    assert manifest["snapshot_id"] == mirrored.ask("select max_by(snapshot_id, published_at) from meta.snapshots")[0][0]
+def test_the_export_says_what_it_is(exported: Shelf) -> None:
+    manifest = json.loads((exported.home.parquet / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["snapshot_id"] == exported.ask("select max_by(snapshot_id, published_at) from meta.snapshots")[0][0]
     assert manifest["is_synthetic"] is False
     assert manifest["parts"]["core/bars/asset_class=equity/year=2024"]["rows"] == 1
-    assert "SYNTHETIC" not in (mirrored.home.parquet / "README.md").read_text(encoding="utf-8")
+    assert "SYNTHETIC" not in (exported.home.parquet / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
-def test_a_synthetic_mirror_says_so_in_every_file(shelf: Shelf) -> None:
+def test_a_synthetic_export_says_so_in_every_file(shelf: Shelf) -> None:
     shelf.publish(source="demo")
     export_parquet(published(shelf), shelf.home.parquet)
 
@@ -256,7 +256,7 @@ def test_a_synthetic_mirror_says_so_in_every_file(shelf: Shelf) -> None:
 
 
 def test_the_link_is_never_missing(tmp_path: Path) -> None:
-    """A reader that looks all the time, while the mirror is replaced hundreds of times."""
+    """A reader that looks all the time, while the export is replaced hundreds of times."""
     folder = tmp_path / "parquet"
     states = [tmp_path / f".parquet-{name}" for name in ("one", "other")]
     for state in states:
@@ -291,8 +291,8 @@ def test_a_resting_warehouse_gives_its_memory_back_and_has_it_again(tmp_path: Pa
 
     with closing(connect(str(tmp_path / "warehouse.duckdb"), tmp_path / "spill")) as connection:
         connection.execute("create temp table rows as select random() as value from range(20_000_000)")
-        (usual, much) = held()
+        (before, much) = held()
         with resting(connection):
             (_, little) = held()
-        assert (held()[0], connection.execute("select count(*) from rows").fetchall()) == (usual, [(20_000_000,)])
+        assert (held()[0], connection.execute("select count(*) from rows").fetchall()) == (before, [(20_000_000,)])
     assert little < 110 * 2**20 < much

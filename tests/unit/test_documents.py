@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import duckdb
 import pytest
 
 from assets.config.claims import load_claims
+from assets.config.parameters import load_parameters, with_unit
 from assets.models.data_dictionary import dictionary
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +75,37 @@ PROMISED = {
     "meta.column_lineage": "table_name column_name upstream upstream_column",
     "meta.snapshots": "snapshot_id published_at as_of code_version path content_hash",
 }
+
+# Numbers of definitions in documents: the file, the text with {} for the number, and the parameter, whose name is next
+# to the number.
+DEFINITIONS = [
+    ("evidence.md", "Events within {} days", "episode_gap_days"),
+    ("evidence.md", "fewer than {} episodes", "minimum_episodes"),
+    ("evidence.md", "needs q <= {}", "supporting_q"),
+    ("evidence.md", "sample deviation of the {}", "lag_scale"),
+    ("evidence.md", "Blocks of {}", "lag_week"),
+    ("evidence.md", "and {}", "lag_month"),
+    ("evidence.md", "at least {}", "lag_guard"),
+    ("evidence.md", "The best lag* of 1..{}", "lead_reach"),
+    ("evidence.md", "{} cases", "claim_counterexamples"),
+    ("evidence.md", "and {} cases", "minimum_episodes"),
+    ("evidence.md", "it needs {} cases", "minimum_episodes"),
+    ("evidence.md", "p <= {}", "claim_p_value"),
+    ("evidence.md", "`marts.rotation_summary`, at {}", "supporting_q"),
+    ("evidence.md", "The other 20 are tested at {}", "claim_p_value"),
+    ("cookbook.md", "turns on at a score of {}", "stage_on"),
+    ("cookbook.md", "off at {}", "stage_off"),
+    ("cookbook.md", "sign of the change over {} days", "liquidity_quarter_days"),
+    ("cookbook.md", "The change over {} days", "liquidity_month_days"),
+    ("cookbook.md", "over the last {} days", "altseason_days"),
+    ("cookbook.md", "fewer than {} episodes", "minimum_episodes"),
+    ("cookbook.md", "beta over the last {} sessions", "beta_sessions"),
+    ("cookbook.md", "part in over {}", "capture_sessions"),
+    ("cookbook.md", "Falls of {:%}", "equity_pullback"),
+    ("cookbook.md", "of coins {:%}", "crypto_pullback"),
+    ("cookbook.md", "Twenty parts are tested at {}", "claim_p_value"),
+    ("example.ipynb", "fewer than {} episodes", "minimum_episodes"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +173,16 @@ def test_the_paths_that_documents_name_exist() -> None:
             text = document.read_text(encoding="utf-8")
             for path in re.findall(r"\b(?:assets|benchmarks|docs|pipelines|sql|tests)/[\w/.-]*\w", text):
                 assert (ROOT / path).exists(), f"{document.name}: {path}"
+
+
+@pytest.mark.parametrize(("document", "text", "name"), DEFINITIONS)
+def test_numbers_of_definitions_in_documents_are_those_of_the_parameters(document: str, text: str, name: str) -> None:
+    written = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    if document.endswith(".ipynb"):
+        written = "".join(line for cell in json.loads(written)["cells"] for line in cell["source"])
+    value = load_parameters()[name].value
+    expected = text.replace("{:%}", with_unit(value, "fraction")).replace("{}", f"{value:g}")
+    assert f"{expected} (`{name}`)" in " ".join(written.split())
 
 
 def test_the_number_of_tested_parts_is_that_of_the_claims() -> None:

@@ -1,5 +1,5 @@
--- description: Claim 4: how many small caps were above their 200-session mean on the day of the Russell 2000's first close
---   above $article_level.
+-- description: Claim 4: how many small caps were above their mean of $long_mean sessions on the day of the Russell 2000's
+--   first close above $article_level.
 -- grain: claim_id, part, moment
 -- known_at: the run's clock
 with index_levels as (
@@ -36,8 +36,9 @@ final as (
         'breadth' as part, -- Part of the claim.
         index_levels.moment, -- article.
         printf(
-            '%.0f %% above their 200-session mean, median %.0f %%',
+            '%.0f %% above their %d-session mean, median %.0f %%',
             100 * breadth.share_above_sma200,
+            $long_mean,
             100 * breadth.median_share
         ) || if(breadth.is_proxy, ' (of the present members)', '') as measured, -- What was measured, in words; null if breadth is not known.
         printf('at least %.0f %%, above the median', 100 * $broad_share) as expected, -- What the claim says it should be.

@@ -73,7 +73,7 @@ final as (
         cases.part, -- Part of the claim: liquidity or risk_appetite.
         moments.moment, -- article or clock.
         count(*) filter (where not cases.is_baseline) as n, -- Breakouts.
-        count(*) filter (where cases.holds and not cases.is_baseline) as agreeing, -- liquidity: those with net liquidity up over 91 days; risk_appetite: with the high-yield spread below its mean.
+        count(*) filter (where cases.holds and not cases.is_baseline) as agreeing, -- liquidity: those with net liquidity up over $liquidity_quarter_days days; risk_appetite: with the high-yield spread below its mean.
         avg(cases.holds::integer) filter (where cases.is_baseline) as baseline, -- Share of all sessions of which that is true [fraction].
     from cases
     inner join moments on moments.moment_at >= cases.known_at
