@@ -171,7 +171,7 @@ def test_an_asset_says_what_it_is(materialised: str, browser: Browser) -> None:
     browser.open(
         f"{materialised}/assets/marts/breakouts", "Every breakout to an all-time or year high", "is_left_censored"
     )
-    assert "The close that decided it" in browser.text()
+    assert "The close that decided the breakout" in browser.text()
     assert "demo (synthetic)" in browser.text()
     browser.picture("asset")
     browser.open(f"{materialised}/assets/raw/equity_bars?view=checks", "contract", "nothing_quarantined")

@@ -41,7 +41,8 @@ from pathlib import Path
 from assets.publish import published_file as publishing
 from assets.models.sql_files import read_models
 from assets.publish.published_file import publish
-from assets.steps import StepRunner, assets_read
+from assets.models.build import assets_read
+from assets.steps import StepRunner
 from pipelines.settings import Settings, planned
 from pipelines.work import opened
 
@@ -61,8 +62,8 @@ while time.monotonic() < end:
     file.write_text(file.read_text() + ",".join([str(day), *last.split(",")[1:]]) + chr(10))
     with opened(planned(Settings("files", folder, home)), f"{step} {day}") as run:
         for made in ("universe", "sessions", step, "clock"):
-            list(StepRunner(run).reports(made))
-        list(StepRunner(run).reports("models", selected))
+            list(StepRunner(run).events(made))
+        list(StepRunner(run).events("models", selected))
         with run.locks.step("publish"):
             publish(run, "published")
     print("round", flush=True)
@@ -73,7 +74,6 @@ READER = """
 import sys, time
 from pathlib import Path
 from assets.warehouse.ducklake import DuckLake
-from assets.warehouse import connect
 
 address, seconds = sys.argv[1:]
 lake, end, last, reads = DuckLake(address), time.monotonic() + float(seconds), 0, 0
