@@ -232,6 +232,9 @@ def registered(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataF
         connection: The connection that may read it.
         name: The name in SQL.
         frame: The frame.
+
+    Yields:
+        Nothing. The name is valid until the block ends.
     """
     connection.register(name, frame)
     try:

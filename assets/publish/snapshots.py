@@ -84,7 +84,16 @@ def table_hash(
 
 
 def combined(columns: Sequence[tuple[str, str]], rows: int, total: int | None) -> str:
-    """One hash of the columns (name and type), the number of rows, and the sum of the hashes of the rows."""
+    """Hash a table whose rows are already hashed.
+
+    Args:
+        columns: Name and type of each column, in order.
+        rows: The number of rows.
+        total: The sum of the hashes of the rows; None if there are no rows.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     return _short(f"{columns} {rows} {total}")
 
 

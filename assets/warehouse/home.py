@@ -83,7 +83,19 @@ class SharedWarehouse(Protocol):
     """A warehouse that is not a file of the home."""
 
     def opened(self, home: Home, wait_seconds: float, tell: Callable[[str], None]) -> AbstractContextManager[Opened]:
-        """Open it, with all stored tables. Raises WarehouseError when it cannot be used."""
+        """Open it, with all stored tables.
+
+        Args:
+            home: The home that the run belongs to.
+            wait_seconds: How long to wait for a lock.
+            tell: Called with one line if another run must be waited for.
+
+        Yields:
+            The connection and the locks.
+
+        Raises:
+            WarehouseError: It cannot be used.
+        """
         ...
 
     def copy(self, path: Path) -> None:

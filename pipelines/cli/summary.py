@@ -126,7 +126,13 @@ def status(reader: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Any]:
 
 
 def show_status(console: Console, reader: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Print the same for a person, on a terminal of eighty columns."""
+    """Print `status` for a person, on a terminal of eighty columns.
+
+    Args:
+        console: Where to print.
+        reader: The published file.
+        path: Its path, which is printed.
+    """
     now = status(reader, path)
     parameters = _parameters(reader)
     _banner(console, now["source"])
@@ -151,7 +157,13 @@ def claims(reader: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
 
 
 def show_claims(console: Console, reader: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Print each claim with its verdict, what was measured, and what the claim expects."""
+    """Print each claim with its verdict, what was measured, and what the claim expects.
+
+    Args:
+        console: Where to print.
+        reader: The published file.
+        path: Its path, which is printed.
+    """
     run = _published_run(reader)
     rows = claims(reader)
     _banner(console, run.source)

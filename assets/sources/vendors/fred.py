@@ -50,6 +50,9 @@ class Fred:
 
         Returns:
             The observations. A fault of the vendor is never raised: `failure` says why nothing arrived.
+
+        Raises:
+            ValueError: The series has no FRED id.
         """
         fred_id = series.fred_id
         if fred_id is None:
