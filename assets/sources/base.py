@@ -90,7 +90,7 @@ class FetchResult:
         tables: Per raw table ("equity_bars", "crypto_market_caps", ...; see `contracts.raw`) a frame with that table's
             own columns, without source, captured_at and version. Dates are datetime64, numbers are float64, NaN means
             unknown. A column that is left out is unknown in every row.
-        rejected: Rows that could not be parsed.
+        unparsed: Rows that could not be parsed.
         failure: Why nothing, or not everything, could be fetched; None if all went well. The rows that did arrive are
             stored all the same.
         since: The first day that the result covers; None for the day that was requested, or for the full history if
@@ -105,7 +105,7 @@ class FetchResult:
     id: str
     origin: str
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    rejected: tuple[UnparsedRow, ...] = ()
+    unparsed: tuple[UnparsedRow, ...] = ()
     failure: str | None = None
     since: date | None = None
     state: str | None = None

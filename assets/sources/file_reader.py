@@ -146,13 +146,13 @@ def _read_together(
         for path in paths:
             results.update(_read_together(reader, [path], shape, layout, adjusted, ids))
         return results
-    rejected = _unparsed_lines(reader)
+    unparsed = _unparsed_lines(reader)
     is_bad = rows["payload"].notna()
     if is_bad.any():
         bad = rows.loc[is_bad, ["place", layout.table.date_column, "payload"]]
         for place, day, payload in bad.itertuples(index=False):
             reason = "the date cannot be read" if pd.isna(day) else "a value is not a number"
-            rejected.setdefault(str(paths[place]), []).append(UnparsedRow(payload, reason))
+            unparsed.setdefault(str(paths[place]), []).append(UnparsedRow(payload, reason))
         rows = rows[~is_bad]
     id_of_place = ids.categories.get_indexer([path.stem for path in paths])
     rows.insert(0, layout.table.key[0], pd.Categorical.from_codes(id_of_place[rows["place"]], dtype=ids))
@@ -165,7 +165,7 @@ def _read_together(
             path,
             layout.table,
             rows.take(of_place.get(place, [])),
-            rejected.get(str(path), []),
+            unparsed.get(str(path), []),
             [] if path.stem in adjusted else missing,
         )
         for place, path in enumerate(paths)
@@ -173,14 +173,14 @@ def _read_together(
 
 
 def _result(
-    path: Path, table: Table, frame: pd.DataFrame, rejected: list[UnparsedRow], missing: list[str]
+    path: Path, table: Table, frame: pd.DataFrame, unparsed: list[UnparsedRow], missing: list[str]
 ) -> FetchResult:
     """The result of one file; its failure names missing columns, and says so if no row has a value."""
     notes = [f"no column {', '.join(missing)}, so it stays unknown"] if missing else []
-    if frame.empty and not rejected:
+    if frame.empty and not unparsed:
         notes.append("no row in it has a value")
     failure = f"{origin(path)}: {'; '.join(notes)}" if notes else None
-    return FetchResult(path.stem, origin(path), {table.name: frame}, tuple(rejected), failure)
+    return FetchResult(path.stem, origin(path), {table.name: frame}, tuple(unparsed), failure)
 
 
 def _header(reader: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
@@ -308,11 +308,11 @@ def _quoted(name: str) -> str:
 
 def _unparsed_lines(reader: duckdb.DuckDBPyConnection) -> dict[str, list[UnparsedRow]]:
     """Per file of the last read, the lines that do not fit the header."""
-    rejected: dict[str, list[UnparsedRow]] = {}
+    unparsed: dict[str, list[UnparsedRow]] = {}
     if reader.execute("select 1 from duckdb_tables() where table_name = 'reject_errors'").fetchall():
         for file, line in reader.execute(query("checks/file_unparsed_lines")).fetchall():
-            rejected.setdefault(file, []).append(UnparsedRow(line, "the line does not fit the header"))
-    return rejected
+            unparsed.setdefault(file, []).append(UnparsedRow(line, "the line does not fit the header"))
+    return unparsed
 
 
 def _printable(header: list[str]) -> str:

@@ -208,5 +208,5 @@ def _as_continuation(result: FetchResult, table: Table, state: str) -> FetchResu
         is_continuation=True,
         since=None if frame is None or is_empty else frame[table.date_column].min().date(),
         # New lines without a value are no failure of a file that has values in other lines.
-        failure=result.failure if result.rejected or not is_empty else None,
+        failure=result.failure if result.unparsed or not is_empty else None,
     )
