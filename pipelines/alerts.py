@@ -38,10 +38,11 @@ from typing import Any
 import dagster as dg
 import duckdb
 
+from assets.contracts.errors import first_line
 from assets.contracts.queries import query
 from assets.sources.base import is_synthetic
 from assets.warehouse.connection import open_published
-from assets.warehouse.home import Home, first_line
+from assets.warehouse.home import Home
 from assets.warehouse.lock import locked
 from pipelines.failures import why_failed
 from pipelines.settings import DEFAULT_SOURCE, home_folder

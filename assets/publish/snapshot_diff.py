@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from assets.contracts.errors import first_line
 from assets.contracts.queries import query
 from assets.contracts.table import literal
 from assets.publish.snapshots import Snapshot, SnapshotError, read_snapshot
-from assets.warehouse.home import first_line
 
 # The order in which tables are listed.
 _SCHEMAS = ("marts", "core", "raw", "meta")

@@ -22,9 +22,10 @@ from pathlib import Path
 
 import duckdb
 
+from assets.contracts.errors import first_line
 from assets.sources.base import is_synthetic
 from assets.warehouse.connection import open_published, replace_file, swap_in, sync, transaction
-from assets.warehouse.home import Home, first_line
+from assets.warehouse.home import Home
 from assets.warehouse.run import Run, log
 
 # A snapshot's hash covers the market data. The schema meta, which describes the run, differs in every run.

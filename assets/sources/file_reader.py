@@ -17,6 +17,7 @@ from typing import NamedTuple
 import duckdb
 import pandas as pd
 
+from assets.contracts.errors import first_line
 from assets.contracts.queries import query
 from assets.contracts.table import Table, literal
 from assets.sources.base import FetchResult, UnparsedRow
@@ -118,7 +119,7 @@ def read_groups(reader: duckdb.DuckDBPyConnection, path: Path) -> FetchResult:
         cells = {f"{name}_cell": _cell(names.index(name)) for name in _GROUP_COLUMNS}
         frame = reader.execute(query("checks/file_groups", **cells)).df()
     except (UnreadableFile, duckdb.ConversionException) as error:
-        return FetchResult("groups", path.name, failure=f"{path.name}: {_first_line(error)}")
+        return FetchResult("groups", path.name, failure=f"{path.name}: {first_line(error)}")
     return FetchResult("groups", path.name, {"group_members": frame}, tuple(_unparsed_lines(reader).get(str(path), ())))
 
 
@@ -198,7 +199,7 @@ def _header(reader: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
                 names = next(csv.reader(lines))
             _check_line_ends(path.read_bytes())
     except (OSError, duckdb.Error, UnicodeDecodeError, StopIteration, csv.Error) as error:
-        raise UnreadableFile(f"not readable as {path.suffix[1:]} ({_first_line(error)})") from error
+        raise UnreadableFile(f"not readable as {path.suffix[1:]} ({first_line(error)})") from error
     clean = [name.strip().lower().replace(" ", "_") for name in names]
     if len(set(clean)) < len(clean) or not all(clean):
         raise UnreadableFile(f"the header has an empty or repeated name: {_printable(clean)}")
@@ -224,7 +225,7 @@ def _reading(reader: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise UnreadableFile(f"not readable as {path.suffix[1:]} ({_first_line(error)})") from error
+        raise UnreadableFile(f"not readable as {path.suffix[1:]} ({first_line(error)})") from error
 
 
 def _lines(paths: list[Path], header: list[str]) -> str:
@@ -318,7 +319,3 @@ def _unparsed_lines(reader: duckdb.DuckDBPyConnection) -> dict[str, list[Unparse
 def _printable(header: list[str]) -> str:
     """Column names on one line, whatever is in them."""
     return "".join(letter if letter.isprintable() else " " for letter in ", ".join(header)[:200])
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

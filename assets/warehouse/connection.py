@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from assets.contracts.errors import first_line
 from assets.contracts.stored import SCHEMAS, STORED_TABLE, STORED_TABLES
-from assets.warehouse.home import Home, Opened, WarehouseError, first_line, unwritable
+from assets.warehouse.home import Home, Opened, WarehouseError, unwritable
 from assets.warehouse.lock import SingleProcessLocks, locked
 
 if TYPE_CHECKING:

@@ -38,11 +38,12 @@ from typing import Any
 
 import duckdb
 
+from assets.contracts.errors import first_line
 from assets.contracts.stored import SCHEMAS, STORED_TABLES
 from assets.contracts.table import literal
 from assets.sources.base import ASSET_CLASSES
 from assets.warehouse.connection import clear, connect, prepare, transaction
-from assets.warehouse.home import Builders, Home, Opened, WarehouseError, first_line
+from assets.warehouse.home import Builders, Home, Opened, WarehouseError
 from assets.warehouse.lock import LOCK_POLL_SECONDS, locked
 
 ADDRESS = "ducklake:postgres:"
