@@ -40,8 +40,6 @@ LATEST_BREAKOUTS = 8
 LATEST = "Latest breakouts; margin = close above the old high, base = sessions since it"
 # A p-value that rounds to zero is not zero.
 SMALLEST_SHOWN_P = 0.001
-# How the names end of the checks that name failed or stale symbols, which are listed anyway.
-SYMBOL_CHECKS = ("_is_fresh", "every_symbol_delivered")
 
 
 @dataclass(frozen=True)
@@ -285,11 +283,22 @@ def _show_checks(console: Console, reader: duckdb.DuckDBPyConnection, run_id: st
         console.line(f"  {line}")
 
 
+def symbol_checks() -> set[str]:
+    """The checks that name failed or stale symbols, which are listed anyway."""
+    # Imported only if a check failed: it takes longer than printing the status.
+    from assets.ingest.delivery_checks import EVERY_SYMBOL_DELIVERED
+    from assets.models.checks import FRESHNESS_CHECKS
+    from assets.steps import EVERYTHING_IS_FRESH
+
+    return {EVERY_SYMBOL_DELIVERED.name, EVERYTHING_IS_FRESH.name, *FRESHNESS_CHECKS.values()}
+
+
 def _check_lines(failed: list[dict[str, Any]]) -> list[str]:
+    listed_anyway = symbol_checks() if failed else set()
     return [
         f"{check['table_name']} {check['check_name']}: {check['detail'] or 'failed'}"
         for check in failed
-        if not check["check_name"].endswith(SYMBOL_CHECKS)
+        if check["check_name"] not in listed_anyway
     ]
 
 
