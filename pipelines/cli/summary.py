@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 
+from assets.config.universe import SIGNAL_KINDS
 from assets.contracts.queries import query
 from assets.sources.base import is_synthetic
 from assets.warehouse.home import Home
@@ -395,7 +396,8 @@ def _show_rotation(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
 def _show_forecasts(console: Console, rows: list[dict[str, Any]], parameters: dict[str, float]) -> None:
     if not rows:
         return
-    event = rows[0]["event_id"].replace("all_time", "all-time").replace("_", " ").replace(":", " ")
+    subject, kind, day = rows[0]["event_id"].split(":")
+    event = f"{subject} {SIGNAL_KINDS[kind]} {day}"
     backtest = "backtest, " if rows[0]["is_backtest"] else ""
     share = 100 * (1 - 2 * parameters["forecast_tail"])
     console.table(
