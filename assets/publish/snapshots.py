@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -58,6 +59,10 @@ class Snapshot:
     def is_synthetic(self) -> bool:
         """Whether its numbers are generated."""
         return is_synthetic(self.source)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its fields and is_synthetic, as in its manifest."""
+        return {**asdict(self), "is_synthetic": self.is_synthetic}
 
 
 _COLUMNS = tuple(Snapshot.__dataclass_fields__)
@@ -274,8 +279,7 @@ def _path(snapshot_id: str) -> str:
 
 
 def _write_manifest(path: Path, snapshot: Snapshot) -> None:
-    fields = {**asdict(snapshot), "is_synthetic": snapshot.is_synthetic}
-    text = json.dumps(fields, indent=1, default=lambda value: value.isoformat()) + "\n"
+    text = json.dumps(snapshot.as_dict(), indent=1, default=lambda value: value.isoformat()) + "\n"
     replace_file(path, text.encode())
 
 
