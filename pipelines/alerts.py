@@ -38,10 +38,12 @@ from typing import Any
 import dagster as dg
 import duckdb
 
+from assets.config.universe import SIGNAL_KINDS
+from assets.contracts.errors import first_line
 from assets.contracts.queries import query
 from assets.sources.base import is_synthetic
 from assets.warehouse.connection import open_published
-from assets.warehouse.home import Home, first_line
+from assets.warehouse.home import Home
 from assets.warehouse.lock import locked
 from pipelines.failures import why_failed
 from pipelines.settings import DEFAULT_SOURCE, home_folder
@@ -62,8 +64,6 @@ LATE = timedelta(days=30)
 OVERLAP = timedelta(days=1)
 # The longest message, in characters: it should be readable on a phone, and details may list many symbols.
 LONGEST = 400
-
-_KINDS = {"all_time_high": "all-time high", "year_high": "year high"}
 
 
 class AlertError(Exception):
@@ -227,7 +227,7 @@ def _breakouts(reader: duckdb.DuckDBPyConnection) -> Iterator[Alert]:
         yield Alert(
             f"{event_id}:breakout",
             day,
-            f"{subject} broke out to {'an' if kind == 'all_time_high' else 'a'} {_KINDS.get(kind, kind)} at the close "
+            f"{subject} broke out to {'an' if kind == 'all_time_high' else 'a'} {SIGNAL_KINDS[kind]} at the close "
             f"of {day}, {100 * margin:.1f} % above the level of {level_date}",
         )
 
@@ -236,7 +236,7 @@ def _breakout_states(reader: duckdb.DuckDBPyConnection) -> Iterator[Alert]:
     for event_id, subject, kind, broke_out_on, state, day in reader.execute(
         query("checks/alert_breakout_states")
     ).fetchall():
-        text = f"{subject}, {_KINDS.get(kind, kind)} of {broke_out_on}: {state} at the close of {day}"
+        text = f"{subject}, {SIGNAL_KINDS[kind]} of {broke_out_on}: {state} at the close of {day}"
         yield Alert(f"{event_id}:{state}", day, text)
 
 

@@ -18,12 +18,12 @@ from pathlib import Path
 
 from assets.config.parameters import Parameter, load_parameters
 from assets.config.universe import Universe, load_universe
-from assets.sources.base import Source
+from assets.sources.base import DEMO, Source
 from assets.warehouse.home import Home, SharedWarehouse
 
 ROOT = Path(__file__).parent.parent
-SOURCES = ("demo", "files", "live")
-DEFAULT_SOURCE = "demo"
+SOURCES = (DEMO, "files", "live")
+DEFAULT_SOURCE = DEMO
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _built_source(name: str, path: str, home: Home, universe: Universe) -> tuple
         SettingsError: The source is unknown, or the folder is not given.
         SourceError: The folder cannot be used.
     """
-    if name == "demo":
+    if name == DEMO:
         import pandas as pd
 
         from assets.config import calendars

@@ -1,9 +1,11 @@
-"""Which way imports point, which library is touched where, and that models and documents keep to the house rules."""
+"""Which way imports point, which library is touched where, and that code, models and texts keep to the house rules."""
 
 from __future__ import annotations
 
 import ast
 import re
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -237,3 +239,112 @@ def test_rows_of_one_grain_are_counted_in_whatever_order_they_lie(tmp_path: Path
         connection.execute(f"create schema marts; create table marts.found as from (values {rows}) as t (a, b)")
         (grain, _) = check_model(connection, read_model(path), [])
     assert (grain.name, grain.rows_failed) == ("grain_is_unique", copies)
+
+
+# --- code and texts ---------------------------------------------------------------------------------------------------
+
+TREES = {
+    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+    for path in sorted([*ROOT.glob("assets/**/*.py"), *ROOT.glob("pipelines/**/*.py")])
+}
+LONGEST_FUNCTION, LONGEST_SQL_FILE, LONGEST_SQL_STRING = 60, 120, 3
+SQL = re.compile(r"\b(select|insert into|update|delete from|create (or replace )?(temp )?(table|view))\s")
+# Phrases that were replaced by plain ones, and the old names of tables.
+OLD_PHRASES = re.compile(r"\bis none\b|\bnobody\b|not so that|tell rows apart|\b(seen_bars|dated_bars|late_bars)\b")
+MAY_QUOTE = {"CHANGELOG.md", "docs/decisions.md", "tests/test_architecture.py"}
+# Dagster calls these functions, or click does: the decorator says what their parameters are.
+CALLED_BY_OTHERS = {"command", "asset", "multi_asset", "asset_check", "sensor", "run_failure_sensor", "schedule"}
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def functions(tree: ast.Module) -> Iterator[Function]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def public_functions(tree: ast.Module) -> Iterator[Function]:
+    """The functions and methods that other modules may call. Those of a protocol are only declared."""
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
+    real = [node for node in classes if "Protocol" not in map(last_name, node.bases)]
+    for body in (tree.body, *(node.body for node in real)):
+        for node in body:
+            if isinstance(node, Function) and not node.name.startswith("_"):
+                yield node
+
+
+def last_name(node: ast.expr) -> str:
+    """The last part of a name such as dg.asset, called or not."""
+    while isinstance(node, ast.Call | ast.Subscript):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def strings(tree: ast.Module) -> Iterator[tuple[ast.expr, str]]:
+    """Every string with its fixed text, f-strings as a whole, docstrings left out."""
+    owners = (node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | Function))
+    left_out = {node.body[0].value for node in owners if node.body and isinstance(node.body[0], ast.Expr)}
+    for node in ast.walk(tree):  # a f-string comes before its parts
+        if isinstance(node, ast.JoinedStr):
+            parts = [part for part in ast.walk(node) if isinstance(part, ast.Constant)]
+            left_out.update(parts)
+            yield node, "".join(str(part.value) for part in parts)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in left_out:
+            yield node, node.value
+
+
+def length(node: ast.expr | Function) -> int:
+    assert node.end_lineno is not None
+    return node.end_lineno - node.lineno + 1
+
+
+def test_no_function_is_long() -> None:
+    long = [
+        f"{path}: {node.name} has {length(node)} lines"
+        for path, tree in TREES.items()
+        for node in functions(tree)
+        if length(node) > LONGEST_FUNCTION
+    ]
+    assert long == []
+
+
+def test_no_sql_file_is_long() -> None:
+    lines = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in SQL_FOLDER.rglob("*.sql")}
+    assert {name: count for name, count in lines.items() if count > LONGEST_SQL_FILE} == {}
+
+
+def test_long_sql_is_in_sql_files() -> None:
+    long = [
+        f"{path}:{node.lineno}: {length(node)} lines of SQL"
+        for path, tree in TREES.items()
+        for node, text in strings(tree)
+        if max(length(node), len(text.strip().splitlines())) > LONGEST_SQL_STRING and SQL.search(text.lower())
+    ]
+    assert long == []
+
+
+def test_no_old_phrase_is_left() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    found = []
+    for name in sorted(set(filter(None, listed.split("\0"))) - MAY_QUOTE):
+        path = ROOT / name
+        if not path.is_file() or b"\0" in (content := path.read_bytes()):
+            continue
+        for number, line in enumerate(content.decode("utf-8").splitlines(), start=1):
+            if OLD_PHRASES.search(line):
+                found.append(f"{name}:{number}: {line.strip()}")
+    assert found == []
+
+
+def test_public_functions_say_what_they_take_and_give() -> None:
+    silent = []
+    for path, tree in TREES.items():
+        for node in public_functions(tree):
+            given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            named = [argument.arg for argument in given if argument.arg not in ("self", "cls")]
+            if len(named) <= 2 or CALLED_BY_OTHERS & set(map(last_name, node.decorator_list)):
+                continue
+            text = ast.get_docstring(node) or ""
+            gives = node.returns is not None and ast.unparse(node.returns) not in ("None", "NoReturn")
+            if "Args:" not in text or (gives and "Returns:" not in text and "Yields:" not in text):
+                silent.append(f"{path}:{node.lineno}: {node.name}({', '.join(named)})")
+    assert silent == []

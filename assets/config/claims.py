@@ -56,7 +56,7 @@ class Claim(Entry):
     # Where the numbers are: tables to query, and the SQL file of the claim.
     sql_ref: str = Field(min_length=1)
     # The parts of the claim, and the kind of evidence that each part needs:
-    #   fact       it was so or it was not, on a day or in history; never a share of cases, which needs a p
+    #   fact       true or false, of a day or of history; never a share of cases, which needs a p
     #   universal  always, or each time: counterexamples contradict it, but few examples do not support it
     #   tendency   more often, or more, than by chance: needs enough cases and a small p
     parts: Mapping[str, Literal["fact", "universal", "tendency"]] = {}

@@ -92,6 +92,10 @@ class PairOfEach(Entry):
     against: str
 
 
+# The kinds of signals, as people write them.
+SIGNAL_KINDS = {"all_time_high": "all-time high", "year_high": "year high", "turn_on": "stage on"}
+
+
 class Signal(Entry):
     """A kind of event, and what starts the clock after which the targets are measured."""
 

@@ -1,4 +1,4 @@
-"""The checks of a delivery as a whole: each with its name, what it asks, and how it is judged.
+"""The checks of a delivery as a whole: each with its name, what it requires, and how it is judged.
 
 Here: what the delivery of an asset class must satisfy after it was stored. Single rows are judged in `row_checks`,
 single symbols in `history_checks`.
@@ -41,7 +41,7 @@ DELIVERY_CHECKS = (
 
 
 def judge_delivery(run: Run, result: ClassResult) -> list[Check]:
-    """The verdicts of `DELIVERY_CHECKS`, in their order. They stand on the first table of the asset class."""
+    """The verdicts of `DELIVERY_CHECKS`, in their order. They are reported for the first table of the asset class."""
     table_name = RAW_TABLE[TABLES_OF_CLASS[result.asset_class][0]].full_name
     rows = sum(result.rows_delivered.values())
     symbols = len(result.rows_delivered)

@@ -232,6 +232,9 @@ def registered(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataF
         connection: The connection that may read it.
         name: The name in SQL.
         frame: The frame.
+
+    Yields:
+        Nothing. The name is valid until the block ends.
     """
     connection.register(name, frame)
     try:
@@ -247,13 +250,13 @@ def _count(fetched: Fetched, delivery: FetchResult) -> bool:
     if delivery.is_continuation:
         for name in delivery.tables:
             result.continued.setdefault(name, set()).add(id_)
-        if not any(map(len, delivery.tables.values())) and not delivery.rejected and not delivery.failure:
+        if not any(map(len, delivery.tables.values())) and not delivery.unparsed and not delivery.failure:
             return False
     if delivery.state is not None and delivery.failure is None:
         fetched.states[delivery.origin] = (id_, delivery.state)
     table_name = RAW_TABLE[next(iter(delivery.tables), fetched.tables[0].name)].full_name
-    fetched.unparsed.extend(Unparsed(table_name, id_, r.payload, r.reason) for r in delivery.rejected)
-    rows = len(delivery.rejected) + sum(map(len, delivery.tables.values()))
+    fetched.unparsed.extend(Unparsed(table_name, id_, r.payload, r.reason) for r in delivery.unparsed)
+    rows = len(delivery.unparsed) + sum(map(len, delivery.tables.values()))
     result.rows_delivered[id_] = result.rows_delivered.get(id_, 0) + rows
     return True
 

@@ -82,6 +82,8 @@ def check_model(connection: duckdb.DuckDBPyConnection, model: Model, columns: It
     ]
 
 
+# The checks that name stale instruments and series, one for each asset class.
+FRESHNESS_CHECKS = {"equity": "equity_is_fresh", "crypto": "crypto_is_fresh", "macro": "macro_is_fresh"}
 # Facts about the data that warn but stop nothing. Per table: the check's name, what it requires, a query that counts
 # the rows looked at, and a query that returns the bad ones as text.
 DATA_CHECKS = {
@@ -95,7 +97,7 @@ DATA_CHECKS = {
     ],
     "meta.freshness": [
         (
-            f"{asset_class}_is_fresh",
+            FRESHNESS_CHECKS[asset_class],
             f"Every {what} has the last value that its calendar expects. Weekends and holidays make nothing stale.",
             f"select count(*) from meta.freshness where asset_class = '{asset_class}'",
             "select id || ': last value of ' || last_session || ', expected ' || expected_session from meta.freshness "

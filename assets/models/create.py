@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 import duckdb
 
 from assets.config.parameters import Parameter
+from assets.contracts.errors import first_line
 from assets.contracts.table import Column, literal
 from assets.models.sql_files import COMPUTED, Model, ModelError
 from assets.warehouse.connection import describes_all, transaction
-from assets.warehouse.home import first_line
 
 # The last select of every model, before its order by.
 _LAST_SELECT = "select * from final"

@@ -126,7 +126,14 @@ class Fingerprints:
         connection.execute("delete from reference.builds where table_name = ?", [model.full_name])
 
     def note(self, connection: duckdb.DuckDBPyConnection, model: Model, inputs: str, run_id: str) -> None:
-        """Record the build of a model whose checks passed. The content of a view or macro is that of its inputs."""
+        """Record the build of a model whose checks passed. The content of a view or macro is that of its inputs.
+
+        Args:
+            connection: A connection to the warehouse that holds the table.
+            model: The model.
+            inputs: The fingerprint of its inputs, from `inputs`.
+            run_id: The run that built it.
+        """
         if model.form != "table":
             self._views[model.full_name] = inputs
             return

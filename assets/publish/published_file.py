@@ -74,7 +74,14 @@ def publish(run: Run, status: str) -> Published:
 
 
 def finish(connection: duckdb.DuckDBPyConnection, run_id: str, status: str, database: str | None = None) -> None:
-    """Mark a run as ended in meta.runs, of an attached database if one is named."""
+    """Mark a run as ended in meta.runs.
+
+    Args:
+        connection: A connection to the warehouse.
+        run_id: The run.
+        status: How it ended: published or published_with_failures.
+        database: The attached database that holds meta.runs. None: the warehouse.
+    """
     table = "meta.runs" if database is None else f"{database}.meta.runs"
     connection.execute(f"update {table} set status = ?, finished_at = now() where run_id = ?", [status, run_id])
 

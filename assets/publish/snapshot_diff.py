@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from assets.contracts.errors import first_line
 from assets.contracts.queries import query
 from assets.contracts.table import literal
 from assets.publish.snapshots import Snapshot, SnapshotError, read_snapshot
-from assets.warehouse.home import first_line
 
 # The order in which tables are listed.
 _SCHEMAS = ("marts", "core", "raw", "meta")
@@ -152,12 +152,15 @@ def _table(
         f"(select *, true as is_there from one.{name}) as one "
         f"full outer join (select *, true as is_there from other.{name}) as other on {on}"
     )
-    is_added, is_removed = "one.is_there is null", "other.is_there is null"
-    is_changed = f"one.is_there and other.is_there and ({changed})"
-    counts = connection.execute(
-        f"select {', '.join(f'count(*) filter (where {which})' for which in (is_added, is_removed, is_changed))} "
-        f"from {both}"
+    kinds = {
+        "added": "one.is_there is null",
+        "removed": "other.is_there is null",
+        "changed": f"one.is_there and other.is_there and ({changed})",
+    }
+    found = connection.execute(
+        f"select {', '.join(f'count(*) filter (where {which})' for which in kinds.values())} from {both}"
     ).fetchall()[0]
+    counts = dict(zip(kinds, found, strict=True))
     # The newest first, if the key has a day.
     days = [column for column in key if other[column].type.startswith(("DATE", "TIMESTAMP"))]
     order = ", ".join(
@@ -166,11 +169,12 @@ def _table(
     )
     keys = f"concat_ws(', ', {', '.join(f'coalesce(other.{c}, one.{c})::varchar' for c in key)})" if key else "''"
 
-    def some(which: str, selected: str, has_any: int) -> list[tuple[Any, ...]]:
-        if not has_any:
+    def some(kind: str, selected: str) -> list[tuple[Any, ...]]:
+        """The first rows that were added, removed or changed."""
+        if not counts[kind]:
             return []
         return connection.execute(
-            f"select {selected} from {both} where {which} order by {order or '1'} limit {EXAMPLES}"
+            f"select {selected} from {both} where {kinds[kind]} order by {order or '1'} limit {EXAMPLES}"
         ).fetchall()
 
     values = ", ".join(
@@ -178,14 +182,14 @@ def _table(
     )
     return TableDiff(
         name,
-        rows_added=counts[0],
-        rows_removed=counts[1],
-        rows_changed=counts[2],
-        added=[text for (text,) in some(is_added, keys, counts[0])],
-        removed=[text for (text,) in some(is_removed, keys, counts[1])],
+        rows_added=counts["added"],
+        rows_removed=counts["removed"],
+        rows_changed=counts["changed"],
+        added=[text for (text,) in some("added", keys)],
+        removed=[text for (text,) in some("removed", keys)],
         changed=[
             Change(text, *value)
-            for text, values_ in some(is_changed, f"{keys}, [{values}]", counts[2])
+            for text, values_ in some("changed", f"{keys}, [{values}]")
             for value in [value for value in values_ if value is not None][:EXAMPLES]
         ],
         columns_added=[column for column in other if column not in one],

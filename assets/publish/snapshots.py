@@ -19,12 +19,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
+from assets.contracts.errors import first_line
 from assets.sources.base import is_synthetic
 from assets.warehouse.connection import open_published, replace_file, swap_in, sync, transaction
-from assets.warehouse.home import Home, first_line
+from assets.warehouse.home import Home
 from assets.warehouse.run import Run, log
 
 # A snapshot's hash covers the market data. The schema meta, which describes the run, differs in every run.
@@ -58,6 +60,10 @@ class Snapshot:
         """Whether its numbers are generated."""
         return is_synthetic(self.source)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Its fields and is_synthetic, as in its manifest."""
+        return {**asdict(self), "is_synthetic": self.is_synthetic}
+
 
 _COLUMNS = tuple(Snapshot.__dataclass_fields__)
 
@@ -84,7 +90,16 @@ def table_hash(
 
 
 def combined(columns: Sequence[tuple[str, str]], rows: int, total: int | None) -> str:
-    """One hash of the columns (name and type), the number of rows, and the sum of the hashes of the rows."""
+    """Hash a table whose rows are already hashed.
+
+    Args:
+        columns: Name and type of each column, in order.
+        rows: The number of rows.
+        total: The sum of the hashes of the rows; None if there are no rows.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     return _short(f"{columns} {rows} {total}")
 
 
@@ -264,8 +279,7 @@ def _path(snapshot_id: str) -> str:
 
 
 def _write_manifest(path: Path, snapshot: Snapshot) -> None:
-    fields = {**asdict(snapshot), "is_synthetic": snapshot.is_synthetic}
-    text = json.dumps(fields, indent=1, default=lambda value: value.isoformat()) + "\n"
+    text = json.dumps(snapshot.as_dict(), indent=1, default=lambda value: value.isoformat()) + "\n"
     replace_file(path, text.encode())
 
 

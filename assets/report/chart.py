@@ -12,8 +12,6 @@ from typing import Any
 from assets.report.queries import Row
 from assets.report.vega import Spec, color
 
-KINDS = {"all_time_high": "all-time high", "year_high": "year high", "turn_on": "stage on"}
-
 
 @dataclass(frozen=True)
 class Chart:

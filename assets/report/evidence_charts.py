@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from math import sqrt
 
+from assets.config.universe import SIGNAL_KINDS
 from assets.report.chart import (
-    KINDS,
     Chart,
     amount,
     at_least,
@@ -59,7 +59,7 @@ COSTS = "Costs are not included."
 def signal_words(signal: str) -> str:
     """A signal such as RUT:all_time_high:decided as text."""
     subject, kind, trigger = signal.split(":")
-    return f"{words(subject)} {KINDS.get(kind, words(kind))}" + (" (confirmed)" if trigger == "confirmed" else "")
+    return f"{words(subject)} {SIGNAL_KINDS[kind]}" + (" (confirmed)" if trigger == "confirmed" else "")
 
 
 def cascade_order(rows: Sequence[Row], definitions: Definitions) -> Chart:
@@ -168,7 +168,7 @@ def fan(
         The chart; it draws nothing if there are no responses.
     """
     events = [list(rows) for _, rows in groupby(responses, key=lambda row: row["event_id"])]
-    what = f"{subject} {KINDS[kind]}"
+    what = f"{subject} {SIGNAL_KINDS[kind]}"
     is_few = len(events) < definitions["minimum_episodes"]
     return Chart(
         id=f"fan-{subject}-{kind}-{target}".replace("/", "-").lower(),

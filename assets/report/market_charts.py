@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from assets.config.universe import SIGNAL_KINDS
 from assets.report.chart import (
-    KINDS,
     Chart,
     amount,
     counted,
@@ -174,7 +174,7 @@ def _breakout_dots(prices: Sequence[Row], events: Sequence[Row]) -> list[Row]:
             "level": event["level"],
             "level_date": max(event["level_date"], first),
             "status": event["status"] or "open",
-            "tip": f"{event['session_date']}: {KINDS[event['kind']]}\n{percent(event['margin'], 1)} above "
+            "tip": f"{event['session_date']}: {SIGNAL_KINDS[event['kind']]}\n{percent(event['margin'], 1)} above "
             f"{_figure(event['level'])} of {event['level_date']}\nnow {event['status'] or 'open'}",
         }
         for event in events
@@ -218,9 +218,8 @@ def life_cycle(states: Sequence[Row], definitions: Definitions) -> Chart:
     rows = [
         row
         | {
-            "event": f"{row['subject_id']} {'all-time' if row['kind'] == 'all_time_high' else 'year'} "
-            f"{row['event_date']}",
-            "tip": f"{row['subject_id']} {KINDS[row['kind']]} of {row['event_date']}:\n{row['state']} on "
+            "event": f"{row['subject_id']} {SIGNAL_KINDS[row['kind']].removesuffix(' high')} {row['event_date']}",
+            "tip": f"{row['subject_id']} {SIGNAL_KINDS[row['kind']]} of {row['event_date']}:\n{row['state']} on "
             f"{row['session_date']}, {counted(row['sessions_after'], 'session')} after",
         }
         for row in states

@@ -26,8 +26,8 @@ FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Report:
-    """What was written.
+class ReportFile:
+    """The file that was written.
 
     `size` is in bytes. `previews` has one small picture per table that a chart is made of: a Markdown image with the
     data inside, by the table's full name. Tables without anything to draw are left out.
@@ -38,7 +38,7 @@ class Report:
     previews: dict[str, str]
 
 
-def write_report(published: Path, target: Path) -> Report:
+def write_report(published: Path, target: Path) -> ReportFile:
     """Write the report on a published file and replace the report before.
 
     Raises queries.NothingPublished if the file holds no published run or lacks a parameter, duckdb.Error if it cannot
@@ -52,7 +52,7 @@ def write_report(published: Path, target: Path) -> Report:
     drawn = _draw(chart for part in parts for chart in part.figures)
     page = _render(run, stages, parts, drawn, definitions).encode()
     replace_file(target, page)
-    return Report(target, len(page), _pictures(run, _first_charts(parts), drawn))
+    return ReportFile(target, len(page), _pictures(run, _first_charts(parts), drawn))
 
 
 def _reader(published: Path) -> duckdb.DuckDBPyConnection:

@@ -1,4 +1,4 @@
-"""What stands on the page: the stages and the sections below them, in the order in which they are read.
+"""The content of the page: the stages and the sections below them, in reading order.
 
 Here: which queries, charts and tables make a section, and its title and lead. Not here: the queries (queries.py), the
 charts (market_charts.py, evidence_charts.py), the tables (tables.py), the file (page.py).

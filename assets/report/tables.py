@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assets.report.chart import KINDS, at_least, percent, words
+from assets.config.universe import SIGNAL_KINDS
+from assets.report.chart import at_least, percent, words
 from assets.report.definitions import Definitions
 from assets.report.queries import Row
 
@@ -83,7 +84,7 @@ def breakouts(events: Sequence[Row], definitions: Definitions) -> Table:
         [
             (
                 event["status"],
-                f"{event['subject_id']} {KINDS[event['kind']]}"
+                f"{event['subject_id']} {SIGNAL_KINDS[event['kind']]}"
                 + (" (left censored)" if event["is_left_censored"] else ""),
                 event["session_date"],
                 percent(event["margin"], 1),

@@ -24,7 +24,8 @@ A minimal source, which reads closes of one coin from a CSV file:
         def on_stored(self, asset_class: AssetClass) -> None:
             pass                 # it keeps nothing between runs
 
-Then list and construct it in `pipelines.settings`, and `cascade run --source onecoin` works.
+Then list and construct it in `pipelines.settings`, and `cascade run --source onecoin` works. If its data is generated,
+also add its name to `SYNTHETIC_SOURCES` below.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class FetchResult:
         tables: Per raw table ("equity_bars", "crypto_market_caps", ...; see `contracts.raw`) a frame with that table's
             own columns, without source, captured_at and version. Dates are datetime64, numbers are float64, NaN means
             unknown. A column that is left out is unknown in every row.
-        rejected: Rows that could not be parsed.
+        unparsed: Rows that could not be parsed.
         failure: Why nothing, or not everything, could be fetched; None if all went well. The rows that did arrive are
             stored all the same.
         since: The first day that the result covers; None for the day that was requested, or for the full history if
@@ -105,7 +106,7 @@ class FetchResult:
     id: str
     origin: str
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    rejected: tuple[UnparsedRow, ...] = ()
+    unparsed: tuple[UnparsedRow, ...] = ()
     failure: str | None = None
     since: date | None = None
     state: str | None = None
@@ -113,8 +114,11 @@ class FetchResult:
     total: int | None = None
 
 
-# The name of the only source whose numbers no market made.
-SYNTHETIC = "demo"
+# The synthetic market that comes with Cascade.
+DEMO = "demo"
+# The sources whose numbers no market made. A published file records only the name of its source, so add the name of
+# every new source with is_synthetic = True.
+SYNTHETIC_SOURCES = frozenset({DEMO})
 
 
 class Source(Protocol):
@@ -122,7 +126,8 @@ class Source(Protocol):
 
     Attributes:
         name: The value of `--source`, and the folder of its data: data/<name>.
-        is_synthetic: True for generated data. Everything published from it says "synthetic".
+        is_synthetic: True for generated data. Everything published from it says "synthetic", if its name is in
+            `SYNTHETIC_SOURCES`.
         has_clock: True if the data is as of now (a live market), False if it is as of its own last session (files).
     """
 
@@ -154,4 +159,4 @@ class Source(Protocol):
 
 def is_synthetic(source_name: str) -> bool:
     """Whether a source's numbers are generated, by its name in meta.runs and in file manifests."""
-    return source_name == SYNTHETIC
+    return source_name in SYNTHETIC_SOURCES

@@ -25,7 +25,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from assets.config.universe import Universe
-from assets.sources.base import AssetClass, FetchRequest, FetchResult, SourceError
+from assets.sources.base import DEMO, AssetClass, FetchRequest, FetchResult, SourceError
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
@@ -921,7 +921,7 @@ class DemoSource:
     sessions: pd.DatetimeIndex
     seed: int = SEED
     is_after_split: bool = False
-    name: str = field(default="demo", init=False)
+    name: str = field(default=DEMO, init=False)
     is_synthetic: bool = field(default=True, init=False)
     has_clock: bool = field(default=False, init=False)
 

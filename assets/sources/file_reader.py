@@ -17,6 +17,7 @@ from typing import NamedTuple
 import duckdb
 import pandas as pd
 
+from assets.contracts.errors import first_line
 from assets.contracts.queries import query
 from assets.contracts.table import Table, literal
 from assets.sources.base import FetchResult, UnparsedRow
@@ -118,7 +119,7 @@ def read_groups(reader: duckdb.DuckDBPyConnection, path: Path) -> FetchResult:
         cells = {f"{name}_cell": _cell(names.index(name)) for name in _GROUP_COLUMNS}
         frame = reader.execute(query("checks/file_groups", **cells)).df()
     except (UnreadableFile, duckdb.ConversionException) as error:
-        return FetchResult("groups", path.name, failure=f"{path.name}: {_first_line(error)}")
+        return FetchResult("groups", path.name, failure=f"{path.name}: {first_line(error)}")
     return FetchResult("groups", path.name, {"group_members": frame}, tuple(_unparsed_lines(reader).get(str(path), ())))
 
 
@@ -146,13 +147,13 @@ def _read_together(
         for path in paths:
             results.update(_read_together(reader, [path], shape, layout, adjusted, ids))
         return results
-    rejected = _unparsed_lines(reader)
+    unparsed = _unparsed_lines(reader)
     is_bad = rows["payload"].notna()
     if is_bad.any():
         bad = rows.loc[is_bad, ["place", layout.table.date_column, "payload"]]
         for place, day, payload in bad.itertuples(index=False):
             reason = "the date cannot be read" if pd.isna(day) else "a value is not a number"
-            rejected.setdefault(str(paths[place]), []).append(UnparsedRow(payload, reason))
+            unparsed.setdefault(str(paths[place]), []).append(UnparsedRow(payload, reason))
         rows = rows[~is_bad]
     id_of_place = ids.categories.get_indexer([path.stem for path in paths])
     rows.insert(0, layout.table.key[0], pd.Categorical.from_codes(id_of_place[rows["place"]], dtype=ids))
@@ -165,7 +166,7 @@ def _read_together(
             path,
             layout.table,
             rows.take(of_place.get(place, [])),
-            rejected.get(str(path), []),
+            unparsed.get(str(path), []),
             [] if path.stem in adjusted else missing,
         )
         for place, path in enumerate(paths)
@@ -173,14 +174,14 @@ def _read_together(
 
 
 def _result(
-    path: Path, table: Table, frame: pd.DataFrame, rejected: list[UnparsedRow], missing: list[str]
+    path: Path, table: Table, frame: pd.DataFrame, unparsed: list[UnparsedRow], missing: list[str]
 ) -> FetchResult:
     """The result of one file; its failure names missing columns, and says so if no row has a value."""
     notes = [f"no column {', '.join(missing)}, so it stays unknown"] if missing else []
-    if frame.empty and not rejected:
+    if frame.empty and not unparsed:
         notes.append("no row in it has a value")
     failure = f"{origin(path)}: {'; '.join(notes)}" if notes else None
-    return FetchResult(path.stem, origin(path), {table.name: frame}, tuple(rejected), failure)
+    return FetchResult(path.stem, origin(path), {table.name: frame}, tuple(unparsed), failure)
 
 
 def _header(reader: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
@@ -198,7 +199,7 @@ def _header(reader: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
                 names = next(csv.reader(lines))
             _check_line_ends(path.read_bytes())
     except (OSError, duckdb.Error, UnicodeDecodeError, StopIteration, csv.Error) as error:
-        raise UnreadableFile(f"not readable as {path.suffix[1:]} ({_first_line(error)})") from error
+        raise UnreadableFile(f"not readable as {path.suffix[1:]} ({first_line(error)})") from error
     clean = [name.strip().lower().replace(" ", "_") for name in names]
     if len(set(clean)) < len(clean) or not all(clean):
         raise UnreadableFile(f"the header has an empty or repeated name: {_printable(clean)}")
@@ -224,7 +225,7 @@ def _reading(reader: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise UnreadableFile(f"not readable as {path.suffix[1:]} ({_first_line(error)})") from error
+        raise UnreadableFile(f"not readable as {path.suffix[1:]} ({first_line(error)})") from error
 
 
 def _lines(paths: list[Path], header: list[str]) -> str:
@@ -308,17 +309,13 @@ def _quoted(name: str) -> str:
 
 def _unparsed_lines(reader: duckdb.DuckDBPyConnection) -> dict[str, list[UnparsedRow]]:
     """Per file of the last read, the lines that do not fit the header."""
-    rejected: dict[str, list[UnparsedRow]] = {}
+    unparsed: dict[str, list[UnparsedRow]] = {}
     if reader.execute("select 1 from duckdb_tables() where table_name = 'reject_errors'").fetchall():
         for file, line in reader.execute(query("checks/file_unparsed_lines")).fetchall():
-            rejected.setdefault(file, []).append(UnparsedRow(line, "the line does not fit the header"))
-    return rejected
+            unparsed.setdefault(file, []).append(UnparsedRow(line, "the line does not fit the header"))
+    return unparsed
 
 
 def _printable(header: list[str]) -> str:
     """Column names on one line, whatever is in them."""
     return "".join(letter if letter.isprintable() else " " for letter in ", ".join(header)[:200])
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

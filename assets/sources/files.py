@@ -28,6 +28,7 @@ import duckdb
 import pandas as pd
 
 from assets.config.calendars import NEW_YORK
+from assets.contracts.errors import first_line
 from assets.contracts.raw import RAW_TABLE
 from assets.contracts.table import Table
 from assets.sources.base import AssetClass, FetchRequest, FetchResult, SourceError
@@ -113,8 +114,7 @@ class FilesSource:
         except KeyError as error:
             raise SourceError(f"{path} is not a manifest (no column {error}); correct it or remove it") from error
         except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise SourceError(f"{path} is not a manifest ({reason}); correct it or remove it") from error
+            raise SourceError(f"{path} is not a manifest ({first_line(error)}); correct it or remove it") from error
 
 
 def _batches(paths: list[Path]) -> Iterator[list[Path]]:
@@ -208,5 +208,5 @@ def _as_continuation(result: FetchResult, table: Table, state: str) -> FetchResu
         is_continuation=True,
         since=None if frame is None or is_empty else frame[table.date_column].min().date(),
         # New lines without a value are no failure of a file that has values in other lines.
-        failure=result.failure if result.rejected or not is_empty else None,
+        failure=result.failure if result.unparsed or not is_empty else None,
     )

@@ -103,6 +103,9 @@ def displacements(x: Floats, y: Floats, size: int) -> Displacements:
         y: The other series, on the same sessions (N,).
         size: Number of displacements. With N the series go around the circle; with N + K, displacements of up to K in
             either direction do not.
+
+    Returns:
+        The statistics of each displacement (size,); nan if they are unknown.
     """
     known_x, known_y = ~np.isnan(x), ~np.isnan(y)
     x, y = _standardised(x), _standardised(y)
@@ -150,6 +153,9 @@ def scan(x: Floats, y: Floats, reach: int, guard: int, *, least_pairs: int, leas
         guard: How far a displacement must be away from every lag.
         least_pairs: A correlation of fewer pairs is unknown.
         least_shifts: p is unknown if G has fewer displacements.
+
+    Returns:
+        The statistics of each lag, from -K to K (2K + 1,), and the scores of the displacements in G.
     """
     lags = np.arange(-reach, reach + 1)
     here = displacements(x, y, len(x) + reach)

@@ -114,6 +114,10 @@ def shift_test(responses: ArrayLike, positions: ArrayLike, guard: int, weights: 
         guard: The smallest shift that counts, in either direction [windows].
         weights: Weights of the events (E,); 1/E each if not given. Positive weights for one kind of events and negative
             ones for another, which together sum to 0, compare the two kinds.
+
+    Returns:
+        S_0, F, |G|, p and the smallest p that G allows, 1 / (1 + |G|). Without events or responses the sums are nan;
+        without shifts in G both p are None.
     """
     values = np.asarray(responses, dtype=np.float64)
     where = np.asarray(positions, dtype=np.int64)

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from assets.contracts.errors import first_line
 from assets.contracts.stored import SCHEMAS, STORED_TABLE, STORED_TABLES
-from assets.warehouse.home import Home, Opened, WarehouseError, first_line, unwritable
+from assets.warehouse.home import Home, Opened, WarehouseError, unwritable
 from assets.warehouse.lock import SingleProcessLocks, locked
 
 if TYPE_CHECKING:
@@ -190,7 +191,13 @@ def sync(path: Path) -> None:
 
 
 def replace_rows(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFrame) -> None:
-    """Replace all rows of a stored table by those of a frame, by column name."""
+    """Replace all rows of a stored table by those of a frame, by column name.
+
+    Args:
+        connection: A connection to the warehouse.
+        name: The stored table, with its schema.
+        frame: The new rows, with all columns of the table.
+    """
     columns = ", ".join(column.name for column in STORED_TABLE[name].columns)
     connection.execute(f"delete from {name}")
     connection.register("replacement", frame)

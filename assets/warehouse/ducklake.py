@@ -38,11 +38,12 @@ from typing import Any
 
 import duckdb
 
+from assets.contracts.errors import first_line
 from assets.contracts.stored import SCHEMAS, STORED_TABLES
 from assets.contracts.table import literal
 from assets.sources.base import ASSET_CLASSES
 from assets.warehouse.connection import clear, connect, prepare, transaction
-from assets.warehouse.home import Builders, Home, Opened, WarehouseError, first_line
+from assets.warehouse.home import Builders, Home, Opened, WarehouseError
 from assets.warehouse.lock import LOCK_POLL_SECONDS, locked
 
 ADDRESS = "ducklake:postgres:"
@@ -79,7 +80,19 @@ class DuckLake:
 
     @contextmanager
     def opened(self, home: Home, wait_seconds: float, tell: Callable[[str], None]) -> Iterator[Opened]:
-        """See `home.SharedWarehouse`."""
+        """Open the lake that runs work on, with all stored tables.
+
+        Args:
+            home: The home, which has the file lock of runs on this machine.
+            wait_seconds: How long to wait for each lock.
+            tell: Called with one line if another run must be waited for.
+
+        Yields:
+            The connection and the locks, which are released at the end.
+
+        Raises:
+            WarehouseError: The lake cannot be attached, or a lock is not free in time.
+        """
         with ExitStack() as stack:
             spill = stack.enter_context(tempfile.TemporaryDirectory(prefix="cascade-"))
             connection = self.connected(":memory:", Path(spill))

@@ -16,6 +16,9 @@ from typing import NamedTuple, Protocol
 
 import duckdb
 
+# `pipelines.dagster_home` imports it from here.
+from assets.contracts.errors import describe_error as describe_error
+
 # The messages of the operating system, DuckDB and SQLite for a full disk, and for a folder without write permission.
 _NO_ROOM = re.compile("no space left on device|file too large|quota exceeded|disk is full|disk i/o error", re.I)
 _NO_WRITING = re.compile("read-only file system|readonly database|unable to open database file", re.I)
@@ -83,7 +86,19 @@ class SharedWarehouse(Protocol):
     """A warehouse that is not a file of the home."""
 
     def opened(self, home: Home, wait_seconds: float, tell: Callable[[str], None]) -> AbstractContextManager[Opened]:
-        """Open it, with all stored tables. Raises WarehouseError when it cannot be used."""
+        """Open it, with all stored tables.
+
+        Args:
+            home: The home that the run belongs to.
+            wait_seconds: How long to wait for a lock.
+            tell: Called with one line if another run must be waited for.
+
+        Yields:
+            The connection and the locks.
+
+        Raises:
+            WarehouseError: It cannot be used.
+        """
         ...
 
     def copy(self, path: Path) -> None:
@@ -146,14 +161,3 @@ def unwritable(folder: Path, reason: str) -> str | None:
     if words := _NO_WRITING.search(reason) or (_NOT_ALLOWED.search(reason) if str(folder) in reason else None):
         return f"{folder} cannot be written: {words[0]}; choose another --home"
     return None
-
-
-def describe_error(error: BaseException) -> str:
-    """An error in one line. Errors of the project are written to be read without the name of their class."""
-    line = (str(error).strip().splitlines() or [""])[0]
-    return line if type(error).__module__.startswith(("assets.", "pipelines.")) else f"{type(error).__name__}: {line}"
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its type if it has no message."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -61,6 +61,9 @@ def locked(path: Path, wait_seconds: float, tell: Callable[[str], None]) -> Iter
         wait_seconds: How long to wait for the lock.
         tell: Called with one line if another run must be waited for.
 
+    Yields:
+        Nothing. The lock is held until the block ends.
+
     Raises:
         WarehouseError: The folder cannot be written, or the lock is not free in time.
     """

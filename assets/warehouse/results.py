@@ -36,7 +36,7 @@ class Check:
 
 @dataclass(frozen=True)
 class CheckSpec:
-    """A check before it runs: its name, what it asks, and whether a failure stops the run before it publishes."""
+    """A check before it runs: its name, what it requires, and whether a failure stops the run before it publishes."""
 
     name: str
     description: str

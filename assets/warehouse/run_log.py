@@ -50,7 +50,13 @@ def close_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
 
 
 def note_rows(run: Run, rows_new: int, rows_restated: int) -> None:
-    """Add the rows that a step stored to the run's totals."""
+    """Add the rows that a step stored to the run's totals.
+
+    Args:
+        run: The run.
+        rows_new: Rows with new keys.
+        rows_restated: New versions of stored rows.
+    """
     with run.locks.storing():
         run.connection.execute(
             "update meta.runs set rows_new = rows_new + ?, rows_restated = rows_restated + ? where run_id = ?",

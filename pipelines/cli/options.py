@@ -76,12 +76,30 @@ def _program() -> str:
 
 
 def run_command(where: Home, source: str, day: date | None) -> str:
-    """The command that publishes the file; DIR stands for the folder of --source files."""
+    """The command that publishes a file.
+
+    Args:
+        where: The home of the file.
+        source: The source of that home.
+        day: The past day of the file; None for the newest state.
+
+    Returns:
+        The command, in which DIR stands for the folder of --source files.
+    """
     return command_line("run", where, source, day) + (" --path DIR" if source == "files" else "")
 
 
 def open_published(where: Home, source: str, day: date | None) -> Any:
-    """A read-only connection to the published file. Ends the command if the file does not exist or cannot be opened."""
+    """Open the published file. Ends the command if it does not exist or cannot be opened.
+
+    Args:
+        where: The home of the file.
+        source: The source of that home.
+        day: The past day of the file; None for the newest state.
+
+    Returns:
+        A read-only connection. Its type is not named, because DuckDB is imported only when it is needed.
+    """
     import duckdb
 
     from assets.warehouse import connection

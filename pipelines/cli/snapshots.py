@@ -43,7 +43,7 @@ def snapshots(source: str, home: str, as_json: bool) -> None:
         fail(f"{where.snapshots} has no snapshots; create one with: {run_command(where, source, None)}", NOT_PUBLISHED)
     if as_json:
         for snapshot in found:
-            click.echo(json.dumps({**asdict(snapshot), "is_synthetic": snapshot.is_synthetic}, default=_as_text))
+            click.echo(json.dumps(snapshot.as_dict(), default=_as_text))
         return
     console = Console()
     _banner(console, *found)

@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 
+from assets.config.universe import SIGNAL_KINDS
 from assets.contracts.queries import query
 from assets.sources.base import is_synthetic
 from assets.warehouse.home import Home
@@ -40,8 +41,6 @@ LATEST_BREAKOUTS = 8
 LATEST = "Latest breakouts; margin = close above the old high, base = sessions since it"
 # A p-value that rounds to zero is not zero.
 SMALLEST_SHOWN_P = 0.001
-# How the names end of the checks that name failed or stale symbols, which are listed anyway.
-SYMBOL_CHECKS = ("_is_fresh", "every_symbol_delivered")
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,13 @@ def status(reader: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Any]:
 
 
 def show_status(console: Console, reader: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Print the same for a person, on a terminal of eighty columns."""
+    """Print `status` for a person, on a terminal of eighty columns.
+
+    Args:
+        console: Where to print.
+        reader: The published file.
+        path: Its path, which is printed.
+    """
     now = status(reader, path)
     parameters = _parameters(reader)
     _banner(console, now["source"])
@@ -151,7 +156,13 @@ def claims(reader: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
 
 
 def show_claims(console: Console, reader: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Print each claim with its verdict, what was measured, and what the claim expects."""
+    """Print each claim with its verdict, what was measured, and what the claim expects.
+
+    Args:
+        console: Where to print.
+        reader: The published file.
+        path: Its path, which is printed.
+    """
     run = _published_run(reader)
     rows = claims(reader)
     _banner(console, run.source)
@@ -273,11 +284,22 @@ def _show_checks(console: Console, reader: duckdb.DuckDBPyConnection, run_id: st
         console.line(f"  {line}")
 
 
+def symbol_checks() -> set[str]:
+    """The checks that name failed or stale symbols, which are listed anyway."""
+    # Imported only if a check failed: it takes longer than printing the status.
+    from assets.ingest.delivery_checks import EVERY_SYMBOL_DELIVERED
+    from assets.models.checks import FRESHNESS_CHECKS
+    from assets.steps import EVERYTHING_IS_FRESH
+
+    return {EVERY_SYMBOL_DELIVERED.name, EVERYTHING_IS_FRESH.name, *FRESHNESS_CHECKS.values()}
+
+
 def _check_lines(failed: list[dict[str, Any]]) -> list[str]:
+    listed_anyway = symbol_checks() if failed else set()
     return [
         f"{check['table_name']} {check['check_name']}: {check['detail'] or 'failed'}"
         for check in failed
-        if not check["check_name"].endswith(SYMBOL_CHECKS)
+        if check["check_name"] not in listed_anyway
     ]
 
 
@@ -374,7 +396,8 @@ def _show_rotation(console: Console, reader: duckdb.DuckDBPyConnection) -> None:
 def _show_forecasts(console: Console, rows: list[dict[str, Any]], parameters: dict[str, float]) -> None:
     if not rows:
         return
-    event = rows[0]["event_id"].replace("all_time", "all-time").replace("_", " ").replace(":", " ")
+    subject, kind, day = rows[0]["event_id"].split(":")
+    event = f"{subject} {SIGNAL_KINDS[kind]} {day}"
     backtest = "backtest, " if rows[0]["is_backtest"] else ""
     share = 100 * (1 - 2 * parameters["forecast_tail"])
     console.table(

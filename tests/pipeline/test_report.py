@@ -28,7 +28,7 @@ from assets.config.universe import Ingredient, load_universe
 from assets.contracts.stored import PUBLISHED_SCHEMAS
 from assets.report import chart, market_charts, queries, sections, vega
 from assets.report.definitions import Definitions
-from assets.report.page import Report, write_report
+from assets.report.page import ReportFile, write_report
 
 DICTIONARY = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
 
@@ -76,7 +76,7 @@ class PublishedFile:
                 connection.execute(f"insert into {table} by name from added")
                 connection.unregister("added")
 
-    def report(self) -> Report:
+    def report(self) -> ReportFile:
         """The report on it."""
         return write_report(self.path, self.path.with_name("report.html"))
 
@@ -119,12 +119,12 @@ def market_file(empty_file: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="module")
-def report(market_file: Path) -> Report:
+def report(market_file: Path) -> ReportFile:
     return PublishedFile(market_file).report()
 
 
 @pytest.fixture(scope="module")
-def page(report: Report) -> str:
+def page(report: ReportFile) -> str:
     return report.path.read_text(encoding="utf-8")
 
 
@@ -703,7 +703,7 @@ def _contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_previews_are_pictures_that_need_no_page(report: Report) -> None:
+def test_previews_are_pictures_that_need_no_page(report: ReportFile) -> None:
     pictures = report.previews
     assert set(pictures) == PREVIEWED
     for table, picture in pictures.items():

@@ -20,6 +20,7 @@ from assets.contracts.stored import PUBLISHED_SCHEMAS
 from assets.models.data_dictionary import write_catalog
 from assets.publish.published_file import publish
 from assets.publish.snapshots import Snapshot, read_snapshot
+from assets.sources.base import is_synthetic
 from assets.warehouse.connection import writing
 from assets.warehouse.home import Home
 from assets.warehouse.run import Run
@@ -107,7 +108,7 @@ class Shelf:
             id=f"{self.runs:08}-of-the-shelf",
             connection=connection,
             home=self.home,
-            source=NoSource(has_clock=False, name=source, is_synthetic=source == "demo"),
+            source=NoSource(has_clock=False, name=source, is_synthetic=is_synthetic(source)),
             universe=UNIVERSE,
             parameters=usual | {"snapshots_kept": usual["snapshots_kept"].model_copy(update={"value": kept})},
             as_of=as_of,

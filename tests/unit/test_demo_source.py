@@ -155,7 +155,7 @@ def test_one_instrument_does_not_depend_on_another(
 def test_it_is_a_source_that_says_synthetic(source: Source, market: Market) -> None:
     assert (source.name, source.is_synthetic, source.has_clock) == ("demo", True, False)
     assert {d.origin for by_id in market.values() for d in by_id.values()} == {ORIGIN} == {"synthetic"}
-    assert all(d.failure is None and not d.rejected for by_id in market.values() for d in by_id.values())
+    assert all(d.failure is None and not d.unparsed for by_id in market.values() for d in by_id.values())
 
 
 def test_size_and_span(market: Market, sessions: pd.DatetimeIndex) -> None:

@@ -53,7 +53,7 @@ def test_a_bad_new_line_is_rejected_as_in_a_whole_file(folder: MarketFolder) -> 
     seen = states(folder)
     folder.add("equity/IWM", NEW_LINES[0], "someday,1,1,1,1,1,1")
     grown = fetch(folder, seen)[IWM]
-    assert [r.reason for r in grown.rejected] == ["the date cannot be read"]
+    assert [r.reason for r in grown.unparsed] == ["the date cannot be read"]
     assert len(grown.tables["equity_bars"]) == 1
 
 

@@ -123,7 +123,7 @@ def days_of(frame: pd.DataFrame, column: str = "session_date") -> list[date]:
 def test_a_whole_history_arrives_in_the_contracts_columns(yahoo: Yahoo, standin: VendorStandin, time: Time) -> None:
     delivery = yahoo.fetch(IWM, None, time.retrier())
 
-    assert (delivery.id, delivery.origin, delivery.failure, delivery.rejected) == ("IWM", "yahoo:IWM", None, ())
+    assert (delivery.id, delivery.origin, delivery.failure, delivery.unparsed) == ("IWM", "yahoo:IWM", None, ())
     contracts = {table.name: table for table in RAW_TABLES}
     for name, frame in delivery.tables.items():
         assert tuple(frame.columns) == contracts[name].own_columns
@@ -237,8 +237,8 @@ def test_sessions_without_prices_are_rejected_word_for_word(yahoo: Yahoo, standi
 
     blank = [SESSIONS[-4], SESSIONS[-2]]
     assert days_of(bars_of(delivery)) == [day for day in SESSIONS if day not in blank]
-    assert {r.reason for r in delivery.rejected} == {"vendor sent the session without prices"}
-    payloads = [json.loads(r.payload) for r in delivery.rejected]
+    assert {r.reason for r in delivery.unparsed} == {"vendor sent the session without prices"}
+    payloads = [json.loads(r.payload) for r in delivery.unparsed]
     assert [p["session_date"][:10] for p in payloads] == [day.isoformat() for day in blank]
     assert payloads[0] | {"session_date": ""} == {
         "instrument_id": "IWM", "session_date": "", "open": None, "high": None, "low": None, "close": None,
@@ -252,7 +252,7 @@ def test_a_last_session_without_prices_is_rejected(yahoo: Yahoo, standin: Vendor
     delivery = fetch_with("all_nan_last_row", yahoo, standin, time)
 
     assert days_of(bars_of(delivery)) == SESSIONS[:-1]
-    assert len(delivery.rejected) == 1
+    assert len(delivery.unparsed) == 1
 
 
 def test_both_rows_of_a_session_sent_twice_are_delivered(yahoo: Yahoo, standin: VendorStandin, time: Time) -> None:
@@ -482,7 +482,7 @@ def test_a_series_arrives_without_the_days_that_have_no_value(fred: Fred, standi
     contract = next(table for table in RAW_TABLES if table.name == "macro_observations")
     assert tuple(observations.columns) == contract.own_columns
     assert observations["observation_date"].dtype == "datetime64[ns]"
-    assert (delivery.id, delivery.origin, delivery.failure, delivery.rejected) == ("RATE", "fred:RATE", None, ())
+    assert (delivery.id, delivery.origin, delivery.failure, delivery.unparsed) == ("RATE", "fred:RATE", None, ())
     sold = [(day, value) for day, value in standin.market.series["RATE"] if value is not None]
     assert list(zip(days_of(observations, "observation_date"), observations["value"], strict=True)) == sold
     assert len(sold) == len(SESSIONS) - 1
@@ -520,7 +520,7 @@ def test_the_format_of_former_years_is_read_as_well(fred: Fred, standin: VendorS
 
     delivery = fred.fetch(RATE, None, time.retrier())
 
-    assert delivery.rejected == ()
+    assert delivery.unparsed == ()
     pd.testing.assert_frame_equal(delivery.tables["macro_observations"], today)
 
 
@@ -530,10 +530,10 @@ def test_rows_that_cannot_be_read_are_rejected_word_for_word(fred: Fred, standin
     delivery = fred.fetch(RATE, None, time.retrier())
 
     assert len(delivery.tables["macro_observations"]) == len(SESSIONS) - 1
-    assert [json.loads(r.payload)["row"] for r in delivery.rejected] == [
+    assert [json.loads(r.payload)["row"] for r in delivery.unparsed] == [
         "2026-13-45,1.5", "2026-01-05,n/a", "2026-01-06"
     ]  # fmt: skip
-    assert {r.reason for r in delivery.rejected} == {"the date or the value cannot be read"}
+    assert {r.reason for r in delivery.unparsed} == {"the date or the value cannot be read"}
 
 
 @pytest.mark.slow
@@ -992,7 +992,7 @@ def test_what_is_kept_is_what_came_until_it_is_stored(standin: VendorStandin, tm
     ]  # fmt: skip
     first = [d for question in questions for d in live(universe, tmp_path, time).fetch(question)]
     assert [(d.id, d.failure) for d in first] == [("IWM", None), ("BTC", None), ("RATE", None)]
-    assert first[0].rejected
+    assert first[0].unparsed
     standin.market.symbols.clear()
     standin.market.series.clear()
     asked = len(standin.requests)

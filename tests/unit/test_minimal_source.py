@@ -1,4 +1,4 @@
-"""The minimal source in the documentation of `sources.base` works as it stands there."""
+"""The documentation of `sources.base`: its minimal source works, and the synthetic sources are listed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from textwrap import dedent
 from typing import Any
 
 import pandas as pd
+import pytest
 from bench import UNIVERSE
 from desk import Desk
 
 from assets.sources import base
+from pipelines.settings import SOURCES, Settings, planned
 
 
 def documented_source(path: Path) -> Any:
@@ -35,3 +37,13 @@ def test_the_documented_source_fills_the_raw_table(calendar_sessions: pd.DataFra
         ("BTC", "2024-03-04", 68000.0, None, str(path)),
         ("BTC", "2024-03-05", 63000.0, None, str(path)),
     ]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_synthetic_source_is_listed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CASCADE_WAREHOUSE", raising=False)
+    (tmp_path / "equity").mkdir()
+
+    source = planned(Settings(source=name, path=str(tmp_path), home=str(tmp_path / "home"))).source
+
+    assert (source.name, source.is_synthetic) == (name, base.is_synthetic(name))

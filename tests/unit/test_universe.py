@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
 from assets.config.parameters import ParametersError, load_parameters
-from assets.config.universe import UNIVERSE_FILE, UniverseError, load_universe
+from assets.config.universe import SIGNAL_KINDS, UNIVERSE_FILE, Signal, UniverseError, load_universe
 
 Entries = dict[str, list[dict[str, object]]]
 
@@ -28,6 +29,10 @@ def test_the_universe_holds_what_the_questions_need() -> None:
     assert {"RUT/SPX", "IWM/SPY", "ETH/BTC", "BTC/SPX"} <= {p.id for p in universe.pairs}
     assert {"BTC", "ETH", "SOL"} <= set(universe.target_ids)
     assert {i.id for i in universe.instruments if i.is_required} == {"RUT", "SPX", "BTC"}
+
+
+def test_every_kind_of_signal_has_words() -> None:
+    assert tuple(SIGNAL_KINDS) == get_args(Signal.model_fields["kind"].annotation)
 
 
 def test_the_primary_family_is_the_one_that_was_fixed_in_advance() -> None:

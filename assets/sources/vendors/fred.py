@@ -41,7 +41,7 @@ class Fred:
     def fetch(self, series: Series, since: date | None, retrier: Retrier) -> FetchResult:
         """Fetch the observations of a series.
 
-        A day without a value is left out, a row that cannot be read is rejected.
+        A day without a value is left out, and a row that cannot be read is in `unparsed`.
 
         Args:
             series: The series; it must have a FRED id.
@@ -50,6 +50,9 @@ class Fred:
 
         Returns:
             The observations. A fault of the vendor is never raised: `failure` says why nothing arrived.
+
+        Raises:
+            ValueError: The series has no FRED id.
         """
         fred_id = series.fred_id
         if fred_id is None:
@@ -59,12 +62,12 @@ class Fred:
             rows = retrier.call(lambda: self._request(fred_id, since, retrier.limiter))
         except VendorFault as fault:
             return FetchResult(id=series.id, origin=origin, failure=str(fault), since=since)
-        observations, rejected = _observations(rows, series)
+        observations, unparsed = _observations(rows, series)
         if since is None and observations.empty:
             failure = f"no observations: FRED knows {fred_id} but sent none"
-            return FetchResult(id=series.id, origin=origin, rejected=rejected, failure=failure)
+            return FetchResult(id=series.id, origin=origin, unparsed=unparsed, failure=failure)
         tables = {"macro_observations": observations}
-        return FetchResult(id=series.id, origin=origin, tables=tables, rejected=rejected, since=since)
+        return FetchResult(id=series.id, origin=origin, tables=tables, unparsed=unparsed, since=since)
 
     def _request(self, fred_id: str, since: date | None, limiter: RateLimiter) -> list[list[str]]:
         """The rows below the heading, as text. Raises VendorFault."""
@@ -108,7 +111,7 @@ def _connection_fault(fred_id: str, error: requests.RequestException) -> VendorF
 
 def _observations(rows: list[list[str]], series: Series) -> tuple[pd.DataFrame, tuple[UnparsedRow, ...]]:
     """The rows in the columns of the raw contract, and the rows that cannot be read, for the quarantine."""
-    days, values, rejected = [], [], []
+    days, values, unparsed = [], [], []
     for row in rows:
         if len(row) == 2 and row[1] in _NO_VALUE:
             continue
@@ -119,7 +122,7 @@ def _observations(rows: list[list[str]], series: Series) -> tuple[pd.DataFrame, 
                 raise ValueError("not a number")
         except ValueError:
             payload = json.dumps({"series_id": series.id, "row": ",".join(row)})
-            rejected.append(UnparsedRow(payload=payload, reason="the date or the value cannot be read"))
+            unparsed.append(UnparsedRow(payload=payload, reason="the date or the value cannot be read"))
         else:
             days.append(day)
             values.append(value)
@@ -130,4 +133,4 @@ def _observations(rows: list[list[str]], series: Series) -> tuple[pd.DataFrame, 
             "value": pd.Series(values, dtype="float64"),
         }
     )
-    return observations, tuple(rejected)
+    return observations, tuple(unparsed)

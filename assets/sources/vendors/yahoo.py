@@ -79,7 +79,7 @@ class Yahoo:
         Returns:
             The rows. A fault of the vendor is never raised: `failure` says what is missing and why.
         """
-        bars, actions, rejected, failures = [], [], [], []
+        bars, actions, unparsed, failures = [], [], [], []
         for span in instrument.yahoo_spans:
             window = _Window(
                 first=max((day for day in (since, span.valid_from) if day is not None), default=None),
@@ -96,7 +96,7 @@ class Yahoo:
                 continue
             with_prices, without = _bars(chart, instrument, window)
             bars.append(with_prices)
-            rejected.extend(without)
+            unparsed.extend(without)
             actions.append(_actions(chart, instrument, window))
         tables = {f"{instrument.asset_class}_bars": bars}
         if instrument.asset_class == "equity":
@@ -105,7 +105,7 @@ class Yahoo:
             id=instrument.id,
             origin="yahoo:" + ",".join(span.symbol for span in instrument.yahoo_spans),
             tables={name: pd.concat(parts, ignore_index=True) for name, parts in tables.items() if parts},
-            rejected=tuple(rejected),
+            unparsed=tuple(unparsed),
             failure="; ".join(failures) or None,
             since=since,
         )
@@ -264,14 +264,14 @@ def _bars(chart: dict[str, Any], instrument: Instrument, window: _Window) -> tup
     )
     bars = bars[window.contains(bars["session_date"])]
     is_blank = bars[_PRICES].isna().all(axis=1)
-    rejected = [
+    unparsed = [
         UnparsedRow(
             payload=row.drop(labels="adj_close").to_json(date_format="iso"),
             reason="vendor sent the session without prices",
         )
         for _, row in bars[is_blank].iterrows()
     ]
-    return bars[~is_blank].reset_index(drop=True), rejected
+    return bars[~is_blank].reset_index(drop=True), unparsed
 
 
 def _actions(chart: dict[str, Any], instrument: Instrument, window: _Window) -> pd.DataFrame:
