@@ -62,7 +62,7 @@ def run_once(market: str, home: str) -> None:
         lap("open")
         work = StepRunner(run)
         for step in STEPS:
-            for _ in work.reports(step):
+            for _ in work.events(step):
                 pass
             bars = run.connection.execute(
                 "select (select count(*) from raw.equity_bars) + (select count(*) from raw.crypto_bars)"
