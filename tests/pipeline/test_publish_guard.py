@@ -77,15 +77,14 @@ def test_new_raw_rows_are_not_published_next_to_old_tables(home: CascadeHome, fo
 @pytest.mark.parametrize(
     "parts",
     [
-        (EQUITIES,),
-        (EQUITIES, CLOCK),
-        ((*EQUITIES, *CLOCK, "core/bars"),),
-        ((*EQUITIES, *CLOCK, "core/bars", "marts/breakouts"),),
-        (EQUITIES, (*CLOCK, "marts/relative_strength")),
+        pytest.param((EQUITIES,), id="raw", marks=pytest.mark.slow),
+        pytest.param((EQUITIES, CLOCK), id="raw then clock", marks=pytest.mark.slow),
+        pytest.param(((*EQUITIES, *CLOCK, "core/bars"),), id="one table"),
+        pytest.param(((*EQUITIES, *CLOCK, "core/bars", "marts/breakouts"),), id="two tables", marks=pytest.mark.slow),
+        pytest.param((EQUITIES, (*CLOCK, "marts/relative_strength")), id="not what it reads", marks=pytest.mark.slow),
     ],
-    ids=["raw", "raw then clock", "one table", "two tables", "a table without what it reads"],
 )
-@pytest.mark.parametrize("change", [new_session, correction])
+@pytest.mark.parametrize("change", [pytest.param(new_session, marks=pytest.mark.slow), correction])
 def test_a_part_of_the_tables_is_not_published(
     home: CascadeHome, folder: MarketFolder, parts: tuple[tuple[str, ...], ...], change: object
 ) -> None:
