@@ -96,8 +96,10 @@ def require_current_clock(run: Run) -> None:
         raise ClockError("the clock was never set; materialise reference/clock and what follows from it")
     as_of, as_of_at = clock[0]
     if run.as_of is None and run.source.has_clock:
-        captures = " union all ".join(f"select max(captured_at) as at from {table.full_name}" for table in RAW_TABLES)
-        newest = run.connection.execute(f"select max(at) from ({captures})").fetchall()[0][0]
+        captures = " union all ".join(
+            f"select max(captured_at) as captured_at from {table.full_name}" for table in RAW_TABLES
+        )
+        newest = run.connection.execute(f"select max(captured_at) from ({captures})").fetchall()[0][0]
         is_current = newest is None or newest <= as_of_at
     else:
         span = _span_of_bars(run.connection)

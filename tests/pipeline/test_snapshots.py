@@ -278,7 +278,7 @@ def test_a_snapshot_is_found_by_what_people_call_it(compared: Shelf) -> None:
     ("named", "reason"),
     [
         ("2", "2 snapshots have ids that begin with 2; write more of the id"),
-        ("1999-01-01", "there is no snapshot 1999-01-01; cascade snapshots lists"),
+        ("1999-01-01", "there is no snapshot 1999-01-01; `cascade snapshots` lists"),
         ("nothing", "there is no snapshot nothing"),
         ("no/such.duckdb", "no/such.duckdb does not exist"),
     ],
