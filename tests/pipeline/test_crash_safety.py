@@ -487,22 +487,21 @@ def test_a_disk_that_is_full_is_told_in_one_line_and_the_run_after_needs_no_repa
     full: str, healthy: CascadeHome, home: CascadeHome, folder: MarketFolder
 ) -> None:
     published, size = home.published.read_bytes(), home.published.stat().st_size
-    largest = {"folder": 0, "warehouse": 1_000_000, "publish": size - size // 10}[full]
+    largest = {"folder": 0, "warehouse": 2_500_000, "publish": size - size // 10}[full]
     # Everything anew: a run that finds all as it should be writes next to nothing.
     command = home.command("run", "--source", "files", "--path", str(folder.path), "--full")
 
     ended = limited(command, largest)
 
     assert (ended.code, ended.out) == (1, "")
-    where = home.path / "dagster" if full == "folder" else home.path
-    assert ended.err.startswith(f"cascade: not published: {where} cannot be written: ")
+    assert ended.err.startswith(f"cascade: not published: {home.path} cannot be written: ")
     assert ended.err.endswith("; make room on its disk or choose another --home, and run again\n")
     assert ended.err.count("\n") == 1
     assert home.published.read_bytes() == published
-    # Each size is met where it is meant to be: before the warehouse, in it, or when all there is to do is to publish.
+    # Each size is met before the warehouse, in it or in Dagster's history, or when all that is left is to publish.
     came_to = home.ask_warehouse("select count(*) from meta.runs")[0][0]
     came_to += home.ask_warehouse("select count(*) from meta.checks where check_name = 'everything_is_fresh'")[0][0]
-    assert came_to == {"warehouse": 3, "publish": 4}.get(full, 2)
+    assert came_to in {"folder": (2,), "warehouse": (2, 3), "publish": (4,)}[full]
 
     assert home.call(*command[1:-2]).code == 0
     assert home.stored() == healthy.stored()
