@@ -16,7 +16,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from assets.warehouse.home import Home, WarehouseError, describe_error, unwritable
+from assets.contracts.errors import describe_error
+from assets.warehouse.home import Home, WarehouseError, unwritable
 from assets.warehouse.lock import locked
 from pipelines.resources import close_dead_runs
 from pipelines.settings import ROOT

@@ -16,9 +16,6 @@ from typing import NamedTuple, Protocol
 
 import duckdb
 
-# `pipelines.dagster_home` imports it from here.
-from assets.contracts.errors import describe_error as describe_error
-
 # The messages of the operating system, DuckDB and SQLite for a full disk, and for a folder without write permission.
 _NO_ROOM = re.compile("no space left on device|file too large|quota exceeded|disk is full|disk i/o error", re.I)
 _NO_WRITING = re.compile("read-only file system|readonly database|unable to open database file", re.I)
