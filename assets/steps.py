@@ -92,7 +92,7 @@ class StepRunner:
 
     def _ingest(self, run: Run, asset_class: AssetClass) -> ClassResult:
         # What another run may store in the meantime decides what the next class is asked for.
-        if asset_class not in self.prefetched or not run.locks.is_exclusive:
+        if not run.locks.is_exclusive:
             return ingest(run, asset_class)
         if self._prefetch is None:
             self._prefetch = Prefetch(run, self.prefetched)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Copy a home of Cascade into a new folder, also during a run:  backup.sh data/live /backups/live-2026-01-31
 #
-# The warehouse is consistent only between runs, so this script waits for the lock of a run, and a run that starts during
-# the copy waits for the script. Dagster's history and the record of alerts are SQLite databases that other processes may
+# A home is consistent only between runs, so this script waits for a run and for every other command that writes, and what
+# starts during the copy waits for the script. Dagster's history and the record of alerts are SQLite databases that other processes may
 # write to at any time; SQLite copies those. The target appears when it is complete.
 set -euo pipefail
 
@@ -25,16 +25,18 @@ part="$target.part"
 rm -rf "$part"
 mkdir -p "$part"
 
-exec 9<>"$home/warehouse.lock"
+exec 8<>"$home/run.lock" 9<>"$home/warehouse.lock"
+flock --timeout 3600 8
 flock --timeout 3600 9
 # Snapshots and Parquet files are hard links, which stay links in the copy. tar exits with 1 if a file changes during the
-# copy: only files of Dagster's folder can, as this script holds the lock of a run.
+# copy: only files of Dagster's folder can, as this script holds the locks.
 {
     tar --create --directory "$home" --warning=no-file-changed --warning=no-file-removed --exclude=./cache \
         --exclude='*.tmp' --exclude='*.db' --exclude='*.db-wal' --exclude='*.db-shm' --exclude='*.sqlite' \
         --exclude='*.sqlite-journal' . || [ $? = 1 ]
 } | tar --extract --directory "$part"
 flock --unlock 9
+flock --unlock 8
 
 python3 - "$home" "$part" <<'PYTHON'
 import sqlite3

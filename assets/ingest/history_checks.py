@@ -70,11 +70,36 @@ class PriceOverlap(NamedTuple):
         return None
 
 
+def fetch_rescaled(fetched: Fetched) -> None:
+    """Fetch the full history of the instruments that a split put on a new scale, so that both scales never meet.
+
+    A vendor may take long to answer, so this comes before the transaction that stores, and gives up the warehouse.
+
+    Raises:
+        SourceError: The source cannot be read.
+        WarehouseError: The warehouse was not free in time afterwards.
+    """
+    run, bars = fetched.run, fetched.tables[0]
+    if not bars.is_bars or not _has_rows(run.connection, stored(bars)):
+        return
+    overlaps = _price_overlaps(run.connection, bars, run.parameters)
+    fetched.rescaled.update(
+        (id_, overlap.ratio)
+        for id_, overlap in overlaps.items()
+        if overlap.is_rescaled(run.parameters) and id_ in fetched.request.since
+    )
+    if fetched.rescaled:
+        log.info("%s: prices are on a new scale, fetching the full history", ", ".join(sorted(fetched.rescaled)))
+        with run.locks.waiting(run.connection):
+            fetch_again(fetched, frozenset(fetched.rescaled))
+        for table in fetched.tables:
+            check_rows(run, table)
+
+
 def check_history(fetched: Fetched, captured_at: datetime) -> None:
     """Reject the symbols whose delivery contradicts what is stored, and record what vanished from the others.
 
-    If a split put prices on a new scale, the full history is fetched here, so that both scales never meet. With
-    --accept nothing is rejected.
+    With --accept nothing is rejected.
 
     Args:
         fetched: The class, its rows checked by `row_checks`.
@@ -105,26 +130,14 @@ def _has_rows(connection: duckdb.DuckDBPyConnection, table_name: str) -> bool:
 
 
 def _price_contradictions(fetched: Fetched) -> dict[str, str]:
-    """The instruments whose prices do not continue the stored ones, each with the reason.
-
-    Prices on a new scale are fetched again with their full history before they are judged.
-    """
+    """The instruments whose prices do not continue the stored ones, each with the reason."""
     run, bars, parameters = fetched.run, fetched.tables[0], fetched.run.parameters
     overlaps = _price_overlaps(run.connection, bars, parameters)
-    partial = {id_: o for id_, o in overlaps.items() if o.is_rescaled(parameters) and id_ in fetched.request.since}
-    incomplete: dict[str, str] = {}
-    if partial:
-        log.info("%s: prices are on a new scale, fetching the full history", ", ".join(sorted(partial)))
-        fetch_again(fetched, frozenset(partial))
-        for table in fetched.tables:
-            check_rows(run, table)
-        overlaps = _price_overlaps(run.connection, bars, parameters)
-        incomplete = {
-            id_: f"the prices are {before.ratio:.4g} times the stored ones, and the full history on that scale was "
-            "not delivered"
-            for id_, before in partial.items()
-            if id_ not in overlaps or not overlaps[id_].is_rescaled(parameters)
-        }
+    incomplete = {
+        id_: f"the prices are {ratio:.4g} times the stored ones, and the full history on that scale was not delivered"
+        for id_, ratio in fetched.rescaled.items()
+        if id_ not in overlaps or not overlaps[id_].is_rescaled(parameters)
+    }
     rescaled = {id_: overlap.ratio for id_, overlap in overlaps.items() if overlap.is_rescaled(parameters)}
     splits = next((table for table in fetched.tables if table.name == "equity_actions"), None)
     contradictions = {id_: overlap.contradiction(parameters) for id_, overlap in overlaps.items()}

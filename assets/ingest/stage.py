@@ -29,7 +29,6 @@ from assets.contracts.expectations import RuleOutcome
 from assets.contracts.queries import query
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.contracts.table import Table
-from assets.ingest import fetch_plan
 from assets.sources.base import AssetClass, FetchRequest, FetchResult
 from assets.warehouse.results import same_reasons
 from assets.warehouse.run import Run, log, progress
@@ -102,6 +101,8 @@ class Fetched:
         origins: Per delivered id, where its rows came from.
         unparsed: The rows that the source could not parse.
         states: Per origin, the id and the state to remember once everything from the origin is stored.
+        rescaled: The ids whose prices came on a new scale and were fetched again, each with the ratio to the stored
+            prices.
     """
 
     run: Run
@@ -110,6 +111,7 @@ class Fetched:
     origins: dict[str, str] = field(default_factory=dict)
     unparsed: list[Unparsed] = field(default_factory=list)
     states: dict[str, tuple[str, str]] = field(default_factory=dict)
+    rescaled: dict[str, float] = field(default_factory=dict)
 
     @property
     def tables(self) -> list[Table]:
@@ -127,12 +129,12 @@ def stored(table: Table) -> str:
     return f"temp.stored_{table.name}"
 
 
-def fetch(run: Run, asset_class: AssetClass, is_stopped: Callable[[], bool] = lambda: False) -> Fetched:
+def fetch(run: Run, request: FetchRequest, is_stopped: Callable[[], bool] = lambda: False) -> Fetched:
     """Fetch one asset class into staging tables. The slow part, waiting for vendors, happens here.
 
     Args:
-        run: The run; its connection gets the staging tables.
-        asset_class: The class to fetch.
+        run: The run; its connection gets the staging tables. The warehouse itself is not used.
+        request: What to fetch of which class.
         is_stopped: Checked after each result; when it returns True the rest is not fetched.
 
     Returns:
@@ -141,19 +143,22 @@ def fetch(run: Run, asset_class: AssetClass, is_stopped: Callable[[], bool] = la
     Raises:
         SourceError: The source cannot be read at all.
     """
-    fetched = Fetched(run, fetch_plan.request(run, asset_class), ClassResult(asset_class))
+    fetched = Fetched(run, request, ClassResult(request.asset_class))
     for table in fetched.tables:
         columns = ", ".join(f"{c.name} {c.type}" for c in table.columns if c.name in table.own_columns)
         run.connection.execute(
             f"create or replace temp table staged_{table.name} ({columns}, source varchar, rejected_because varchar)"
         )
     run.connection.execute("create or replace temp table delivered_ranges (table_name varchar, id varchar, since date)")
-    stage(fetched, takewhile(lambda _: not is_stopped(), run.source.fetch(fetched.request)), fetched.request)
+    stage(fetched, takewhile(lambda _: not is_stopped(), run.source.fetch(request)), request)
     return fetched
 
 
 def fetch_again(fetched: Fetched, ids: frozenset[str]) -> None:
-    """Replace what was delivered of some ids by their full histories. Raises SourceError."""
+    """Replace what was delivered of some ids by their full histories. Raises SourceError.
+
+    Like `fetch`, this uses the staging tables only.
+    """
     run = fetched.run
     for id_ in ids:
         for table in fetched.tables:

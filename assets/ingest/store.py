@@ -17,8 +17,9 @@ from assets.contracts.expectations import RuleOutcome, validate
 from assets.contracts.queries import query
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.contracts.table import Table
+from assets.ingest import fetch_plan
 from assets.ingest.deliveries import fail_missing_ids, fail_rejected_ids, record_deliveries, record_states
-from assets.ingest.history_checks import check_history
+from assets.ingest.history_checks import check_history, fetch_rescaled
 from assets.ingest.quarantine import quarantine_rows, quarantine_unparsed
 from assets.ingest.row_checks import check_rows
 from assets.ingest.stage import ClassResult, Fetched, fetch, staging, stored
@@ -38,19 +39,26 @@ class ContractBroken(Exception):
 
 def ingest(run: Run, asset_class: AssetClass) -> ClassResult:
     """Fetch one asset class and store what changed. Raises SourceError and ContractBroken."""
-    return store(fetch(run, asset_class))
+    return compare_and_store(fetch(run, fetch_plan.request(run, asset_class)))
 
 
-def store(fetched: Fetched) -> ClassResult:
-    """Store what changed.
+def compare_and_store(fetched: Fetched) -> ClassResult:
+    """Check what was fetched, and store what changed.
 
-    Raises ContractBroken if validation finds what the row checks did not; the warehouse is then as it was before.
+    Raises:
+        SourceError: Histories on a new scale could not be fetched again.
+        ContractBroken: Validation found what the row checks did not; the warehouse is then as it was before.
     """
+    for table in fetched.tables:
+        check_rows(fetched.run, table)
+    fetch_rescaled(fetched)
+    return _store(fetched)
+
+
+def _store(fetched: Fetched) -> ClassResult:
     run, result, connection = fetched.run, fetched.result, fetched.run.connection
     with run.locks.storing(), transaction(connection):
         captured_at = run.started_at if run.source.has_clock else _end_of_last_day(fetched)
-        for table in fetched.tables:
-            check_rows(run, table)
         check_history(fetched, captured_at)
         verdicts = [validate(_changed_rows(connection, table, captured_at), table) for table in fetched.tables]
         for table in fetched.tables:

@@ -10,8 +10,8 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import date
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,9 @@ import duckdb
 
 from assets.contracts.errors import first_line
 from assets.contracts.stored import SCHEMAS, STORED_TABLE, STORED_TABLES
-from assets.warehouse.home import Home, Opened, WarehouseError, unwritable
-from assets.warehouse.lock import SingleProcessLocks, locked
+from assets.contracts.table import literal
+from assets.warehouse.home import Builders, Home, Opened, WarehouseError, unwritable
+from assets.warehouse.lock import BUILDERS, SingleProcessLocks, locked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,25 +31,29 @@ if TYPE_CHECKING:
 MEMORY_LIMIT = "320MiB"
 # During the exports: the limit of each export's own connection, and the limit of the warehouse's.
 EXPORT_MEMORY_LIMIT, RESTING_MEMORY_LIMIT = "200MiB", "100MiB"
+# The name under which a run attaches the file of its warehouse.
+WAREHOUSE = "warehouse"
 # The connections that are in a transaction. Beginning another one would abort the first.
 _WITHIN: set[int] = set()
 
 
 @contextmanager
 def writing(home: Home, as_of: date | None, wait_seconds: float, tell: Callable[[str], None]) -> Iterator[Opened]:
-    """The only way to write: take the lock, open the warehouse, and create missing stored tables.
+    """The only way to write: take the locks, open the warehouse, and create missing stored tables.
+
+    One run at a time works in a home. It gives up the warehouse while it waits for a vendor.
 
     Args:
         home: The home.
         as_of: The day of a historical view, which works on a temporary copy and changes no stored data. None: now.
-        wait_seconds: How long to wait for the lock.
+        wait_seconds: How long to wait for each lock.
         tell: Called with one line if another run must be waited for.
 
     Yields:
         The connection and the locks.
 
     Raises:
-        WarehouseError: The folder cannot be written, the lock is not free in time, or another program has the database
+        WarehouseError: The folder cannot be written, a lock is not free in time, or another program has the database
             open.
     """
     try:
@@ -59,34 +64,123 @@ def writing(home: Home, as_of: date | None, wait_seconds: float, tell: Callable[
         with home.shared.opened(home, wait_seconds, tell) as opened:
             yield opened
         return
-    with locked(home.lock, wait_seconds, tell):
-        clear(home)
+    with locked(home.run_lock, wait_seconds, tell):
         if as_of is None:
-            with _opened(home.warehouse) as connection:
-                yield Opened(connection, SingleProcessLocks())
+            with _opened(":memory:", _spill(home.warehouse)) as connection:
+                locks = WarehouseFile(home, connection, wait_seconds, tell)
+                with locks.attached():
+                    clear(home)
+                    prepare(connection)
+                    yield Opened(connection, locks)
             return
-        scratch = home.scratch(as_of)
-        try:
-            if home.shared is not None:
-                home.shared.copy(scratch)
-            elif home.warehouse.exists():
-                _copy_closed(home.warehouse, scratch)
-            with _opened(scratch) as connection:
-                yield Opened(connection, SingleProcessLocks())
-        finally:
-            _remove(scratch)
+        with locked(home.lock, wait_seconds, tell):
+            clear(home)
+            yield from _historical(home, as_of)
+
+
+def _historical(home: Home, as_of: date) -> Iterator[Opened]:
+    """Open a copy of the warehouse, which is removed at the end."""
+    scratch = home.scratch(as_of)
+    try:
+        if home.shared is not None:
+            home.shared.copy(scratch)
+        elif home.warehouse.exists():
+            _copy_closed(home.warehouse, scratch)
+        with _opened(str(scratch), _spill(scratch)) as connection:
+            prepare(connection)
+            yield Opened(connection, SingleProcessLocks())
+    finally:
+        _remove(scratch)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    connection = connect(str(path), _spill(path))
-    # What a killed run spilled. Only now is it certain that no other program has the database open.
-    shutil.rmtree(_spill(path), ignore_errors=True)
+def _opened(path: str, spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    # What a killed run spilled. This run holds the lock, so no other one uses it.
+    shutil.rmtree(spill, ignore_errors=True)
+    connection = connect(path, spill)
     try:
-        prepare(connection)
         yield connection
     finally:
         connection.close()
+
+
+class WarehouseFile(SingleProcessLocks):
+    """The warehouse of a home: a file that is locked and attached, except while the run waits for a vendor."""
+
+    def __init__(
+        self, home: Home, connection: duckdb.DuckDBPyConnection, wait_seconds: float, tell: Callable[[str], None]
+    ) -> None:
+        self._home = home
+        self._connection = connection
+        self._wait_seconds = wait_seconds
+        self._tell = tell
+        self._held = ExitStack()
+        self._is_attached = False
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Hold the lock and the file. Raises WarehouseError if one of them is not free."""
+        self._attach()
+        try:
+            yield
+        finally:
+            # If the file cannot be written any more, its log has what was committed.
+            with suppress(duckdb.Error):
+                self._detach()
+
+    @contextmanager
+    def waiting(self, *connections: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """See `WarehouseLocks`."""
+        for connection in connections:
+            connection.execute("use memory")
+        self._detach()
+        try:
+            yield
+        finally:
+            self._attach()
+        for connection in connections:
+            self.use(connection)
+
+    def step(self, name: str) -> AbstractContextManager[datetime | None]:
+        """See `WarehouseLocks`. An earlier step may have failed because the warehouse was not free in time."""
+        self._attach()
+        return nullcontext()
+
+    def storing(self) -> AbstractContextManager[None]:
+        """See `WarehouseLocks`."""
+        self._attach()
+        return nullcontext()
+
+    def use(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """See `WarehouseLocks`."""
+        connection.execute(f"use {WAREHOUSE}")
+
+    def building(self, connection: duckdb.DuckDBPyConnection) -> AbstractContextManager[Builders]:
+        """See `WarehouseLocks`."""
+        return nullcontext(Builders(BUILDERS, self._cursor))
+
+    @contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._connection.cursor() as cursor:
+            self.use(cursor)
+            yield cursor
+
+    def _attach(self) -> None:
+        if self._is_attached:
+            return
+        with ExitStack() as stack:
+            stack.enter_context(locked(self._home.lock, self._wait_seconds, self._tell))
+            with _opening(self._home.warehouse):
+                self._connection.execute(f"attach {literal(str(self._home.warehouse))} as {WAREHOUSE}")
+            # Detaching writes the file as well, but reports no reason if that fails.
+            stack.callback(self._connection.execute, f"checkpoint {WAREHOUSE}; use memory; detach {WAREHOUSE}")
+            self.use(self._connection)
+            self._held = stack.pop_all()
+        self._is_attached = True
+
+    def _detach(self) -> None:
+        self._is_attached = False
+        self._held.close()
 
 
 def _spill(path: Path) -> Path:
@@ -107,8 +201,17 @@ def connect(path: str, spill: Path) -> duckdb.DuckDBPyConnection:
         # A run writes each table once, so a checkpoint after every few of them would be wasted work.
         "checkpoint_threshold": "256MiB",
     }
-    try:
+    with _opening(Path(path)):
         connection = duckdb.connect(path, config=config)
+    connection.execute("set global timezone = 'UTC'")
+    return connection
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    """Turn DuckDB's errors about a file that it cannot open into a WarehouseError."""
+    try:
+        yield
     except duckdb.IOException as error:
         holder = re.search(r"held in (.+?) \(PID (\d+)\)", str(error))
         if holder:
@@ -116,9 +219,7 @@ def connect(path: str, spill: Path) -> duckdb.DuckDBPyConnection:
                 f"{path} is held by {holder[1]} (PID {holder[2]}); close it there, and read the published file instead"
             ) from error
         reason = first_line(error)
-        raise WarehouseError(unwritable(Path(path).parent, reason) or f"{path} cannot be opened: {reason}") from error
-    connection.execute("set global timezone = 'UTC'")
-    return connection
+        raise WarehouseError(unwritable(path.parent, reason) or f"{path} cannot be opened: {reason}") from error
 
 
 @contextmanager

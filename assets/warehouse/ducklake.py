@@ -208,6 +208,14 @@ class DuckLakeLocks:
         with self._while_no_other_builds(), nullcontext() if self._is_alone else self._held("store"), self._in_turn:
             yield
 
+    def waiting(self, *connections: duckdb.DuckDBPyConnection) -> AbstractContextManager[None]:
+        """Fetching holds only the lock of its class, and keeps other runs from building."""
+        return nullcontext()
+
+    def use(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Let a cursor of the run's connection use the lake that runs work on."""
+        connection.execute(f"use {WORK}")
+
     @contextmanager
     def building(self, connection: duckdb.DuckDBPyConnection) -> Iterator[Builders]:
         """Build all tables in one commit. After each commit, every connection would read the whole catalog again."""

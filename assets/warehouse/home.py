@@ -37,7 +37,7 @@ class Builders(NamedTuple):
 class WarehouseLocks(Protocol):
     """How a run shares its warehouse with other runs.
 
-    `is_exclusive` is true if no other run can write until this one ends, so that stored tables do not change under it.
+    `is_exclusive` is true if no other run can begin until this one ends.
     """
 
     is_exclusive: bool
@@ -59,6 +59,20 @@ class WarehouseLocks(Protocol):
     def storing(self) -> AbstractContextManager[None]:
         """Hold, for a short time, the lock of tables that several runs or threads write to."""
         ...
+
+    def waiting(self, *connections: duckdb.DuckDBPyConnection) -> AbstractContextManager[None]:
+        """Give up the warehouse while a vendor answers, and take it again at the end of the block.
+
+        Args:
+            connections: Further connections of the run that use the warehouse.
+
+        Raises:
+            WarehouseError: It is not free in time.
+        """
+        ...
+
+    def use(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Let a cursor of the run's connection use the warehouse."""
 
     def building(self, connection: duckdb.DuckDBPyConnection) -> AbstractContextManager[Builders]:
         """How models are built: how many at a time, and on which connections."""
@@ -120,7 +134,13 @@ class Home:
         return self.shared is not None or self.warehouse.exists()
 
     @property
+    def run_lock(self) -> Path:
+        """Held by a run from its start to its end."""
+        return self.folder / "run.lock"
+
+    @property
     def lock(self) -> Path:
+        """Held while a process writes to the warehouse."""
         return self.folder / "warehouse.lock"
 
     @property

@@ -1,7 +1,7 @@
 """The locks that let one run write at a time.
 
-Here: the file lock of a home, and the locks of a warehouse that is a file (`SingleProcessLocks`). The locks of a
-warehouse that several machines share are in `ducklake`.
+Here: the file lock, and the locks of a database that only this process uses (`SingleProcessLocks`). Those of a home's
+warehouse are in `connection`, those of a warehouse that several machines share in `ducklake`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LOCK_POLL_SECONDS = 0.2
 
 
 class SingleProcessLocks:
-    """The warehouse is a file whose lock is held, so no other run uses it. DuckDB itself synchronises threads."""
+    """No other process uses the database. DuckDB itself synchronises threads."""
 
     is_exclusive = True
 
@@ -41,6 +41,12 @@ class SingleProcessLocks:
 
     def storing(self) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def waiting(self, *connections: duckdb.DuckDBPyConnection) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def use(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """A cursor uses the same database."""
 
     def building(self, connection: duckdb.DuckDBPyConnection) -> AbstractContextManager[Builders]:
         return nullcontext(Builders(BUILDERS, connection.cursor))

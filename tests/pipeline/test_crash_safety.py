@@ -41,6 +41,7 @@ TIDY = [
     "dagster",
     "parquet",
     "report.html",
+    "run.lock",
     "snapshots",
     "warehouse.duckdb",
     "warehouse.lock",
@@ -137,9 +138,9 @@ def stop(*arguments):
     print("ready", flush=True)
     time.sleep(60)
 
-with writing(home, None, 0, print) as (connection, _):
+with writing(home, None, 0, print) as (connection, locks):
     source, now = FilesSource(Path(folder)), datetime.now(UTC)
-    run = Run("killed", connection, home, source, load_universe(), load_parameters(), None, now, "")
+    run = Run("killed", connection, home, source, load_universe(), load_parameters(), None, now, "", locks=locks)
     run_log.open_run(run)
     setattr(published_file, function, stop)
     published_file.publish(run, "published")

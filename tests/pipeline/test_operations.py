@@ -149,8 +149,8 @@ def test_the_services_show_the_ui_on_loopback_and_run_what_is_queued(tmp_path: P
 
 
 def is_writing(home: CascadeHome, pid: int) -> bool:
-    """Whether a process holds the lock of the home."""
-    lock = home.path / "warehouse.lock"
+    """Whether a run of this process is under way in the home."""
+    lock = home.path / "run.lock"
     return lock.exists() and f'"pid": {pid},' in lock.read_text(encoding="utf-8")
 
 

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 from threading import Event
 
 import pandas as pd
 import pytest
-from bench import UNIVERSE, Row
+from bench import UNIVERSE, Row, usual_parameters
 from desk import Desk, Script
 
 from assets.ingest.prefetch import Prefetch
-from assets.sources.base import ASSET_CLASSES, AssetClass, FetchRequest, FetchResult, SourceError
+from assets.ingest.reference import write_universe
+from assets.sources.base import ASSET_CLASSES, AssetClass, FetchRequest, FetchResult, Source, SourceError
+from assets.steps import StepRunner
+from assets.warehouse.connection import replace_rows, writing
+from assets.warehouse.home import Home, WarehouseError
+from assets.warehouse.lock import locked
+from assets.warehouse.results import CheckGroup
+from assets.warehouse.run import Run
+from assets.warehouse.run_log import open_run
 
 PATIENCE_SECONDS = 60.0
 
@@ -97,3 +110,61 @@ def test_closing_stops_a_fetch_under_way(desk: Desk, source: Watched) -> None:
     assert not source.ended["crypto"].is_set()
     assert not source.began["macro"].is_set()
     assert stored(desk) == [("SPY", 3)]
+
+
+@dataclass
+class Outsider(Script):
+    """A script that notes for each request whether another process could write to the warehouse meanwhile."""
+
+    home: Home = field(kw_only=True)
+    was_free: dict[AssetClass, list[bool]] = field(default_factory=lambda: {name: [] for name in ASSET_CLASSES})
+
+    def fetch(self, question: FetchRequest) -> Iterator[FetchResult]:
+        yield from super().fetch(question)
+        with suppress(WarehouseError), locked(self.home.lock, 5, print):
+            is_open = subprocess.run([sys.executable, "-c", OPENING, self.home.warehouse], check=False).returncode == 0
+            self.was_free[question.asset_class].append(is_open)
+
+
+OPENING = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute('select 1 from meta.runs')"
+
+
+def run_classes(home: Home, source: Source, day: str, sessions: pd.DataFrame, *asset_classes: AssetClass) -> list[Row]:
+    """Fetch and store classes in one run of a real home. Returns the closes of the fund in the warehouse."""
+    with writing(home, None, PATIENCE_SECONDS, print) as (connection, locks):
+        started_at = datetime.fromisoformat(f"{day} 22:00+00:00")
+        run = Run(day, connection, home, source, UNIVERSE, usual_parameters(), None, started_at, "", locks=locks)
+        open_run(run)
+        write_universe(run)
+        replace_rows(connection, "reference.sessions", sessions)
+        with StepRunner(run, models=()) as runner:
+            for asset_class in asset_classes:
+                for event in runner.events(asset_class):
+                    assert not isinstance(event, CheckGroup) or event.broken is None
+        return connection.execute(
+            "select session_date, round(close, 2) from raw.equity_bars "
+            "qualify version = max(version) over (partition by session_date) order by all"
+        ).fetchall()
+
+
+def test_the_warehouse_is_free_while_a_vendor_answers_also_about_a_split(
+    tmp_path: Path, calendar_sessions: pd.DataFrame
+) -> None:
+    home = Home(tmp_path)
+    sessions = calendar_sessions[calendar_sessions["session_date"] >= "2023-01-01"]
+    before = [100.0 + number for number in range(60)]
+    days = pd.DatetimeIndex(
+        sessions.loc[sessions["calendar"] == "XNYS", "session_date"].iloc[: len(before) + 1]
+    ).astype("datetime64[us]")
+    source = Outsider({"equity_bars": {"SPY": pd.DataFrame({"session_date": days[:-1], "close": before})}}, home=home)
+    run_classes(home, source, str(days[-2].date()), sessions, "equity", "crypto")
+    assert source.was_free == {"equity": [True], "crypto": [True], "macro": []}
+
+    after = [round(close / 4, 2) for close in [*before, 160.0]]
+    source.answers = {"equity_bars": {"SPY": pd.DataFrame({"session_date": days, "close": after})}}
+    stored = run_classes(home, source, str(days[-1].date()), sessions, "equity")
+    # The recent sessions, and then the whole history on the new scale.
+    assert source.was_free["equity"] == [True, True, True]
+    assert [request.since for request in source.questions[-2:]] != [{}, {}]
+    assert source.questions[-1].only == frozenset({"SPY"})
+    assert [close for _, close in stored] == after

@@ -22,7 +22,7 @@ from assets.publish.published_file import publish
 from assets.publish.snapshots import Snapshot, read_snapshot
 from assets.sources.base import is_synthetic
 from assets.warehouse.connection import writing
-from assets.warehouse.home import Home
+from assets.warehouse.home import Home, Opened
 from assets.warehouse.run import Run
 from assets.warehouse.run_log import open_run
 
@@ -95,18 +95,18 @@ class Shelf:
         """Publish what is there. Returns what the file says of itself."""
         catalog = nullcontext() if has_catalog else mock.patch("assets.publish.published_file.write_catalog")
         self.runs += 1
-        with catalog, writing(self.home, as_of, 0, print) as (connection, _):
-            run = self.run(connection, as_of, source, kept)
+        with catalog, writing(self.home, as_of, 0, print) as opened:
+            run = self.run(opened, as_of, source, kept)
             open_run(run)
             publish(run, "published")
         return read_snapshot(run.published)
 
-    def run(self, connection: duckdb.DuckDBPyConnection, as_of: date | None, source: str, kept: int) -> Run:
+    def run(self, opened: Opened, as_of: date | None, source: str, kept: int) -> Run:
         """A run that is about to publish."""
         usual = usual_parameters()
         return Run(
             id=f"{self.runs:08}-of-the-shelf",
-            connection=connection,
+            connection=opened.connection,
             home=self.home,
             source=NoSource(has_clock=False, name=source, is_synthetic=is_synthetic(source)),
             universe=UNIVERSE,
@@ -114,6 +114,7 @@ class Shelf:
             as_of=as_of,
             started_at=datetime(2024, 1, 3, tzinfo=UTC),
             code_version="0.1.0+test",
+            locks=opened.locks,
         )
 
     def ask(self, sql: str, path: Path | None = None) -> list[tuple[Any, ...]]:
