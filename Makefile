@@ -65,4 +65,4 @@ lock: ## Resolve pyproject.toml into requirements.lock (needs uv)
 	printf '%s\n' $(LAKE) | uv pip compile - --no-deps --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --output-file requirements-lake.lock
 
 clean: ## Remove .venv; keep data
-	rm -rf .venv *.egg-info
+	rm -rf .venv build *.egg-info

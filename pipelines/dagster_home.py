@@ -20,10 +20,13 @@ from assets.contracts.errors import describe_error
 from assets.warehouse.home import Home, WarehouseError, unwritable
 from assets.warehouse.lock import locked
 from pipelines.resources import close_dead_runs
-from pipelines.settings import ROOT
+from pipelines.settings import IS_CHECKOUT, ROOT
 
 # Creating the databases takes about a second; a busy machine may need many times that.
 LOCK_SECONDS = 60.0
+
+# Dagster's configuration of every home. A wheel has it in this package (setup.py).
+DAGSTER_YAML = (ROOT if IS_CHECKOUT else ROOT / "pipelines") / "dagster.yaml"
 
 
 @contextmanager
@@ -54,7 +57,7 @@ def dagster_folder(home: Home) -> Path:
     link = folder / "dagster.yaml"
     if not link.exists():
         link.unlink(missing_ok=True)
-        link.symlink_to(ROOT / "dagster.yaml")
+        link.symlink_to(DAGSTER_YAML)
     return folder
 
 

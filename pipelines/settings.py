@@ -18,10 +18,13 @@ from pathlib import Path
 
 from assets.config.parameters import Parameter, load_parameters
 from assets.config.universe import Universe, load_universe
+from assets.contracts.queries import SQL_FOLDER
 from assets.sources.base import DEMO, Source
 from assets.warehouse.home import Home, SharedWarehouse
 
 ROOT = Path(__file__).parent.parent
+# Otherwise Cascade was installed from a wheel, and ROOT is the folder of all installed packages.
+IS_CHECKOUT = SQL_FOLDER.parent == ROOT
 SOURCES = (DEMO, "files", "live")
 DEFAULT_SOURCE = DEMO
 
@@ -95,8 +98,8 @@ def _check_symbols(symbols: tuple[str, ...], source: str, path: str, universe: U
 
 
 def home_folder(source: str, home: str) -> Path:
-    """The folder of a source: `home` if it is given, else data/<source> in the project."""
-    return Path(home).expanduser().resolve() if home else ROOT / "data" / source
+    """A source's folder: `home` if given, else data/<source> in the checkout or, without one, the current folder."""
+    return Path(home).expanduser().resolve() if home else (ROOT if IS_CHECKOUT else Path.cwd()) / "data" / source
 
 
 def _shared_warehouse() -> SharedWarehouse | None:
@@ -171,6 +174,9 @@ def _built_source(name: str, path: str, home: Home, universe: Universe) -> tuple
 @cache
 def code_version() -> str:
     """The version of Cascade, with the commit if the project is a git checkout."""
+    # Git would look further up, and find the repository of someone who has Cascade in a .venv.
+    if not (ROOT / ".git").exists():
+        return version("liquidity-cascade")
     try:
         git = subprocess.run(
             ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=5

@@ -10,7 +10,9 @@ import re
 from functools import cache
 from pathlib import Path
 
-SQL_FOLDER = Path(__file__).parents[2] / "sql"
+_ASSETS = Path(__file__).parents[1]
+# In a checkout sql/ is beside the package; a wheel has it inside (setup.py).
+SQL_FOLDER = next(folder for folder in (_ASSETS / "sql", _ASSETS.parent / "sql") if folder.is_dir())
 
 _NAME = re.compile(r"\$([a-z][a-z0-9_]*)")
 

@@ -36,7 +36,7 @@ from pipelines.cli.options import (
 )
 from pipelines.cli.read import claims, query, report, status
 from pipelines.cli.snapshots import diff, snapshots
-from pipelines.settings import ROOT, Plan, Settings, SettingsError, home_folder, planned
+from pipelines.settings import Plan, Settings, SettingsError, home_folder, planned
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -171,7 +171,7 @@ def ui(source: str, path: str, home: str, port: int) -> None:
     command = ["dagster", "dev", "-m", "pipelines.definitions", "-h", "127.0.0.1", "-p", str(port)]
     program = Path(sys.executable).with_name(command[0])
     try:
-        sys.exit(subprocess.run([str(program), *command[1:]], cwd=ROOT, env=environment, check=False).returncode)
+        sys.exit(subprocess.run([str(program), *command[1:]], cwd=folder, env=environment, check=False).returncode)
     except KeyboardInterrupt:
         sys.exit(0)
 
