@@ -1,7 +1,8 @@
 """The steps of a run: which module does what, and what each step reports.
 
-Here: what a step calls, in which order its events come, and why a run failed. `graph` turns the steps into Dagster
-assets, and Dagster runs them. What a step does is in the module that it calls.
+Here: what a step calls, in which order its events come, and why a run failed; judging stored tables again; and the
+steps of a historical view, which are one asset. `graph` turns the steps into Dagster assets, and Dagster runs them.
+What a step does is in the module that it calls.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Self
 
 from assets.contracts.expectations import ValidationError
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
-from assets.ingest.delivery_checks import CONTRACT, judge_contracts, judge_delivery
+from assets.ingest.delivery_checks import CONTRACT, judge_contracts, judge_delivery, judge_stored
 from assets.ingest.prefetch import Prefetch
 from assets.ingest.reference import (
     ClockError,
@@ -25,7 +26,8 @@ from assets.ingest.reference import (
 )
 from assets.ingest.stage import ClassResult
 from assets.ingest.store import ContractBroken, already_stored, ingest
-from assets.models.build import build, require_up_to_date
+from assets.models.build import build, judge, require_built, require_up_to_date
+from assets.models.fingerprints import content, digest
 from assets.models.sql_files import Model, read_models
 from assets.publish.frozen_forecasts import freeze
 from assets.publish.parquet_export import ParquetExportError, export_parquet
@@ -34,13 +36,15 @@ from assets.report.page import write_report
 from assets.sources.base import ASSET_CLASSES, AssetClass, SourceError
 from assets.warehouse import run_log
 from assets.warehouse.connection import resting
-from assets.warehouse.results import NAMED, CheckGroup, CheckSpec, StepEvent, StepFailed, TableBuilt
+from assets.warehouse.home import WarehouseBusy
+from assets.warehouse.results import NAMED, Check, CheckGroup, CheckSpec, StepEvent, StepFailed, TableBuilt
 from assets.warehouse.run import Run, log
 
 # The tables that the first and the last steps stand for in reports.
 UNIVERSE = "reference.universe"
 CLOCK_TABLES = ("reference.clock", "reference.releases")
 PUBLISHED, PARQUET, REPORT = "publish.cascade_duckdb", "publish.parquet", "publish.report_html"
+HISTORICAL_VIEW = "publish.cascade_asof"
 EVERYTHING_IS_FRESH = CheckSpec(
     "everything_is_fresh",
     "Every instrument and series was delivered and is as recent as its calendar expects.",
@@ -49,6 +53,8 @@ EVERYTHING_IS_FRESH = CheckSpec(
 
 # Each class is stored on its own, so that one that cannot be fetched does not keep the others away.
 STEPS = ("universe", "sessions", *ASSET_CLASSES, "clock", "models", "publish", "exports")
+# A historical view is one file: it has no exports.
+HISTORICAL_STEPS = STEPS[:-1]
 
 
 @dataclass
@@ -59,11 +65,13 @@ class StepRunner:
         run: What the steps work with.
         models: The models that the step `models` builds.
         prefetched: The classes that this run fetches, in that order. The next one is fetched while one is stored.
+        may_pass: Whether a step failed for a reason that has nothing to do with the data and may pass.
     """
 
     run: Run
     models: Sequence[Model] = field(default_factory=read_models)
     prefetched: tuple[AssetClass, ...] = ()
+    may_pass: bool = field(init=False, default=False)
     _prefetch: Prefetch | None = field(init=False, default=None)
 
     def events(self, step: str, selected: Set[str] | None = None) -> Iterator[StepEvent]:
@@ -79,16 +87,80 @@ class StepRunner:
         Raises:
             StepFailed: The step could not do its work.
         """
-        with self.run.locks.step(step) as began_at:
-            run = replace(self.run, started_at=began_at or self.run.started_at)
+        try:
+            with self.run.locks.step(step) as began_at:
+                run = replace(self.run, started_at=began_at or self.run.started_at)
+                for event in self._reported(run, step, selected):
+                    self.may_pass |= isinstance(event, Check) and not event.passed and event.may_pass
+                    yield event
+        except WarehouseBusy:
+            self.may_pass = True
+            raise
+
+    def _reported(self, run: Run, step: str, selected: Set[str] | None) -> Iterator[StepEvent]:
+        if step in ASSET_CLASSES:
+            return fetch(run, step, self._ingest)
+        if step == "models":
+            return build(run, self.models, selected)
+        if step == "publish":
+            return publishing(run, self.models)
+        return _OTHER_STEPS[step](run)
+
+    def verdicts(self, step: str, wanted: Set[tuple[str, str]]) -> Iterator[Check | CheckGroup]:
+        """Judge stored tables again. Nothing is fetched, stored or built.
+
+        Args:
+            step: The step that makes the tables.
+            wanted: The checks, each as (table, name).
+
+        Yields:
+            The verdict of each of the checks.
+
+        Raises:
+            StepFailed: A table was never built.
+        """
+        with self.run.locks.step(step):
+            tables = {table for table, _ in wanted}
+            judged: Iterator[Check | CheckGroup]
             if step in ASSET_CLASSES:
-                yield from fetch(run, step, self._ingest)
+                judged = judge_stored(self.run, step, {table for table, name in wanted if name == CONTRACT.name})
             elif step == "models":
-                yield from build(run, self.models, selected)
-            elif step == "publish":
-                yield from publishing(run, self.models)
+                judged = judge(self.run, self.models, tables)
             else:
-                yield from _OTHER_STEPS[step](run)
+                judged = iter([freshness(self.run)])
+            for verdict in judged:
+                if (verdict.table_name, verdict.name) in wanted:
+                    run_log.note_checks(self.run, verdict.checks if isinstance(verdict, CheckGroup) else [verdict])
+                    yield verdict
+
+    def historical_view(self) -> TableBuilt:
+        """Run the steps of a historical view, from the universe to the published file.
+
+        Returns:
+            The published file.
+
+        Raises:
+            StepFailed: A step failed, or a check that must hold does not.
+        """
+        broken: list[str] = []
+        for step in HISTORICAL_STEPS:
+            # As in any other run, a class that cannot be fetched does not keep the others away.
+            if broken and step not in ASSET_CLASSES:
+                break
+            said = len(broken)
+            try:
+                for event in self.events(step):
+                    if isinstance(event, TableBuilt):
+                        built = event
+                    elif reason := event.broken:
+                        broken.append(f"{event.table_name.rpartition('.')[2]}: {reason}")
+            except StepFailed as error:
+                # If a check has failed, it has said why.
+                if len(broken) == said:
+                    broken.append(f"{step}: {error}")
+        if broken:
+            raise StepFailed("; ".join(dict.fromkeys(broken)))
+        return replace(built, table_name=HISTORICAL_VIEW, facts={**built.facts, "as_of": str(self.run.as_of)})
 
     def _ingest(self, run: Run, asset_class: AssetClass) -> ClassResult:
         # What another run may store in the meantime decides what the next class is asked for.
@@ -112,7 +184,8 @@ def _rows(run: Run, full_name: str) -> int:
 
 
 def _table(run: Run, full_name: str, **facts: int) -> TableBuilt:
-    return TableBuilt(full_name, {"source": run.source_name, **facts}, _rows(run, full_name))
+    fingerprint, rows = content(run.connection, full_name)
+    return TableBuilt(full_name, {"source": run.source_name, **facts}, rows, content=fingerprint)
 
 
 # --- reference ----------------------------------------------------------------------------------------------------
@@ -122,7 +195,8 @@ def universe(run: Run) -> Iterator[StepEvent]:
     """Write the universe, claims and parameter files into tables."""
     log.info("universe")
     rows = write_universe(run)
-    yield TableBuilt(UNIVERSE, {"source": run.source_name, **rows}, sum(rows.values()))
+    fingerprint = digest(content(run.connection, name)[0] for name in rows)
+    yield TableBuilt(UNIVERSE, {"source": run.source_name, **rows}, sum(rows.values()), content=fingerprint)
 
 
 def sessions(run: Run) -> Iterator[StepEvent]:
@@ -134,7 +208,10 @@ def sessions(run: Run) -> Iterator[StepEvent]:
 
 def clock(run: Run) -> Iterator[StepEvent]:
     """Set the instant as of which tables are built, and when each macro value became public."""
-    as_of = write_clock(run)
+    try:
+        as_of = write_clock(run)
+    except ClockError as error:
+        raise StepFailed(str(error)) from error
     run_log.note_as_of(run)
     log.info("as of %s", as_of)
     write_releases(run)
@@ -169,7 +246,7 @@ def fetch(
     except ContractBroken as error:
         raise StepFailed(f"after quarantine the contract is still broken: {error}") from error
     run_log.note_rows(run, sum(result.rows_new.values()), sum(result.rows_restated.values()))
-    rules, checks = judge_contracts(result), judge_delivery(run, result)
+    rules, checks = judge_contracts(result.outcomes), judge_delivery(run, result)
     run_log.note_checks(run, [*rules, *checks])
     for name in TABLES_OF_CLASS[asset_class]:
         full_name = RAW_TABLE[name].full_name
@@ -194,38 +271,40 @@ def publishing(run: Run, models: Sequence[Model]) -> Iterator[StepEvent]:
         raise StepFailed(str(error)) from error
     require_up_to_date(run, models)
     run_log.note_as_of(run)
-    troubles = run_log.troubles(run)
-    verdict = EVERYTHING_IS_FRESH.verdict(
-        PUBLISHED, _rows(run, "meta.freshness"), len(troubles), "; ".join(troubles[:NAMED])
-    )
+    verdict = freshness(run)
     run_log.note_checks(run, [verdict])
     # All tables are built and checked by now, so the forecasts that are published are the ones that are frozen.
     frozen = freeze(run)
-    published = publish(run, "published_with_failures" if troubles else "published")
+    published = publish(run, "published" if verdict.passed else "published_with_failures")
     yield TableBuilt(
         PUBLISHED,
         {
             "source": run.source_name,
             "path": str(published.path),
             "tables": published.tables,
-            "rows": published.rows,
             "megabytes": round(published.size / 1e6, 1),
             "forecasts_frozen": frozen,
         },
+        published.rows,
+        content=published.content_hash,
     )
     yield verdict
+
+
+def freshness(run: Run) -> Check:
+    """Whether everything was delivered and is recent. Raises StepFailed if meta.freshness was never built."""
+    require_built(run, ["meta.freshness"])
+    troubles = run_log.troubles(run)
+    return EVERYTHING_IS_FRESH.verdict(
+        PUBLISHED, _rows(run, "meta.freshness"), len(troubles), "; ".join(troubles[:NAMED])
+    )
 
 
 def exports(run: Run) -> Iterator[StepEvent]:
     """Write the Parquet files and the report from the published file, at the same time.
 
-    A historical view is a single file and does not change them. Raises StepFailed if one cannot be written; the old one
-    is kept.
+    Raises StepFailed if one cannot be written; the old one is kept.
     """
-    if run.as_of is not None:
-        for name in (PARQUET, REPORT):
-            yield TableBuilt(name, {"source": run.source_name, "unchanged": "a historical view has no exports"})
-        return
     log.info("report and Parquet files")
     published = run.published
     with resting(run.connection), ThreadPoolExecutor(max_workers=1) as other:

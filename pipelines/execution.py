@@ -8,11 +8,12 @@ from dataclasses import asdict
 
 import dagster as dg
 
+from assets.config.calendars import FIRST_EQUITY_DAY
 from assets.warehouse.home import WarehouseError, unwritable
 from pipelines.dagster_home import dagster_instance
 from pipelines.definitions import defs
 from pipelines.failures import why_failed
-from pipelines.resources import EVERYTHING_JOB, PROCESS_TAG
+from pipelines.resources import EVERYTHING_JOB, HISTORICAL_JOB, PROCESS_TAG
 from pipelines.settings import Plan
 
 
@@ -28,11 +29,15 @@ def execute(plan: Plan, run_id: str) -> str | None:
     """
     chosen = plan.settings
     config = {**asdict(chosen), "symbols": list(chosen.symbols)}
+    day = config.pop("as_of") or None
+    if plan.as_of is not None and plan.as_of < FIRST_EQUITY_DAY:
+        return f"no data as of {plan.as_of}: no price is older than {FIRST_EQUITY_DAY}; choose a later day"
     try:
         with dagster_instance(plan.home) as instance:
-            result = defs.resolve_job_def(EVERYTHING_JOB).execute_in_process(
+            result = defs.resolve_job_def(HISTORICAL_JOB if day else EVERYTHING_JOB).execute_in_process(
                 instance=instance,
                 run_id=run_id,
+                partition_key=day,
                 tags={PROCESS_TAG: str(os.getpid())},
                 run_config={
                     "resources": {"run": {"config": config}},

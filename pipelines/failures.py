@@ -7,6 +7,11 @@ from typing import Any
 
 import dagster as dg
 
+from assets.graph import key
+from assets.steps import HISTORICAL_VIEW
+
+# The steps of a historical view are one step of Dagster, whose error names them.
+_HISTORICAL_STEP = "__".join(key(HISTORICAL_VIEW).path)
 _FAILED = {
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
     dg.DagsterEventType.STEP_FAILURE,
@@ -36,7 +41,8 @@ def why_failed(instance: dg.DagsterInstance, run_id: str) -> tuple[str | None, b
         elif event.event_type is dg.DagsterEventType.STEP_FAILURE:
             # If a check of the step has blocked, it has said why.
             if event.step_key not in blocked:
-                raised[event.step_key or ""] = f"{event.step_key}: {_described(event.step_failure_data.error)}"
+                named = "" if event.step_key == _HISTORICAL_STEP else f"{event.step_key}: "
+                raised[event.step_key or ""] = named + _described(event.step_failure_data.error)
         elif event.job_failure_data.error:
             run_error = _described(event.job_failure_data.error)
     reasons = [*broken, *raised.values()]

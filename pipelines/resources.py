@@ -1,9 +1,11 @@
 """The run of Cascade as a Dagster resource, with the fields of the launchpad.
 
-Here: the resource, and marking runs as failed whose process has ended. Opening the warehouse is in `work`.
+Here: the resource, what a failed run tells Dagster about trying again, and marking runs as failed whose process has
+ended. Opening the warehouse is in `work`.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,13 +17,23 @@ from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.graph import key
 from assets.sources.base import ASSET_CLASSES, AssetClass
 from assets.steps import StepRunner
+from assets.warehouse.home import WarehouseBusy
+from assets.warehouse.run import log
 from pipelines.settings import Settings, planned
 from pipelines.work import opened
 
 # The tag of a run in Dagster's history that names its process.
 PROCESS_TAG = "cascade/pid"
-# The job that runs every step.
-EVERYTHING_JOB = "everything"
+# The jobs that run every step, for the newest state and for a past day.
+EVERYTHING_JOB, HISTORICAL_JOB = "everything", "historical_view"
+# Dagster's tag with the partition of a run: the past day of a historical view. Ours shows it among the run's tags.
+PARTITION_TAG, AS_OF_TAG = "dagster/partition", "as_of"
+# How often a run is tried again if it fails for a reason that may pass. Schedules set it.
+RETRIES_TAG = "cascade/retries"
+# The pause before the second attempt; the third waits twice as long. CASCADE_RETRY_SECONDS replaces it.
+RETRY_SECONDS = 300.0
+# Dagster's tags: what its daemon does with a failed run, and which attempt a run is.
+_MAX_RETRIES, _RETRY_STRATEGY, _RETRY_NUMBER = "dagster/max_retries", "dagster/retry_strategy", "dagster/retry_number"
 
 
 class CascadeRun(dg.ConfigurableResource[StepRunner]):
@@ -30,7 +42,6 @@ class CascadeRun(dg.ConfigurableResource[StepRunner]):
     source: str = Field(default="", description="demo (synthetic), files or live. Empty: CASCADE_SOURCE, else demo.")
     path: str = Field(default="", description="Folder of the source files. Empty: CASCADE_PATH.")
     home: str = Field(default="", description="Folder to write to. Empty: CASCADE_HOME, else data/<source>.")
-    as_of: str = Field(default="", description="A past day (YYYY-MM-DD) whose state is rebuilt into a file of its own.")
     full: bool = Field(default=False, description="Ask for whole histories instead of what may have changed.")
     symbols: list[str] = Field(
         default=[], description="Ask for these instruments and series only, and for all of them."
@@ -44,22 +55,48 @@ class CascadeRun(dg.ConfigurableResource[StepRunner]):
         """The run, with the warehouse locked and open until it ends."""
         dagster_run = context.run
         run_id = dagster_run.run_id if dagster_run else "no-run"
+        given = dagster_run.tags if dagster_run else {}
+        as_of = given.get(PARTITION_TAG, "")
         if context.instance and dagster_run:
-            context.instance.add_run_tags(run_id, {PROCESS_TAG: str(os.getpid())})
-        if not self.as_of:
+            tags = {PROCESS_TAG: str(os.getpid()), **({AS_OF_TAG: as_of} if as_of else {})}
+            # An attempt inherits the tags of the one before, but not why that one failed.
+            tags |= {_MAX_RETRIES: "0"} if _RETRY_NUMBER in given else {}
+            context.instance.add_run_tags(run_id, tags)
+        if _RETRY_NUMBER in given:
+            _wait_for_attempt(int(given[_RETRY_NUMBER]))
+        if not as_of:
             warm_up()
-        settings = Settings(self.source, self.path, self.home, self.as_of, self.full, tuple(self.symbols), self.accept)
-        with (
-            opened(planned(settings), run_id) as run,
-            StepRunner(run, prefetched=fetched_classes(dagster_run)) as runner,
-        ):
-            yield runner
+        settings = Settings(self.source, self.path, self.home, as_of, self.full, tuple(self.symbols), self.accept)
+        may_pass = False
+        try:
+            with (
+                opened(planned(settings), run_id) as run,
+                StepRunner(run, prefetched=fetched_classes(dagster_run)) as runner,
+            ):
+                yield runner
+            may_pass = runner.may_pass
+        except WarehouseBusy:
+            may_pass = True
+            raise
+        finally:
+            if may_pass and context.instance and RETRIES_TAG in given:
+                again = {_MAX_RETRIES: given[RETRIES_TAG], _RETRY_STRATEGY: "ALL_STEPS"}
+                context.instance.add_run_tags(run_id, again)
+
+
+def _wait_for_attempt(number: int) -> None:
+    """Wait before a run is tried again. The warehouse is not open yet, so other runs may use it."""
+    seconds = number * float(os.environ.get("CASCADE_RETRY_SECONDS", RETRY_SECONDS))
+    log.info("attempt %d begins in %d seconds", number + 1, seconds)
+    time.sleep(seconds)
 
 
 def fetched_classes(dagster_run: dg.DagsterRun | None) -> tuple[AssetClass, ...]:
     """The asset classes that a Dagster run fetches one after the other; none if it runs single steps only."""
     if dagster_run is None or dagster_run.step_keys_to_execute:
         return ()
+    if PARTITION_TAG in dagster_run.tags:
+        return ASSET_CLASSES
     selection = dagster_run.asset_selection
     if selection is None:
         return ASSET_CLASSES if dagster_run.job_name == EVERYTHING_JOB else ()

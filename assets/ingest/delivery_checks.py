@@ -1,16 +1,20 @@
 """The checks of a delivery as a whole: each with its name, what it requires, and how it is judged.
 
-Here: what the delivery of an asset class must satisfy after it was stored. Single rows are judged in `row_checks`,
-single symbols in `history_checks`.
+Here: what the delivery of an asset class must satisfy after it was stored, and judging the last deliveries and the
+stored rows again. Single rows are judged in `row_checks`, single symbols in `history_checks`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Set
 
+from assets.contracts.expectations import RuleOutcome, validate
+from assets.contracts.queries import query
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
-from assets.ingest.stage import ClassResult
-from assets.warehouse.results import NAMED, Check, CheckSpec, same_reasons
+from assets.ingest.stage import ClassResult, Rejection
+from assets.sources.base import AssetClass
+from assets.warehouse.results import NAMED, Check, CheckGroup, CheckSpec, same_reasons
 from assets.warehouse.run import Run
 
 CONTRACT = CheckSpec(
@@ -58,15 +62,60 @@ def judge_delivery(run: Run, result: ClassResult) -> list[Check]:
             symbols,
             int(is_lost),
             f"the source delivered no usable data of the class {result.asset_class}" if is_lost else None,
+            bool(result.failures) and result.failures.keys() <= result.may_pass,
         ),
         REQUIRED_DELIVERED.verdict(
-            table_name, required, len(missing), "; ".join(f"{ids}: {why}" for ids, why in same_reasons(missing))
+            table_name,
+            required,
+            len(missing),
+            "; ".join(f"{ids}: {why}" for ids, why in same_reasons(missing)),
+            missing.keys() <= result.may_pass,
         ),
     ]
 
 
-def judge_contracts(result: ClassResult) -> list[Check]:
-    """One verdict for each rule of each raw table of the class, from Great Expectations."""
+def judge_stored(run: Run, asset_class: AssetClass, tables: Set[str]) -> Iterator[CheckGroup | Check]:
+    """Judge the stored rows and the last deliveries of a class again. Nothing is fetched or stored.
+
+    Args:
+        run: The run.
+        asset_class: The class.
+        tables: The raw tables whose rows are validated; that takes a while.
+
+    Yields:
+        The contract of each of the tables, and the verdicts of `DELIVERY_CHECKS`.
+    """
+    for table in (RAW_TABLE[name] for name in TABLES_OF_CLASS[asset_class]):
+        if table.full_name in tables:
+            outcomes = validate(run.connection.table(table.full_name), table)()
+            yield CheckGroup(CONTRACT.name, table.full_name, tuple(judge_contracts(outcomes)))
+    yield from judge_delivery(run, last_delivery(run, asset_class))
+
+
+def last_delivery(run: Run, asset_class: AssetClass) -> ClassResult:
+    """What became of a class when each of its symbols was last delivered."""
+    result = ClassResult(asset_class)
+    tables = [RAW_TABLE[name] for name in TABLES_OF_CLASS[asset_class]]
+    first = tables[0]
+    statement = query("checks/last_deliveries", id_column=first.key[0], stored_rows=first.full_name)
+    for id_, rows, rejected, failure, day, reason, is_stored in run.connection.execute(
+        statement, {"asset_class": asset_class}
+    ).fetchall():
+        result.rows_delivered[id_] = rows
+        result.rejections += [Rejection(first.full_name, id_, day, reason or "rejected")] * rejected
+        if failure:
+            result.fail(id_, failure)
+        if is_stored and (rows > rejected or not failure):
+            result.usable.append(id_)
+    result.vanished = run.connection.execute(
+        "select id, session_date::varchar from meta.vanished where list_contains(?, table_name) order by all",
+        [[table.full_name for table in tables]],
+    ).fetchall()
+    return result
+
+
+def judge_contracts(outcomes: Iterable[RuleOutcome]) -> list[Check]:
+    """One verdict for each rule of a raw table, from Great Expectations."""
     return [
         Check(
             outcome.rule_name,
@@ -77,7 +126,7 @@ def judge_contracts(result: ClassResult) -> list[Check]:
             outcome.rows_failed,
             outcome.reason if outcome.rows_failed else None,
         )
-        for outcome in result.outcomes
+        for outcome in outcomes
     ]
 
 

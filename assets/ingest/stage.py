@@ -65,6 +65,7 @@ class ClassResult:
         rows_rejected: Rejected rows per id.
         continued: Per raw table, the ids whose origin is unchanged or has only grown since the last run.
         failures: Per id, why nothing, or not everything, was stored.
+        may_pass: The ids that failed only because the source could not be reached or did not answer.
         usable: The ids with at least one good row in the first raw table of the class.
         rows_new: First versions stored, per raw table.
         rows_restated: Later versions stored, per raw table.
@@ -78,6 +79,7 @@ class ClassResult:
     rows_rejected: dict[str, int] = field(default_factory=dict)
     continued: dict[str, set[str]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    may_pass: set[str] = field(default_factory=set)
     usable: list[str] = field(default_factory=list)
     rows_new: dict[str, int] = field(default_factory=dict)
     rows_restated: dict[str, int] = field(default_factory=dict)
@@ -85,8 +87,18 @@ class ClassResult:
     vanished: list[tuple[str, str]] = field(default_factory=list)
     outcomes: list[RuleOutcome] = field(default_factory=list)
 
-    def fail(self, id_: str, reason: str) -> None:
-        """Add a reason why an id has nothing, or not everything, new in this run."""
+    def fail(self, id_: str, reason: str, may_pass: bool = False) -> None:
+        """Add a reason why an id has nothing, or not everything, new in this run.
+
+        Args:
+            id_: The id.
+            reason: The reason.
+            may_pass: Whether the source might deliver it a little later.
+        """
+        if may_pass and (id_ not in self.failures or id_ in self.may_pass):
+            self.may_pass.add(id_)
+        else:
+            self.may_pass.discard(id_)
         self.failures[id_] = _joined(self.failures.get(id_), reason)
 
 
@@ -195,7 +207,7 @@ def stage(fetched: Fetched, deliveries: Iterable[FetchResult], request: FetchReq
                 _append(connection, RAW_TABLE[name], waiting[name])
                 rows_waiting[name] = 0
         if delivery.failure:
-            fetched.result.fail(delivery.id, delivery.failure)
+            fetched.result.fail(delivery.id, delivery.failure, delivery.may_pass)
             failures[delivery.id] = _joined(failures.get(delivery.id), delivery.failure)
     for name, frames in waiting.items():
         _append(connection, RAW_TABLE[name], frames)

@@ -1,12 +1,13 @@
 """Building the models: which are out of date, in which order, and two at a time.
 
-Here: the step of a run that turns SQL files into tables, and which tables are assets. `sql_files` reads the files,
-`create` makes one table, `checks` checks it, and `fingerprints` finds the tables that are up to date.
+Here: the step of a run that turns SQL files into tables, judging built tables again, and which tables are assets.
+`sql_files` reads the files, `create` makes one table, `checks` checks it, and `fingerprints` finds the tables that are
+up to date.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from graphlib import TopologicalSorter
@@ -15,11 +16,12 @@ from threading import Lock
 from time import perf_counter
 from typing import NamedTuple
 
+from assets.config.parameters import Parameters
 from assets.contracts.stored import PUBLISHED_SCHEMAS, STORED_TABLES
 from assets.contracts.table import Column
 from assets.models.checks import check_model, data_checks
 from assets.models.create import describe, run_model
-from assets.models.fingerprints import Fingerprints
+from assets.models.fingerprints import Fingerprints, definition, digest, forget_build
 from assets.models.sql_files import Model
 from assets.warehouse import run_log
 from assets.warehouse.home import Builders
@@ -42,6 +44,20 @@ def assets_read(model: Model, models: Mapping[str, Model]) -> set[str]:
         upstream = models.get(name)
         read |= {name} if upstream is None or is_asset(upstream) else assets_read(upstream, models)
     return read
+
+
+def code_version(names: Set[str], models: Mapping[str, Model], parameters: Parameters) -> str:
+    """The fingerprint of what defines some assets: their SQL, and that of the intermediate models that they read.
+
+    Args:
+        names: The assets.
+        models: All models by name, each after those that it reads.
+        parameters: The numbers that are filled into the SQL.
+
+    Returns:
+        A hash that changes if a run would build one of the tables again although no data changed.
+    """
+    return digest(part for model in _with_steps(names, models) for part in definition(model, parameters))
 
 
 def build(run: Run, models: Sequence[Model], selected: Set[str] | None = None) -> Iterator[StepEvent]:
@@ -84,6 +100,37 @@ def build(run: Run, models: Sequence[Model], selected: Set[str] | None = None) -
         run_log.note_checks(run, checks)
 
 
+def judge(run: Run, models: Sequence[Model], names: Set[str]) -> Iterator[CheckGroup | Check]:
+    """Check built tables again, as they are stored.
+
+    Args:
+        run: The run.
+        models: All models.
+        names: The tables to check.
+
+    Yields:
+        The verdicts on each table.
+
+    Raises:
+        StepFailed: One of the tables was never built.
+    """
+    require_built(run, names)
+    for model in (model for model in models if model.full_name in names):
+        verdicts = _verdicts(run, model, describe(run.connection, model.worded(run.parameters)))
+        group = CheckGroup(SOUND, model.full_name, tuple(verdicts))
+        if group.broken:
+            # The next run builds the table again instead of keeping it.
+            forget_build(run.connection, model.full_name)
+        yield group
+        yield from data_checks(run, model.full_name)
+
+
+def require_built(run: Run, names: Iterable[str]) -> None:
+    """Raises StepFailed if one of the tables does not exist."""
+    if missing := sorted(set(names) - _existing(run)):
+        raise StepFailed(f"{', '.join(missing)}: not built yet; materialise it first")
+
+
 def require_up_to_date(run: Run, models: Sequence[Model]) -> None:
     """Check that every table was built from the rows and the clock that are stored now.
 
@@ -110,17 +157,17 @@ def _drop_what_no_file_defines(run: Run, models: Sequence[Model]) -> None:
             if f"{schema}.{name}" not in defined:
                 log.warning("dropping %s.%s: no SQL file defines it any more", schema, name)
                 run.connection.execute(f'drop {kind} {schema}."{name}"')
-                run.connection.execute("delete from reference.builds where table_name = ?", [f"{schema}.{name}"])
+                forget_build(run.connection, f"{schema}.{name}")
 
 
-def _with_steps(selected: Set[str], models: dict[str, Model]) -> list[Model]:
+def _with_steps(selected: Set[str], models: Mapping[str, Model]) -> list[Model]:
     """The selected assets, the intermediate models that they read, and the macros that read only selected assets."""
     wanted = {
         name
         for name, model in models.items()
         if name in selected or (model.form == "macro" and assets_read(model, models) <= selected)
     }
-    for name, model in reversed(models.items()):
+    for name, model in reversed(list(models.items())):
         if name in wanted:
             wanted |= {up for up in model.upstream if up in models and not is_asset(models[up])}
     return [model for name, model in models.items() if name in wanted]
@@ -136,13 +183,13 @@ class _Built(NamedTuple):
 
 def _missing(run: Run, selected: Set[str], models: Mapping[str, Model]) -> list[str]:
     """The tables that the selected assets read, that are not selected themselves, and that do not exist yet."""
-    existing = {
-        f"{schema}.{table}"
-        for schema, table in run.connection.execute(
-            "select schema_name, table_name from duckdb_tables() where database_name = current_database()"
-        ).fetchall()
-    }
-    return sorted({read for name in selected for read in assets_read(models[name], models)} - selected - existing)
+    return sorted({read for name in selected for read in assets_read(models[name], models)} - selected - _existing(run))
+
+
+def _existing(run: Run) -> set[str]:
+    """The tables of the warehouse."""
+    tables = "select schema_name || '.' || table_name from duckdb_tables() where database_name = current_database()"
+    return {name for (name,) in run.connection.execute(tables).fetchall()}
 
 
 def _built_side_by_side(
@@ -200,7 +247,7 @@ def _built(run: Run, model: Model, builds: Fingerprints) -> _Built:
         rows, verdicts = build.rows, list(build.verdicts)
         columns = describe(run.connection, model.worded(run.parameters)) if is_asset(model) else ()
     else:
-        builds.forget(run.connection, model)
+        forget_build(run.connection, model.full_name)
         rows, columns = run_model(run.connection, model, run.parameters)
         log.info("%s", model.full_name)
         verdicts = _verdicts(run, model, columns)
@@ -213,7 +260,8 @@ def _built(run: Run, model: Model, builds: Fingerprints) -> _Built:
         facts: dict[str, int | float | str] = {"source": run.source_name, "seconds": round(perf_counter() - started, 3)}
         if build is not None:
             facts["unchanged_since_run"] = build.run_id
-        reports.append(TableBuilt(model.full_name, facts, rows, tuple(columns)))
+        content = None if broken else builds.content_of(model)
+        reports.append(TableBuilt(model.full_name, facts, rows, tuple(columns), content))
         reports.append(CheckGroup(SOUND, model.full_name, tuple(verdicts)))
     reports += warnings
     reason = f"{model.full_name}: {'; '.join(map(str, broken))}" if broken else None

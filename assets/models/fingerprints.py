@@ -77,11 +77,7 @@ class Fingerprints:
 
     def inputs(self, model: Model) -> str:
         """The fingerprint of the model's inputs. The models that it reads must have been built."""
-        # An unchanged table keeps its verdicts, so the code of the checks is an input as well.
-        parts = [model.form, model.sql(self._parameters), duckdb.__version__, _code(_BUILDER)]
-        if model.statistic:
-            parts += [_code(_FUNCTIONS), np.__version__, pd.__version__]
-            parts += (f"{name}={p.value}" for name, p in sorted(self._parameters.items()))
+        parts = definition(model, self._parameters)
         written = []
         for name in model.upstream:
             if name in _WRITTEN_BY_RUNS:
@@ -92,7 +88,7 @@ class Fingerprints:
                 written.append(f"{name}={of_runs}")
             else:
                 parts.append(f"{name}={self._content[name]}")
-        return f"{_digest(parts)}:{_digest(written)}"
+        return f"{digest(parts)}:{digest(written)}"
 
     def unchanged(self, model: Model, inputs: str) -> Build | None:
         """The last build of the model, if its inputs are the same and it has verdicts. Otherwise None."""
@@ -121,9 +117,9 @@ class Fingerprints:
         build = self._noted.get(model.full_name)
         return build is not None and build.inputs.partition(":")[0] == inputs.partition(":")[0]
 
-    def forget(self, connection: duckdb.DuckDBPyConnection, model: Model) -> None:
-        """Delete the record of a table's last build, before it is rebuilt."""
-        connection.execute("delete from reference.builds where table_name = ?", [model.full_name])
+    def content_of(self, model: Model) -> str:
+        """The fingerprint of the rows of a table that was built or kept."""
+        return self._content[model.full_name]
 
     def note(self, connection: duckdb.DuckDBPyConnection, model: Model, inputs: str, run_id: str) -> None:
         """Record the build of a model whose checks passed. The content of a view or macro is that of its inputs.
@@ -144,6 +140,21 @@ class Fingerprints:
         )
 
 
+def forget_build(connection: duckdb.DuckDBPyConnection, table_name: str) -> None:
+    """Delete the record of a table's last build, so that it is not kept."""
+    connection.execute("delete from reference.builds where table_name = ?", [table_name])
+
+
+def definition(model: Model, parameters: Mapping[str, Parameter]) -> list[str]:
+    """Everything but data that decides what a model's table holds, and how it is checked."""
+    # An unchanged table keeps its verdicts, so the code of the checks is an input as well.
+    parts = [model.form, model.sql(parameters), duckdb.__version__, code(_BUILDER)]
+    if model.statistic:
+        parts += [code(_FUNCTIONS), np.__version__, pd.__version__]
+        parts += (f"{name}={p.value}" for name, p in sorted(parameters.items()))
+    return parts
+
+
 def content(connection: duckdb.DuckDBPyConnection, table_name: str) -> tuple[str, int]:
     """The fingerprint of a table's columns and of its rows, in any order, and its number of rows."""
     # Rows of raw tables are added but never changed, so their number is enough.
@@ -151,13 +162,15 @@ def content(connection: duckdb.DuckDBPyConnection, table_name: str) -> tuple[str
     total, rows = connection.execute(f"select {hashed}::varchar, count(*) from {table_name} as rows").fetchall()[0]
     # The hash of a row depends neither on names nor on types: 1, true and the decimal 0.01 have the same hash.
     table = connection.table(table_name)
-    return f"{rows}:{total}:{_digest([str(table.columns), str(table.types)])}", rows
+    return f"{rows}:{total}:{digest([str(table.columns), str(table.types)])}", rows
 
 
 @cache
-def _code(paths: tuple[Path, ...]) -> str:
-    return _digest([path.read_text(encoding="utf-8") for path in paths])
+def code(paths: tuple[Path, ...]) -> str:
+    """The fingerprint of some files."""
+    return digest([path.read_text(encoding="utf-8") for path in paths])
 
 
-def _digest(parts: Iterable[str]) -> str:
+def digest(parts: Iterable[str]) -> str:
+    """The fingerprint of several texts together."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

@@ -31,12 +31,13 @@ class PublishError(Exception):
 
 @dataclass(frozen=True)
 class Published:
-    """The file that was swapped in: its path, its numbers of tables and rows, its size in bytes."""
+    """The file that was swapped in: its path, its numbers of tables and rows, its size in bytes, a hash of its data."""
 
     path: Path
     tables: int
     rows: int
     size: int
+    content_hash: str
 
 
 def publish(run: Run, status: str) -> Published:
@@ -57,7 +58,7 @@ def publish(run: Run, status: str) -> Published:
     new = run.published.with_name(run.published.name + ".tmp")
     _remove(new)
     write_catalog(run.connection, PUBLISHED_SCHEMAS, run.parameters)
-    note_snapshot(run)
+    content_hash = note_snapshot(run).content_hash
     try:
         counts = _build(run, new, status)
         _check(new, counts)
@@ -70,7 +71,7 @@ def publish(run: Run, status: str) -> Published:
         _remove(new)
         raise
     finish(run.connection, run.id, status)
-    return Published(run.published, len(counts), sum(counts.values()), run.published.stat().st_size)
+    return Published(run.published, len(counts), sum(counts.values()), run.published.stat().st_size, content_hash)
 
 
 def finish(connection: duckdb.DuckDBPyConnection, run_id: str, status: str, database: str | None = None) -> None:

@@ -94,6 +94,8 @@ class FetchResult:
         unparsed: Rows that could not be parsed.
         failure: Why nothing, or not everything, could be fetched; None if all went well. The rows that did arrive are
             stored all the same.
+        may_pass: True if the same request may succeed a little later: the vendor could not be reached, did not answer,
+            or asked to wait.
         since: The first day that the result covers; None for the day that was requested, or for the full history if
             no day was. A stored row of a covered day that is not delivered counts as vanished.
         state: Any text that changes when the origin changes (a hash, a version, an ETag). It comes back in
@@ -108,6 +110,7 @@ class FetchResult:
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     unparsed: tuple[UnparsedRow, ...] = ()
     failure: str | None = None
+    may_pass: bool = False
     since: date | None = None
     state: str | None = None
     is_continuation: bool = False

@@ -46,6 +46,11 @@ class VendorFault(Exception):
         self.is_general = is_general
         self.retry_after = retry_after
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether a later run may succeed, also where this one gives up."""
+        return self.is_passing or self.is_general
+
 
 def status_fault(vendor: str, what: str, status: int, detail: str, retry_after: str | None) -> VendorFault:
     """The fault that an HTTP status other than 200 means.
@@ -169,7 +174,7 @@ class Retrier:
         delays = (FIRST_DELAY_SECONDS * 2**n * (1 + self._jitter()) / 2 for n in range(TRIES - 1))
         while True:
             if self._given_up is not None:
-                raise VendorFault(self._given_up)
+                raise VendorFault(self._given_up, is_general=True)
             try:
                 answer = attempt()
             except VendorFault as fault:

@@ -20,7 +20,7 @@ import duckdb
 from assets.contracts.errors import first_line
 from assets.contracts.stored import SCHEMAS, STORED_TABLE, STORED_TABLES
 from assets.contracts.table import literal
-from assets.warehouse.home import Builders, Home, Opened, WarehouseError, unwritable
+from assets.warehouse.home import Builders, Home, Opened, WarehouseBusy, WarehouseError, unwritable
 from assets.warehouse.lock import BUILDERS, SingleProcessLocks, locked
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def _opening(path: Path) -> Iterator[None]:
     except duckdb.IOException as error:
         holder = re.search(r"held in (.+?) \(PID (\d+)\)", str(error))
         if holder:
-            raise WarehouseError(
+            raise WarehouseBusy(
                 f"{path} is held by {holder[1]} (PID {holder[2]}); close it there, and read the published file instead"
             ) from error
         reason = first_line(error)

@@ -43,7 +43,7 @@ from assets.contracts.stored import SCHEMAS, STORED_TABLES
 from assets.contracts.table import literal
 from assets.sources.base import ASSET_CLASSES
 from assets.warehouse.connection import clear, connect, prepare, transaction
-from assets.warehouse.home import Builders, Home, Opened, WarehouseError
+from assets.warehouse.home import Builders, Home, Opened, WarehouseBusy, WarehouseError
 from assets.warehouse.lock import LOCK_POLL_SECONDS, locked
 
 ADDRESS = "ducklake:postgres:"
@@ -283,7 +283,7 @@ class DuckLakeLocks:
         while not self._is_free(name, is_shared):
             holder = self._holder(name)
             if time.monotonic() >= deadline:
-                raise WarehouseError(f"{holder} is writing to the warehouse; try again when it has ended")
+                raise WarehouseBusy(f"{holder} is writing to the warehouse; try again when it has ended")
             if not is_announced:
                 self._tell(f"waiting for {holder}, which is writing to the warehouse")
                 is_announced = True

@@ -1,7 +1,7 @@
 """Where the files of a source are on disk, and the errors when they cannot be used.
 
-Here: the paths of a home, the protocols of a warehouse and its locks, `WarehouseError`, and the message for a folder
-that cannot be written. Opening the warehouse is in `connection`, waiting for it in `lock`.
+Here: the paths of a home, the protocols of a warehouse and its locks, the errors, and the message for a folder that
+cannot be written. Opening the warehouse is in `connection`, waiting for it in `lock`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ _NOT_ALLOWED = re.compile("permission denied|operation not permitted", re.I)
 
 class WarehouseError(Exception):
     """The warehouse cannot be used. The message is one line: what is wrong, and the cure."""
+
+
+class WarehouseBusy(WarehouseError):
+    """Another program uses the warehouse for longer than a run waits. A later run may find it free."""
 
 
 class Builders(NamedTuple):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-from assets.warehouse.home import Builders, WarehouseError, unwritable
+from assets.warehouse.home import Builders, WarehouseBusy, WarehouseError, unwritable
 
 # Models that are built at a time. On two cores more are not faster, and take more memory.
 BUILDERS = 2
@@ -86,7 +86,7 @@ def locked(path: Path, wait_seconds: float, tell: Callable[[str], None]) -> Iter
         while not _try_lock(descriptor):
             holder = _holder(path)
             if time.monotonic() >= deadline:
-                raise WarehouseError(f"{holder} is writing to {path.parent}; try again when it has ended")
+                raise WarehouseBusy(f"{holder} is writing to {path.parent}; try again when it has ended")
             if not is_announced:
                 tell(f"waiting for {holder}, which is writing to {path.parent}")
                 is_announced = True

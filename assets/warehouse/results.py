@@ -23,7 +23,10 @@ class StepFailed(Exception):
 
 @dataclass(frozen=True)
 class Check:
-    """One verdict. `detail` names what failed. A failed check of severity ERROR stops the run before it publishes."""
+    """One verdict. `detail` names what failed. A failed check of severity ERROR stops the run before it publishes.
+
+    `may_pass` is true if it failed for a reason that has nothing to do with the data, such as a missing connection.
+    """
 
     name: str
     table_name: str
@@ -32,6 +35,12 @@ class Check:
     rows_checked: int
     rows_failed: int
     detail: str | None = None
+    may_pass: bool = False
+
+    @property
+    def broken(self) -> str | None:
+        """Why the run must stop, in one line, or None."""
+        return None if self.passed or self.severity == "WARN" else self.detail or self.name
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,9 @@ class CheckSpec:
     description: str
     is_blocking: bool = False
 
-    def verdict(self, table_name: str, rows_checked: int, rows_failed: int, detail: str | None = None) -> Check:
+    def verdict(
+        self, table_name: str, rows_checked: int, rows_failed: int, detail: str | None = None, may_pass: bool = False
+    ) -> Check:
         """The verdict on a table: passed if no row failed.
 
         Args:
@@ -50,22 +61,28 @@ class CheckSpec:
             rows_checked: Rows, or symbols, that were looked at.
             rows_failed: How many of them are bad.
             detail: What failed, for a person.
+            may_pass: Whether it may hold a little later.
 
         Returns:
             The verdict, an error if the check blocks and a warning if not.
         """
         severity: Literal["ERROR", "WARN"] = "ERROR" if self.is_blocking else "WARN"
-        return Check(self.name, table_name, not rows_failed, severity, rows_checked, rows_failed, detail or None)
+        passed = not rows_failed
+        return Check(self.name, table_name, passed, severity, rows_checked, rows_failed, detail or None, may_pass)
 
 
 @dataclass(frozen=True)
 class TableBuilt:
-    """A table, or the published file, is up to date: its rows, and further facts by name."""
+    """A table, or the published file, is up to date: its rows, and further facts by name.
+
+    `content` is a fingerprint of what it holds; None if it follows from what it was made of.
+    """
 
     table_name: str
     facts: Mapping[str, int | float | str]
     rows: int | None = None
     columns: tuple[Column, ...] = ()
+    content: str | None = None
 
 
 @dataclass(frozen=True)

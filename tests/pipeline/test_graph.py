@@ -69,7 +69,7 @@ def run() -> Run:
 
 def build(run: Run, built: Sequence[Model], selection: Sequence[str] | None = None) -> dg.ExecuteInProcessResult:
     return dg.materialize(
-        [_models_asset(built)],
+        [_models_asset(built, usual_parameters())],
         resources={"run": StepRunner(run, built)},
         selection=None if selection is None else [dg.AssetKey(["core", name]) for name in selection],
         raise_on_error=False,
@@ -87,7 +87,7 @@ def test_tables_are_reported_in_their_order_and_views_are_made_on_the_way(run: R
         first="select 1 as id",
         middle_view="select id from core.first",
     )
-    asset = _models_asset(built)
+    asset = _models_asset(built, usual_parameters())
     assert asset.asset_deps[dg.AssetKey(["core", "last"])] == {dg.AssetKey(["core", "first"])}
     result = build(run, built)
     assert (result.success, reported(result)) == (True, ["first", "last"])
@@ -112,7 +112,7 @@ def test_steps_in_between_are_built_with_what_reads_them_and_never_reported(run:
         other_step="select no_such_column as id from core.first",
         other="select id from intermediate.other_step",
     )
-    asset = _models_asset(built)
+    asset = _models_asset(built, usual_parameters())
     assert asset.asset_deps[dg.AssetKey(["core", "last"])] == {dg.AssetKey(["core", "first"])}
     assert len(asset.keys) == 3
     assert reported(build(run, built, ["first"])) == ["first"]

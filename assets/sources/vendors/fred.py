@@ -61,7 +61,7 @@ class Fred:
         try:
             rows = retrier.call(lambda: self._request(fred_id, since, retrier.limiter))
         except VendorFault as fault:
-            return FetchResult(id=series.id, origin=origin, failure=str(fault), since=since)
+            return FetchResult(series.id, origin, failure=str(fault), may_pass=fault.may_pass, since=since)
         observations, unparsed = _observations(rows, series)
         if since is None and observations.empty:
             failure = f"no observations: FRED knows {fred_id} but sent none"

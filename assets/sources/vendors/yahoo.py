@@ -79,7 +79,8 @@ class Yahoo:
         Returns:
             The rows. A fault of the vendor is never raised: `failure` says what is missing and why.
         """
-        bars, actions, unparsed, failures = [], [], [], []
+        bars, actions, unparsed = [], [], []
+        faults: list[VendorFault] = []
         for span in instrument.yahoo_spans:
             window = _Window(
                 first=max((day for day in (since, span.valid_from) if day is not None), default=None),
@@ -92,7 +93,7 @@ class Yahoo:
                 chart = retrier.call(partial(self._request, span.symbol, window, zone, retrier.limiter))
                 _verify(chart["meta"], instrument, span.symbol)
             except VendorFault as fault:
-                failures.append(str(fault))
+                faults.append(fault)
                 continue
             with_prices, without = _bars(chart, instrument, window)
             bars.append(with_prices)
@@ -106,7 +107,8 @@ class Yahoo:
             origin="yahoo:" + ",".join(span.symbol for span in instrument.yahoo_spans),
             tables={name: pd.concat(parts, ignore_index=True) for name, parts in tables.items() if parts},
             unparsed=tuple(unparsed),
-            failure="; ".join(failures) or None,
+            failure="; ".join(map(str, faults)) or None,
+            may_pass=bool(faults) and all(fault.may_pass for fault in faults),
             since=since,
         )
 
