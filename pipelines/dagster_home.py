@@ -18,15 +18,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from assets.contracts.errors import describe_error
 from assets.warehouse.home import Home, WarehouseError, unwritable
-from assets.warehouse.lock import locked
 from pipelines.resources import close_dead_runs
-from pipelines.settings import IS_CHECKOUT, ROOT
 
-# Creating the databases takes about a second; a busy machine may need many times that.
-LOCK_SECONDS = 60.0
-
-# Dagster's configuration of every home. A wheel has it in this package (setup.py).
-DAGSTER_YAML = (ROOT if IS_CHECKOUT else ROOT / "pipelines") / "dagster.yaml"
+# The configuration of every home's instance.
+CONFIGURATION = Path(__file__).with_name("dagster.yaml")
 
 
 @contextmanager
@@ -51,24 +46,22 @@ def dagster_instance(home: Home) -> Iterator[dg.DagsterInstance]:
 
 
 def dagster_folder(home: Home) -> Path:
-    """The home's own Dagster folder, with the project's dagster.yaml in it."""
+    """The home's own Dagster folder, with a link to our dagster.yaml unless it has a file of its own."""
     folder = home.folder / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     link = folder / "dagster.yaml"
     if not link.exists():
-        link.unlink(missing_ok=True)
-        link.symlink_to(DAGSTER_YAML)
+        # In one step, as another process may be about to read it.
+        new = folder / f"dagster.yaml.{os.getpid()}"
+        new.symlink_to(CONFIGURATION)
+        new.replace(link)
     return folder
 
 
 def _opened(home: Home) -> dg.DagsterInstance:
     write_without_waiting()
-    folder = home.folder / "dagster"
-    folder.mkdir(parents=True, exist_ok=True)
-    # Two processes that start at once on a new home must not both create the databases.
-    with locked(folder / "dagster.lock", LOCK_SECONDS, lambda _: None):
-        os.environ["DAGSTER_HOME"] = str(dagster_folder(home))
-        return dg.DagsterInstance.get()
+    os.environ["DAGSTER_HOME"] = str(dagster_folder(home))
+    return dg.DagsterInstance.get()
 
 
 def write_without_waiting() -> None:

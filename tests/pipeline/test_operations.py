@@ -130,7 +130,7 @@ def test_the_services_show_the_ui_on_loopback_and_run_what_is_queued(tmp_path: P
         port = free.getsockname()[1]
     home = tmp_path / "home"
     (home / "dagster").mkdir(parents=True)
-    shutil.copy(ROOT / "dagster.yaml", home / "dagster" / "dagster.yaml")
+    shutil.copy(ROOT / "pipelines" / "dagster.yaml", home / "dagster" / "dagster.yaml")
     webserver, daemon = (unit(f"cascade-{name}.service", home, port) for name in ("webserver", "daemon"))
     with service(webserver, tmp_path / "webserver.log"), service(daemon, tmp_path / "daemon.log"):
         eventually("the UI", lambda: answers(f"http://127.0.0.1:{port}/server_info"))
