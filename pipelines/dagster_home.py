@@ -4,6 +4,7 @@ Here: opening Dagster's instance of a home, and two settings of its SQLite datab
 Dagster.
 """
 
+import atexit
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -89,4 +90,7 @@ def _keep_open(path: str) -> sqlite3.Connection:
     # Dagster sets this too, but only after this connection was made, which would then keep nothing open.
     keeper.execute("pragma journal_mode = wal")
     keeper.execute("select count(*) from sqlite_master").fetchall()
+    # The last connection to be closed puts the log into the database and removes it; otherwise 4 MB of it would stay per
+    # run.
+    atexit.register(keeper.close)
     return keeper
