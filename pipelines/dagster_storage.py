@@ -10,7 +10,6 @@ The class can only be imported from a private module of Dagster, whose exact ver
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ class LockedSqliteStorage(DagsterSqliteStorage):
     """The storage of a home's instance. `base_dir` in dagster.yaml is the folder of the instance."""
 
     @classmethod
-    def from_config_value(cls, inst_data: Any, config_value: Mapping[str, str]) -> LockedSqliteStorage:
+    def from_config_value(cls, inst_data: Any, config_value: Any) -> LockedSqliteStorage:
         """Open the databases; create them first if they are missing."""
         folder = Path(config_value["base_dir"]).expanduser()
         unfinished = folder / "dagster.creating"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import subprocess
 import sys
 from pathlib import Path
 from uuid import uuid4
@@ -151,8 +150,9 @@ def run(source: str, path: str, home: str, as_of: str, full: bool, symbols: tupl
 def ui(source: str, path: str, home: str, port: int) -> None:
     """Start the Dagster UI on 127.0.0.1.
 
-    The daemon that runs schedules and alerts starts with it. Both end with Ctrl+C.
+    The daemon that runs schedules and alerts starts with it. Both end with Ctrl+C, or when the command is stopped.
     """
+    from pipelines.cli.service import run_until_stopped
     from pipelines.dagster_home import dagster_folder, dagster_instance
 
     where = Home(home_folder(source, home))
@@ -170,10 +170,7 @@ def ui(source: str, path: str, home: str, port: int) -> None:
     }
     command = ["dagster", "dev", "-m", "pipelines.definitions", "-h", "127.0.0.1", "-p", str(port)]
     program = Path(sys.executable).with_name(command[0])
-    try:
-        sys.exit(subprocess.run([str(program), *command[1:]], cwd=folder, env=environment, check=False).returncode)
-    except KeyboardInterrupt:
-        sys.exit(0)
+    sys.exit(run_until_stopped([str(program), *command[1:]], folder, environment))
 
 
 def _run(plan: Plan, console: Console, run_id: str) -> str | None:
