@@ -60,7 +60,6 @@ def dagster_folder(home: Home) -> Path:
 
 
 def _opened(home: Home) -> dg.DagsterInstance:
-    write_without_waiting()
     os.environ["DAGSTER_HOME"] = str(dagster_folder(home))
     return dg.DagsterInstance.get()
 
@@ -90,7 +89,6 @@ def _keep_open(path: str) -> sqlite3.Connection:
     # Dagster sets this too, but only after this connection was made, which would then keep nothing open.
     keeper.execute("pragma journal_mode = wal")
     keeper.execute("select count(*) from sqlite_master").fetchall()
-    # The last connection to be closed puts the log into the database and removes it; otherwise 4 MB of it would stay per
-    # run.
+    # Closing the last connection moves the log into the database and removes it. Otherwise each run would keep 4 MB.
     atexit.register(keeper.close)
     return keeper

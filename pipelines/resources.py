@@ -15,21 +15,21 @@ from pydantic import Field
 from assets.contracts.expectations import warm_up
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.graph import key
-from assets.sources.base import ASSET_CLASSES, AssetClass
+from assets.sources.base import ASSET_CLASSES, AssetClass, shown_name
 from assets.steps import StepRunner
 from assets.warehouse.home import WarehouseBusy
 from assets.warehouse.run import log
 from pipelines.settings import Settings, planned
 from pipelines.work import opened
 
-# The tag of a run in Dagster's history that names its process.
-PROCESS_TAG = "cascade/pid"
+# Tags of a run in Dagster's history: its process, which the UI hides, and its source.
+PROCESS_TAG, SOURCE_TAG = ".dagster/cascade/pid", "source"
 # The jobs that run every step, for the newest state and for a past day.
 EVERYTHING_JOB, HISTORICAL_JOB = "everything", "historical_view"
 # Dagster's tag with the partition of a run: the past day of a historical view. Ours shows it among the run's tags.
 PARTITION_TAG, AS_OF_TAG = "dagster/partition", "as_of"
 # How often a run is tried again if it fails for a reason that may pass. Schedules set it.
-RETRIES_TAG = "cascade/retries"
+RETRIES_TAG = ".dagster/cascade/retries"
 # The pause before the second attempt; the third waits twice as long. CASCADE_RETRY_SECONDS replaces it.
 RETRY_SECONDS = 300.0
 # Dagster's tags: what its daemon does with a failed run, and which attempt a run is.
@@ -67,10 +67,13 @@ class CascadeRun(dg.ConfigurableResource[StepRunner]):
         if not as_of:
             warm_up()
         settings = Settings(self.source, self.path, self.home, as_of, self.full, tuple(self.symbols), self.accept)
+        plan = planned(settings)
+        if context.instance and dagster_run:
+            context.instance.add_run_tags(run_id, {SOURCE_TAG: shown_name(plan.source)})
         may_pass = False
         try:
             with (
-                opened(planned(settings), run_id) as run,
+                opened(plan, run_id) as run,
                 StepRunner(run, prefetched=fetched_classes(dagster_run)) as runner,
             ):
                 yield runner

@@ -215,8 +215,7 @@ def keep_snapshot(home: Home, count: int) -> None:
         _write_manifest(folder / f"{current.snapshot_id}.json", current)
         _link(published, target)
         sync(folder)
-    older = [snapshot for snapshot in list_snapshots(home) if snapshot.snapshot_id != current.snapshot_id]
-    for snapshot in older[count:]:
+    for snapshot in older_snapshots(home)[count:]:
         (home.folder / snapshot.path).unlink(missing_ok=True)
         (folder / f"{snapshot.snapshot_id}.json").unlink(missing_ok=True)
     for manifest in folder.glob("*.json"):
@@ -224,6 +223,12 @@ def keep_snapshot(home: Home, count: int) -> None:
             manifest.unlink()
     for leftover in folder.glob("*.tmp"):
         leftover.unlink()
+
+
+def older_snapshots(home: Home) -> list[Snapshot]:
+    """The existing snapshots except that of the published file, the newest first. Raises SnapshotError."""
+    current = read_snapshot(home.published(None)).snapshot_id
+    return [snapshot for snapshot in list_snapshots(home) if snapshot.snapshot_id != current]
 
 
 def list_snapshots(home: Home) -> list[Snapshot]:

@@ -160,6 +160,11 @@ class Source(Protocol):
         ...
 
 
+def shown_name(source: Source) -> str:
+    """The source's name for readers, marked if its data is synthetic."""
+    return source.name + (" (synthetic)" if source.is_synthetic else "")
+
+
 def is_synthetic(source_name: str) -> bool:
     """Whether a source's numbers are generated, by its name in meta.runs and in file manifests."""
     return source_name in SYNTHETIC_SOURCES

@@ -16,7 +16,7 @@ import duckdb
 
 from assets.config.parameters import Parameter
 from assets.config.universe import Universe
-from assets.sources.base import Source
+from assets.sources.base import Source, shown_name
 from assets.warehouse.home import Home, WarehouseLocks
 from assets.warehouse.lock import SingleProcessLocks
 
@@ -64,7 +64,7 @@ class Run:
     @property
     def source_name(self) -> str:
         """The source's name for readers, marked if its data is synthetic."""
-        return self.source.name + (" (synthetic)" if self.source.is_synthetic else "")
+        return shown_name(self.source)
 
     @property
     def published(self) -> Path:

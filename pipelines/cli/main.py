@@ -33,6 +33,7 @@ from pipelines.cli.options import (
     run_command,
     source_option,
 )
+from pipelines.cli.prune import prune
 from pipelines.cli.read import claims, query, report, status
 from pipelines.cli.snapshots import diff, snapshots
 from pipelines.settings import Plan, Settings, SettingsError, home_folder, planned
@@ -80,7 +81,7 @@ def main() -> None:
     """
 
 
-for command in (status, claims, report, query, snapshots, diff):
+for command in (status, claims, report, query, snapshots, diff, prune):
     main.add_command(command)
 
 
