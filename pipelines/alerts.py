@@ -158,8 +158,8 @@ def _record_new(home: Home, instance: dg.DagsterInstance, record: sqlite3.Connec
         found = [alert for alert in _alerts_in_file(reader) if alert.id not in known]
         found += _failed_runs(reader, instance, looked_at - OVERLAP, known)
     if last:
-        since = date.fromisoformat(last[0])
-        earliest = max(since, date.fromisoformat(last[1]) - LATE)
+        since = _day(last[0], as_of)
+        earliest = max(since, _day(last[1], since) - LATE)
         waiting = sorted((alert for alert in found if alert.day >= earliest), key=lambda alert: (alert.day, alert.id))
         old = [alert for alert in found if alert.day < earliest]
         if old:
@@ -202,14 +202,15 @@ def _reader(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _newest(reader: duckdb.DuckDBPyConnection) -> tuple[str, str, date]:
-    """The id and the source of the run that published the file, and its day."""
-    rows = reader.execute(
-        "select run_id, source, as_of from meta.runs where status like 'published%' order by started_at desc limit 1"
-    ).fetchall()
-    if not rows:
-        raise AlertError("meta.runs of the published file has no run that published it")
-    run_id, source, as_of = rows[0]
+    """The id and the source of the run that published the file, and its day, as far as meta.runs says so."""
+    rows = reader.execute(query("checks/alert_newest_run")).fetchall()
+    run_id, source, as_of = rows[0] if rows else ("unknown", "", datetime.now(UTC).date())
     return run_id, source, as_of
+
+
+def _day(text: str, otherwise: date) -> date:
+    """A recorded day. Earlier versions recorded "None" when the run had no as_of."""
+    return otherwise if text == "None" else date.fromisoformat(text)
 
 
 def _alerts_in_file(reader: duckdb.DuckDBPyConnection) -> Iterator[Alert]:
@@ -251,7 +252,9 @@ def _stage_turns(reader: duckdb.DuckDBPyConnection) -> Iterator[Alert]:
 
 def _failed_checks(reader: duckdb.DuckDBPyConnection) -> Iterator[Alert]:
     for run_id, table, check, severity, detail, day in reader.execute(query("checks/alert_failed_checks")).fetchall():
-        yield Alert(f"{table}:{check}:{run_id}", day, f"Check {check} of {table} failed ({severity}): {detail}")
+        text = f"Check {check} of {table} failed ({severity}): {detail}"
+        # If the run has no start, it is never too late to send.
+        yield Alert(f"{table}:{check}:{run_id}", day or date.max, text)
 
 
 def _failed_runs(

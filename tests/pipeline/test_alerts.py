@@ -413,6 +413,72 @@ def test_synthetic_facts_say_so_first(market: Market, webhook: Webhook, history:
     assert all(text.startswith("SYNTHETIC: ") for text in webhook.texts)
 
 
+NOW = "2025-09-20 22:00:00+00"
+BAD_RUNS = {
+    "no as_of": ("bad", "files", NOW, NOW, None, "published"),
+    "as_of in the future": ("bad", "files", NOW, NOW, "2999-01-01", "published"),
+    "as_of without bounds": ("bad", "files", NOW, NOW, "-infinity", "published"),
+    "no source": ("bad", None, NOW, NOW, "2025-09-20", "published"),
+    "no start": ("bad", "files", None, None, "2025-09-20", "published"),
+    "no status": ("bad", "files", NOW, None, "2025-09-20", None),
+    "odd status": ("bad", "files", NOW, None, None, "published, perhaps"),
+    "not published": ("bad", "files", NOW, NOW, None, "not_published"),
+    "no id": (None, "files", NOW, NOW, "2025-09-20", "published"),
+    "nothing": (None, None, None, None, None, None),
+}
+
+
+def spoil(market: Market, row: tuple[object, ...], *, alone: bool) -> None:
+    """Add a row to meta.runs of the published file, and a check that this run failed."""
+    with duckdb.connect(str(market.folder / "cascade.duckdb")) as connection:
+        connection.execute("create or replace table meta.runs as from meta.runs")  # without constraints
+        if alone:
+            connection.execute("delete from meta.runs")
+        connection.execute("insert into meta.runs values (?, ?, ?, ?, ?, ?, null, null, null)", row)
+        connection.execute("insert into meta.checks values (?, 'new', 'raw.x', false, 'WARN', 9, 1, null)", ["bad"])
+
+
+@pytest.mark.parametrize("row", BAD_RUNS.values(), ids=BAD_RUNS)
+def test_a_bad_row_in_the_run_log_stops_no_alert(
+    row: tuple[object, ...], market: Market, webhook: Webhook, history: dg.DagsterInstance
+) -> None:
+    market.publish(0)
+    tick(history)
+    market.publish()
+    spoil(market, row, alone=False)
+    tick(history)
+    market.breakouts = [ATH]
+    market.publish()
+    spoil(market, row, alone=False)
+    tick(history)
+    assert [id_ for id_, _ in webhook.taken if not id_.startswith("raw.x")] == ["start:run-0", f"{ATH[0]}:breakout"]
+
+
+@pytest.mark.parametrize("row", BAD_RUNS.values(), ids=BAD_RUNS)
+def test_alerts_begin_although_the_only_run_in_the_log_is_bad(
+    row: tuple[object, ...], market: Market, webhook: Webhook, history: dg.DagsterInstance
+) -> None:
+    market.publish(0)
+    spoil(market, row, alone=True)
+    tick(history)
+    market.breakouts = [("RUT:year_high:x", "RUT", "year_high", date.today(), 0.01, "2025-06-02")]
+    market.publish()
+    tick(history)
+    assert [id_.partition(":")[0] for id_, _ in webhook.taken] == ["start", "RUT"]
+
+
+def test_a_record_from_before_without_a_day_is_read(
+    market: Market, webhook: Webhook, history: dg.DagsterInstance
+) -> None:
+    market.publish(0)
+    tick(history)
+    with sqlite3.connect(market.folder / "alerts.sqlite", isolation_level=None) as record:
+        record.execute("update look set since = 'None', as_of = 'None'")
+    record.close()
+    market.publish()
+    assert tick(history) == "nothing new"
+
+
 @pytest.mark.slow
 def test_a_run_that_did_not_publish_is_sent_with_its_reason(
     market: Market, webhook: Webhook, history: dg.DagsterInstance
