@@ -454,6 +454,7 @@ def test_a_bad_row_in_the_run_log_stops_no_alert(
     assert [id_ for id_, _ in webhook.taken if not id_.startswith("raw.x")] == ["start:run-0", f"{ATH[0]}:breakout"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", BAD_RUNS.values(), ids=BAD_RUNS)
 def test_alerts_begin_although_the_only_run_in_the_log_is_bad(
     row: tuple[object, ...], market: Market, webhook: Webhook, history: dg.DagsterInstance
