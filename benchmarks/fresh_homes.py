@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/fresh_homes.py --path DIR [--homes 20] [--seed N]
 
 For each home: `cascade run`, `cascade ui`, `dagster dev`, `dagster sensor start`, and `dagster asset materialize` or
-`dagster job execute`, in random order, with random pauses, while other processes keep half of the cores busy. The UI and
+`dagster job execute`, in random order, with random pauses, while other processes keep half of the cores busy. `ui` and
 `dagster dev` are stopped by a signal at a random time, also while they start. Then each database must have one version,
 the newest; `dagster instance info` and another `cascade run` must work; and no process may be left. DIR is a folder of
 files as described in the README. Prints a line per home; exits with 1 if a home is broken.
@@ -126,6 +126,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
+    # A shell starts a background command with SIGINT ignored, which the commands would inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     chance, broken = random.Random(arguments.seed), 0
     burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range((os.cpu_count() or 2) // 2)]
     try:

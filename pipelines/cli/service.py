@@ -11,12 +11,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
 # How long the program may take to end by itself when it is stopped.
 PATIENCE_SECONDS = 10
+# Linux stops the program if this process is killed; other systems cannot.
+PR_SET_PDEATHSIG = 1
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 STOPPED_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -32,9 +35,7 @@ def run_until_stopped(command: Sequence[str], folder: Path, environment: Mapping
         Its exit code; 0 if it was stopped.
     """
     # A process group of its own: Ctrl+C reaches this process alone, and no process that it started can be missed.
-    process = subprocess.Popen(
-        command, cwd=folder, env=environment, start_new_session=True, preexec_fn=_end_with_parent()
-    )
+    process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, preexec_fn=_begin)
     is_stopped = False
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -47,7 +48,8 @@ def run_until_stopped(command: Sequence[str], folder: Path, environment: Mapping
             signal.alarm(PATIENCE_SECONDS)
 
     for number in (*STOPPED_BY, signal.SIGALRM):
-        signal.signal(number, stop)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # by nohup, or by a shell for a background command
+            signal.signal(number, stop)
     # The process is not reaped yet, so that its number still names the group.
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     os.killpg(process.pid, signal.SIGKILL)
@@ -55,9 +57,9 @@ def run_until_stopped(command: Sequence[str], folder: Path, environment: Mapping
     return 0 if is_stopped else code
 
 
-def _end_with_parent() -> Callable[[], object] | None:
-    """What the new process calls first, so that Linux stops it if this process is killed. Other systems cannot."""
-    if sys.platform != "linux":
-        return None
-    prctl, set_parent_death_signal = ctypes.CDLL(None).prctl, 1
-    return lambda: prctl(set_parent_death_signal, signal.SIGTERM)
+def _begin() -> None:
+    """What the new process does first."""
+    # A shell starts a background command with SIGINT ignored, and `dagster dev` would then ignore SIGTERM as well.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if _prctl:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

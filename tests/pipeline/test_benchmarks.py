@@ -13,16 +13,17 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from folders import market_folder
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 pytestmark = pytest.mark.slow
 
 
-def run(script: str, *arguments: str) -> str:
+def run(script: str, *arguments: str, timeout: float = 300) -> str:
     command = [sys.executable, str(BENCHMARKS / script), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
@@ -69,3 +70,9 @@ def test_the_derivations_of_pandas_are_ours(market: str) -> None:
     same = "rows that differ from ours: {'relative_strength': 0, 'breakouts': 0, 'responses': 0}"
     assert re.search(rf"^pandas .*\n +{re.escape(same)}$", told, re.MULTILINE), told
     assert told.count("rows that differ") == told.count(same)
+
+
+@pytest.mark.timeout(1200)  # two homes, each with six commands that load Dagster, on a machine that is kept busy
+def test_new_homes_stay_whole_whatever_is_started_on_them_at_once(tmp_path: Path) -> None:
+    folder = market_folder(tmp_path / "market")
+    assert "0 of 2 homes broken" in run("fresh_homes.py", "--path", str(folder.path), "--homes", "2", timeout=1200)

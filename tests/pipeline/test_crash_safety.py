@@ -26,7 +26,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster import DagsterRunStatus, RunsFilter
 from folders import COINS, EQUITIES, CascadeHome, Ended, MarketFolder, differences, healthy_home, market_folder
 from test_cli import HOLDER, other_process
 
@@ -102,7 +102,7 @@ def names(home: CascadeHome) -> list[str]:
 
 def unfinished_runs(home: CascadeHome) -> int:
     """How many runs Dagster shows as going on. Its queue lets no other run start then."""
-    with DagsterInstance.from_config(str(home.path / "dagster")) as instance:
+    with home.history() as instance:
         return instance.get_runs_count(RunsFilter(statuses=[DagsterRunStatus.STARTED]))
 
 

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from dagster import DagsterInstance
 from folders import CascadeHome, differences, healthy_home, market_folder
 from test_dagster_ui import answers
 
@@ -190,14 +189,13 @@ def test_a_home_that_was_backed_up_during_a_run_can_be_restored(
     assert (ended.code, ended.err) == (0, "")
     assert restored.stored() == home.stored()
     assert differences(home.published, restored.published) == {}
-    history = restored.path / "dagster"
-    with DagsterInstance.from_config(str(history)) as instance:
+    with restored.history() as instance:
         # Only the run that the backup waited for was in the history on disk.
         assert len(instance.get_runs()) == 1
     # After an upgrade of Dagster its history is brought up to date like this; here there is nothing to do.
     subprocess.run(
         [str(Path(sys.executable).with_name("dagster")), "instance", "migrate"],
-        env={**os.environ, "DAGSTER_HOME": str(history)},
+        env={**os.environ, "DAGSTER_HOME": str(restored.path / "dagster")},
         check=True,
         capture_output=True,
     )

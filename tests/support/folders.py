@@ -19,8 +19,8 @@ import subprocess
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -243,6 +243,14 @@ class CascadeHome:
         """The command line in a process of its own."""
         done = subprocess.run(self.command(*arguments), capture_output=True, text=True, check=False)
         return Ended(done.returncode, done.stdout, done.stderr)
+
+    @contextmanager
+    def history(self) -> Iterator[dg.DagsterInstance]:
+        """Dagster's instance of the home, as every command opens it."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DAGSTER_HOME", str(self.path / "dagster"))
+            with dg.DagsterInstance.get() as instance:
+                yield instance
 
     def ask(self, sql: str, *values: object, path: Path | None = None) -> list[tuple[Any, ...]]:
         """What a reader of the published file (or of another one) gets."""
