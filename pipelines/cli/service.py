@@ -52,6 +52,7 @@ def run_until_stopped(command: Sequence[str], folder: Path, environment: Mapping
             signal.signal(number, stop)
     # The process is not reaped yet, so that its number still names the group.
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    signal.alarm(0)
     os.killpg(process.pid, signal.SIGKILL)
     code = process.wait()
     return 0 if is_stopped else code
