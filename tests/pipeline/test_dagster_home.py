@@ -132,14 +132,18 @@ def test_the_ui_ends_with_everything_that_it_started(
     with (tmp_path / "ui.log").open("wb") as log:
         command = [PROGRAM, "ui", "--home", str(tmp_path / "home"), "--port", str(port)]
         ui = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-    if starts:  # dagster dev has begun to start its processes
-        eventually("the first processes", lambda: len(processes_below(ui.pid)) > 2)
-    else:
-        eventually("the UI", lambda: answers(f"http://127.0.0.1:{port}/server_info"))
-        assert len(processes_below(ui.pid)) > 4
-    started = processes_below(ui.pid)
-    ui.send_signal(number)
-    assert ui.wait(20) == code
+    try:
+        if starts:  # dagster dev has begun to start its processes
+            eventually("the first processes", lambda: len(processes_below(ui.pid)) > 2)
+        else:
+            eventually("the UI", lambda: answers(f"http://127.0.0.1:{port}/server_info"))
+            assert len(processes_below(ui.pid)) > 4
+        started = processes_below(ui.pid)
+        ui.send_signal(number)
+        assert ui.wait(30) == code
+    finally:
+        ui.kill()
+        ui.wait()
     # Without its parent, dagster dev ends what it started by itself, which takes it some seconds.
     deadline = time.monotonic() + (30 if number == signal.SIGKILL else 1)
     while any(map(is_running, started)) and time.monotonic() < deadline:
