@@ -17,6 +17,7 @@ from assets.config.claims import load_claims
 from assets.config.parameters import PARAMETER_NAME, load_parameters
 from assets.contracts.queries import SQL_FOLDER
 from assets.models.checks import check_model
+from assets.models.create import describe
 from assets.models.sql_files import Model, ModelError, read_model, read_models
 
 ROOT = Path(__file__).parent.parent
@@ -232,16 +233,31 @@ def test_what_slices_are_parted_by_is_there_before(model: Model) -> None:
     ids=["in order", "in no order", "copies", "copies of what is unknown"],
 )
 def test_rows_of_one_grain_are_counted_in_whatever_order_they_lie(tmp_path: Path, rows: str, copies: int) -> None:
-    path = tmp_path / "marts" / "found.sql"
+    with duckdb.connect() as connection:
+        connection.execute(f"create schema marts; create table marts.found as from (values {rows}) as t (a, b)")
+        (grain, _) = check_model(connection, found(tmp_path), [])
+    assert (grain.name, grain.rows_failed) == ("grain_is_unique", copies)
+
+
+def test_numbers_that_are_not_finite_are_counted(tmp_path: Path) -> None:
+    """Where DuckDB 1.5 raises an error (ln(0), sqrt(-1)), 2.0 gives one of these."""
+    numbers = "(1, 'nan'::double), (2, 'inf'), (3, '-inf'), (4, null), (5, 1.5), (6, 0)"
+    with duckdb.connect() as connection:
+        connection.execute(f"create schema marts; create table marts.found as from (values {numbers}) as t (a, b)")
+        model = found(tmp_path)
+        (_, finite) = check_model(connection, model, describe(connection, model))
+    assert (finite.name, finite.rows_failed) == ("no_nan", 3)
+
+
+def found(folder: Path) -> Model:
+    """A model marts.found with the columns a and b."""
+    path = folder / "marts" / "found.sql"
     path.parent.mkdir()
     path.write_text(
         "-- description: x\n-- grain: b, a\n-- known_at: the run's clock\nwith final as (\n    select\n"
         "        a, -- one\n        b, -- two\n    from t\n)\n\nselect * from final\norder by a, b\n"
     )
-    with duckdb.connect() as connection:
-        connection.execute(f"create schema marts; create table marts.found as from (values {rows}) as t (a, b)")
-        (grain, _) = check_model(connection, read_model(path), [])
-    assert (grain.name, grain.rows_failed) == ("grain_is_unique", copies)
+    return read_model(path)
 
 
 # --- code and texts ---------------------------------------------------------------------------------------------------
