@@ -5,6 +5,7 @@ Here: running one SQL file. Which models are built, and in which order, is in `b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 import duckdb
@@ -17,6 +18,7 @@ from assets.warehouse.connection import describes_all, transaction
 
 # The last select of every model, before its order by.
 _LAST_SELECT = "select * from final"
+_CTE = re.compile(r"^(?:with )?(\w+) as \(\n(.*?)^\)", re.MULTILINE | re.DOTALL)
 
 
 def run_model(
@@ -66,7 +68,7 @@ def create_model(
     """
     name, query = model.full_name, model.sql(parameters)
     if model.form == "macro":
-        connection.execute(f"create or replace macro {name}(as_of_at) as table {query}")
+        connection.execute(f"create or replace macro {name}(as_of_at) as table {_without_ctes(query)}")
         return describe(connection, model)
     if model.statistic:
         connection.register(COMPUTED, model.statistic.compute(connection, parameters))
@@ -78,6 +80,14 @@ def create_model(
     if model.statistic:
         connection.unregister(COMPUTED)
     return describe(connection, model)
+
+
+def _without_ctes(query: str) -> str:
+    """The query with each CTE in the places that read it. DuckDB 1.4.0 and 1.4.1 lose those of a stored macro."""
+    plain = _LAST_SELECT
+    for name, select in reversed(_CTE.findall(query)):
+        plain = re.sub(rf"\b(from|join) {name}\b", rf"\1 (\n{select}) as {name}", plain)
+    return plain
 
 
 def _create_in_slices(
