@@ -18,11 +18,8 @@ from assets.contracts.stored import PUBLISHED_SCHEMAS
 from assets.contracts.table import literal
 from assets.models.data_dictionary import write_catalog
 from assets.publish.snapshots import keep_snapshot, note_snapshot, snapshots_kept
-from assets.warehouse.connection import open_published, swap_in, transaction
+from assets.warehouse.connection import STORAGE_VERSION, open_published, swap_in, transaction
 from assets.warehouse.run import Run
-
-# DuckDB 1.4 and later can open this format.
-STORAGE_VERSION = "v1.4.0"
 
 
 class PublishError(Exception):

@@ -33,6 +33,8 @@ MEMORY_LIMIT = "320MiB"
 EXPORT_MEMORY_LIMIT, RESTING_MEMORY_LIMIT = "200MiB", "100MiB"
 # The name under which a run attaches the file of its warehouse.
 WAREHOUSE = "warehouse"
+# The format of all database files. DuckDB 1.4 and later can open it.
+STORAGE_VERSION = "v1.4.0"
 # The connections that are in a transaction. Beginning another one would abort the first.
 _WITHIN: set[int] = set()
 
@@ -197,6 +199,7 @@ def connect(path: str, spill: Path) -> duckdb.DuckDBPyConnection:
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "temp_directory": str(spill),
+        "storage_compatibility_version": STORAGE_VERSION,
         "memory_limit": MEMORY_LIMIT,
         # A run writes each table once, so a checkpoint after every few of them would be wasted work.
         "checkpoint_threshold": "256MiB",
