@@ -168,6 +168,8 @@ def ui(source: str, path: str, home: str, port: int) -> None:
         "CASCADE_SOURCE": source,
         "CASCADE_PATH": str(Path(path).resolve()) if path else os.environ.get("CASCADE_PATH", ""),
         "CASCADE_HOME": str(where.folder),
+        # Dagster's advice to use `dg dev`, which the project does not need.
+        "PYTHONWARNINGS": "ignore:Function `dev_command` is superseded," + os.environ.get("PYTHONWARNINGS", ""),
     }
     command = ["dagster", "dev", "-m", "pipelines.definitions", "-h", "127.0.0.1", "-p", str(port)]
     program = Path(sys.executable).with_name(command[0])

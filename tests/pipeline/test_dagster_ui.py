@@ -52,6 +52,7 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         try:
             address = f"http://127.0.0.1:{port}"
             eventually("the UI", lambda: answers(f"{address}/server_info"))
+            assert "Warning: " not in (home / "ui.log").read_text(), "a library's warning is on the user's screen"
             yield address
         finally:
             os.killpg(process.pid, signal.SIGINT)
