@@ -7,6 +7,7 @@ Not here: anything that reads data. All instants are UTC; all rules are in New Y
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -45,10 +46,7 @@ def _equity_sessions(last_day: date) -> pd.DataFrame:
     The library's own schedule is the same (a test compares them), but it takes seconds for a century of days. So the
     library builds one month, and its rules give the rest.
     """
-    import exchange_calendars  # takes a while to import
-
-    month_before = last_day - timedelta(days=31)
-    exchange = exchange_calendars.get_calendar(EQUITY_CALENDAR, start=str(month_before), end=str(last_day))
+    exchange = exchange_calendar(last_day - timedelta(days=31), last_day)
     days = pd.date_range(FIRST_EQUITY_DAY, last_day, freq="D")
     days = days[np.is_busday(days.to_numpy().astype("datetime64[D]"), busdaycal=exchange.day.calendar)]
     closes = _instants(days, exchange.close_times, exchange.special_closes, exchange.special_closes_adhoc)
@@ -61,6 +59,16 @@ def _equity_sessions(last_day: date) -> pd.DataFrame:
             "is_half_day": closes != _instants(days, exchange.close_times),
         }
     )
+
+
+def exchange_calendar(first_day: date, last_day: date) -> Any:
+    """The library's calendar of the exchange for these days."""
+    import exchange_calendars  # takes a while to import
+
+    with warnings.catch_warnings():
+        # exchange-calendars 4.13 takes `values` of a series with a time zone, which will change in pandas 4.
+        warnings.simplefilter("ignore", pd.errors.Pandas4Warning)
+        return exchange_calendars.get_calendar(EQUITY_CALENDAR, start=str(first_day), end=str(last_day))
 
 
 def _instants(

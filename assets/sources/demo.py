@@ -788,7 +788,7 @@ def _observed(id_: str, series: MacroSeries, days: Days) -> Places:
     elif series.rhythm == "month":
         is_observed = np.asarray(every.day == 1)
     elif series.rhythm in WEEKDAYS:
-        is_observed = np.asarray(every.weekday == WEEKDAYS[series.rhythm])
+        is_observed = np.asarray(every.day_of_week == WEEKDAYS[series.rhythm])
     else:
         is_observed = np.isin(np.arange(len(every)), days.session_places)
         if series.rhythm == "business day":
@@ -799,7 +799,7 @@ def _observed(id_: str, series: MacroSeries, days: Days) -> Places:
 
 def _is_bond_holiday(every: pd.DatetimeIndex) -> npt.NDArray[np.bool_]:
     """Days on which shares trade and bonds do not: the second Monday of October, and the eleventh of November."""
-    columbus = (every.month == 10) & (every.weekday == 0) & (every.day > 7) & (every.day <= 14)
+    columbus = (every.month == 10) & (every.day_of_week == 0) & (every.day > 7) & (every.day <= 14)
     return np.asarray(columbus | ((every.month == 11) & (every.day == 11)))
 
 

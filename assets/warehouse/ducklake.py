@@ -357,7 +357,8 @@ def _extension(name: str) -> Path:
         if path.exists():
             return path
     raise WarehouseError(
-        f"a lake needs DuckDB's extension {name} for version {duckdb.__version__}; make lake installs it"
+        f"a lake needs DuckDB's extension {name}, which is not here for version {duckdb.__version__}; "
+        "make lake installs both, and .venv-lake/bin/cascade uses them"
     )
 
 

@@ -154,7 +154,7 @@ class StandinMarket:
         weekdays = pd.DatetimeIndex(list(sessions))
         calendars: dict[Frequency, pd.DatetimeIndex] = {
             "daily": weekdays,
-            "weekly": every_day[every_day.weekday == 2],
+            "weekly": every_day[every_day.day_of_week == 2],
             "monthly": every_day[every_day.day == 1],
         }
         return cls(
@@ -587,7 +587,7 @@ def _spoiled(bars: pd.DataFrame, fault: Fault) -> pd.DataFrame:
             bars = bars[bars["date"].dt.date != fault.day]
         case "weekend_row":
             # A stale copy of Friday on the last Saturday before the end.
-            friday = bars[bars["date"].dt.weekday == 4].iloc[[-1]]
+            friday = bars[bars["date"].dt.day_of_week == 4].iloc[[-1]]
             saturday = friday.assign(date=friday["date"] + pd.Timedelta(days=1))
             bars = pd.concat([bars, saturday]).sort_values("date")
         case "shorter":

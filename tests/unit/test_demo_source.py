@@ -11,11 +11,11 @@ import time
 from datetime import date
 
 import duckdb
-import exchange_calendars
 import numpy as np
 import pandas as pd
 import pytest
 
+from assets.config.calendars import exchange_calendar
 from assets.config.universe import Universe, load_universe
 from assets.contracts.raw import RAW_TABLES
 from assets.contracts.table import Table
@@ -42,7 +42,7 @@ FINGERPRINT = "ddca2d43134e011b"
 
 @pytest.fixture(scope="session")
 def sessions() -> pd.DatetimeIndex:
-    return pd.DatetimeIndex(exchange_calendars.get_calendar("XNYS", start="2010-01-01", end="2026-02-01").sessions)
+    return pd.DatetimeIndex(exchange_calendar(date(2010, 1, 1), date(2026, 2, 1)).sessions)
 
 
 @pytest.fixture(scope="session")
@@ -394,7 +394,7 @@ def test_market_caps_come_for_most_coins(market: Market) -> None:
 )
 def test_weekly_series_know_their_weekday(market: Market, id_: str, weekday: int) -> None:
     days = _days(_series(market, id_))
-    assert set(days.weekday) == {weekday}
+    assert set(days.day_of_week) == {weekday}
     assert set(np.diff(days.to_numpy()).astype("timedelta64[D]").astype(int)) == {7}
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import warnings
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property, partial
@@ -145,6 +146,8 @@ class Yahoo:
         """The connection that all requests share. yfinance is set up to use the cache folder and to raise errors."""
         import yfinance
 
+        # yfinance 1.7 shows the warnings of its own code, which uses what pandas 4 will not have.
+        warnings.filterwarnings("ignore", category=pd.errors.Pandas4Warning, module="^yfinance")
         self._cache.mkdir(parents=True, exist_ok=True)
         yfinance.set_tz_cache_location(str(self._cache))
         yfinance.config.debug.hide_exceptions = False
