@@ -119,7 +119,7 @@ def test_dagster_s_daemon_tries_again_and_publishes(home: CascadeHome, standin: 
     standin.faults = dict(IS_DOWN)
     history = home.path / "dagster"
     history.mkdir(parents=True)
-    (history / "dagster.yaml").symlink_to(ROOT / "dagster.yaml")
+    (history / "dagster.yaml").symlink_to(ROOT / "pipelines" / "dagster.yaml")
     environment = {**os.environ, "DAGSTER_HOME": str(history)}
     folder = Path(sys.executable).parent
 
