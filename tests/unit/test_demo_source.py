@@ -216,7 +216,8 @@ def test_since_is_honoured(source: Source, market: Market) -> None:
 
 
 def test_what_a_reader_changes_stays_with_the_reader(source: Source) -> None:
-    next(source.fetch(FetchRequest("equity"))).tables["equity_bars"]["close"] = 0.0
+    bars = next(source.fetch(FetchRequest("equity"))).tables["equity_bars"]
+    bars["close"] = 0.0
     assert (next(source.fetch(FetchRequest("equity"))).tables["equity_bars"]["close"] > 0).all()
 
 
