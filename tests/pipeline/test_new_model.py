@@ -1,18 +1,17 @@
-"""One new SQL file is all that a new table takes: it becomes an asset, is checked, and is published."""
+"""Files of the project as Dagster sees them: a new SQL file becomes an asset, an edited one marks what it makes."""
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import duckdb
+import folders
 import pytest
 from folders import market_folder
-
-ROOT = Path(__file__).parents[2]
 
 MODEL = """-- description: The highest close of every instrument.
 -- grain: instrument_id
@@ -49,11 +48,7 @@ print(sorted(check.name for check in graph.get_check_keys_for_assets({key})))
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the project, to add files to."""
-    folder = tmp_path / "checkout"
-    for name in ("assets", "pipelines", "sql"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", folder)
-    return folder
+    return folders.checkout(tmp_path / "checkout")
 
 
 def python(checkout: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -108,3 +103,48 @@ def test_a_sql_file_that_does_not_run_is_named(expression: str, reason: str, che
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith(f"cascade: not published: models: sql/marts/highest_closes.sql: {reason}")
     assert ended.stderr.count("\n") == 1
+
+
+def marked(checkout: Path, home: Path) -> dict[str, list[str]]:
+    """The assets that Dagster shows as unsynced, each with the reasons."""
+    asked = "{ assetNodes { assetKey { path } staleStatus staleCauses { reason } } }"
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("dagster-graphql")), "-m", "pipelines.definitions", "-t", asked],
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(checkout), "DAGSTER_HOME": str(home / "dagster")},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    answer = next(line for line in done.stdout.splitlines() if line.startswith("{"))
+    return {
+        ".".join(node["assetKey"]["path"]): [cause["reason"] for cause in node["staleCauses"]]
+        for node in json.loads(answer)["data"]["assetNodes"]
+        if node["staleStatus"] != "FRESH"
+    }
+
+
+@pytest.mark.slow
+def test_what_an_edit_or_new_data_made_out_of_date_is_marked(checkout: Path, tmp_path: Path) -> None:
+    market, home = market_folder(tmp_path / "market"), tmp_path / "home"
+
+    def run() -> None:
+        ended = python(checkout, RUN, "run", "--source", "files", "--path", str(market.path), "--home", str(home))
+        assert (ended.returncode, ended.stderr) == (0, "")
+
+    run()
+    assert marked(checkout, home) == {}
+    run()
+    assert marked(checkout, home) == {}
+
+    # An intermediate table is no asset, so those that read it are marked, and nothing behind them.
+    intermediate = checkout / "sql" / "intermediate" / "breakouts" / "breakout_volumes.sql"
+    intermediate.write_text(intermediate.read_text(encoding="utf-8") + "-- edited\n", encoding="utf-8")
+    readers = set(marked(checkout, home))
+    assert "marts.breakouts" in readers
+    assert not readers & {"core.bars", "marts.beta", "publish.cascade_duckdb"}
+    page = checkout / "assets" / "report" / "page.css"
+    page.write_text(page.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert marked(checkout, home) == {name: ["has a new code version"] for name in (*readers, "publish.report_html")}
+    run()
+    assert marked(checkout, home) == {}

@@ -36,6 +36,7 @@ from assets import steps
 from pipelines import dagster_home
 from pipelines.cli.main import main
 
+ROOT = Path(__file__).parents[2]
 PROGRAM = str(Path(sys.executable).with_name("cascade"))
 
 FIRST_DAY, LAST_DAY = date(2024, 5, 1), date(2025, 12, 12)
@@ -99,6 +100,14 @@ class MarketFolder:
         rows = [change(row) for row in csv.DictReader(io.StringIO(self.text(name)))]
         lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
         self.write(name, "".join(f"{line}\n" for line in lines))
+
+
+def checkout(folder: Path) -> Path:
+    """A copy of the project in a new folder, to change its files. `PYTHONPATH` makes Python import from it."""
+    for name in ("assets", "pipelines", "sql"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
 
 
 def market_folder(path: Path) -> MarketFolder:
