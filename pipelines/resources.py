@@ -4,6 +4,7 @@ Here: the resource, what a failed run tells Dagster about trying again, and mark
 ended. Opening the warehouse is in `work`.
 """
 
+import multiprocessing
 import os
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 import dagster as dg
 from pydantic import Field
 
-from assets.contracts.expectations import warm_up
+from assets.contracts.expectations import dismiss, warm_up
 from assets.contracts.raw import RAW_TABLE, TABLES_OF_CLASS
 from assets.graph import key
 from assets.sources.base import ASSET_CLASSES, AssetClass, shown_name
@@ -82,6 +83,9 @@ class CascadeRun(dg.ConfigurableResource[StepRunner]):
             may_pass = True
             raise
         finally:
+            # A process that Dagster started with multiprocessing would wait for the worker for ever when it ends.
+            if multiprocessing.parent_process() is not None:
+                dismiss()
             if may_pass and context.instance and RETRIES_TAG in given:
                 again = {_MAX_RETRIES: given[RETRIES_TAG], _RETRY_STRATEGY: "ALL_STEPS"}
                 context.instance.add_run_tags(run_id, again)

@@ -21,9 +21,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 from browser import MARKS, started
 from folders import checkout
+
+from pipelines.resources import PROCESS_TAG
 
 pytestmark = MARKS
 
@@ -187,6 +190,15 @@ def test_materialise_all_from_the_button(materialised: str, browser: Browser) ->
     browser.picture("graph")
     browser.open(f"{materialised}/runs", "Success")
     browser.picture("runs")
+
+
+@pytest.mark.usefixtures("materialised")
+def test_the_process_of_a_run_ends_with_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
+    with dg.DagsterInstance.get() as instance:
+        pids = [run.tags[PROCESS_TAG] for run in instance.get_runs()]
+    assert pids
+    eventually("the end of the processes", lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
 
 
 def test_every_check_is_green(materialised: str) -> None:
