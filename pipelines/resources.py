@@ -29,8 +29,8 @@ PROCESS_TAG, SOURCE_TAG = ".dagster/cascade-pid", "source"
 EVERYTHING_JOB, HISTORICAL_JOB = "everything", "historical_view"
 # Dagster's tag with the partition of a run: the past day of a historical view. Ours shows it among the run's tags.
 PARTITION_TAG, AS_OF_TAG = "dagster/partition", "as_of"
-# How often a run is tried again if it fails for a reason that may pass. Schedules set it.
-RETRIES_TAG = ".dagster/cascade-retries"
+# How often a run is tried again if it fails for a reason that may pass. Schedules set it, and users may.
+RETRIES_TAG = "cascade/retries"
 # The pause before the second attempt; the third waits twice as long. CASCADE_RETRY_SECONDS replaces it.
 RETRY_SECONDS = 300.0
 # Dagster's tags: what its daemon does with a failed run, and which attempt a run is.
