@@ -65,14 +65,14 @@ class CascadeRun(dg.ConfigurableResource[StepRunner]):
             context.instance.add_run_tags(run_id, tags)
         if _RETRY_NUMBER in given:
             _wait_for_attempt(int(given[_RETRY_NUMBER]))
-        if not as_of:
-            warm_up()
-        settings = Settings(self.source, self.path, self.home, as_of, self.full, tuple(self.symbols), self.accept)
-        plan = planned(settings)
-        if context.instance and dagster_run:
-            context.instance.add_run_tags(run_id, {SOURCE_TAG: shown_name(plan.source)})
         may_pass = False
         try:
+            if not as_of:
+                warm_up()
+            settings = Settings(self.source, self.path, self.home, as_of, self.full, tuple(self.symbols), self.accept)
+            plan = planned(settings)
+            if context.instance and dagster_run:
+                context.instance.add_run_tags(run_id, {SOURCE_TAG: shown_name(plan.source)})
             with (
                 opened(plan, run_id) as run,
                 StepRunner(run, prefetched=fetched_classes(dagster_run)) as runner,
