@@ -59,6 +59,13 @@ def test_the_refresh(market: str) -> None:
         assert re.search(rf"^{name} +[\d.]+ s .*published after [\d.]+ s; [\d.]+ and [\d.]+ of the first$", told, re.M)
 
 
+def test_two_checkouts_are_compared(market: str) -> None:
+    checkout = str(BENCHMARKS.parent)
+    told = run("compare_checkouts.py", checkout, checkout, "--path", market, "--rounds", "1")
+    for name in ("first run", "nothing new", "one line more"):
+        assert re.search(rf"^{name} +published after [\d.]+ -> [\d.]+ s \([\d.]+\), CPU ", told, re.M), told
+
+
 def test_the_whole_run(market: str) -> None:
     told = run("whole_run.py", "--source", "files", "--path", market, "--rounds", "1")
     assert re.search(r"^second run +[\d.]+ s .*published after [\d.]+ s$", told, re.MULTILINE), told
