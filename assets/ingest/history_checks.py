@@ -108,7 +108,8 @@ def check_history(fetched: Fetched, captured_at: datetime) -> None:
     run, result = fetched.run, fetched.result
     reasons: dict[str, str] = {}
     known = [table for table in fetched.tables if _has_rows(run.connection, stored(table))]
-    if fetched.tables[0].is_bars and fetched.tables[0] in known:
+    # If the histories on a new scale could not be fetched, nothing is delivered that could be compared.
+    if fetched.tables[0].is_bars and (fetched.tables[0] in known or fetched.rescaled):
         reasons |= _price_contradictions(fetched)
     for table in known:
         if table.has_one_row_a_day:

@@ -79,7 +79,7 @@ def test_beta(real_published: duckdb.DuckDBPyConnection, subjects: pd.DataFrame,
 def test_joined_as_of_bitcoin_would_not_move_with_the_market(bars: dict[str, pd.DataFrame]) -> None:
     """Since 2018, by date and with the bar of Bitcoin that was known at New York's close."""
     index, coin = (bars[id_].loc["2018":, ["close", "known_at"]] for id_ in ("SPX", "BTC"))
-    by_date = index.join(coin, how="inner", lsuffix="_index", rsuffix="_coin")
+    by_date = index.join(coin, how="inner", suffixes=("_index", "_coin"))
     as_of = pd.merge_asof(index, coin, on="known_at", suffixes=("_index", "_coin"))
 
     def beta(prices: pd.DataFrame) -> float:

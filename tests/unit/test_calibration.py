@@ -50,7 +50,9 @@ def market(seed: int, sessions: int, assets: int = 2) -> Floats:
 def scaled(returns: Floats) -> Floats:
     """In deviations of the sessions before, as intermediate.lagged_changes has them."""
     series = pd.Series(returns)
-    values: Floats = (series / series.rolling(NUMBER["lag_scale"]).std().shift()).to_numpy()[NUMBER["lag_scale"] :]
+    deviations = series / series.rolling(NUMBER["lag_scale"]).std().shift()
+    # A copy, as a test changes it.
+    values: Floats = deviations.to_numpy(copy=True)[NUMBER["lag_scale"] :]
     return values
 
 
