@@ -159,14 +159,14 @@ def test_a_run_has_its_source_and_day_as_tags_and_hides_its_process(tmp_path: Pa
     home, folder = CascadeHome(tmp_path / "home"), market_folder(tmp_path / "market")
     command = ["run", "--source", "files", "--path", str(folder.path)]
     assert [home.call(*command).code, home.call(*command, "--as-of", "2025-06-30").code] == [0, 0]
+    # SQLite's logs are in the databases. This process opens them next, and makes new ones.
+    assert list(home.path.glob("dagster/**/*-wal")) == []
     with home.history() as instance:
         view, newest = (run.tags for run in instance.get_runs())
     assert (newest[SOURCE_TAG], newest.get(AS_OF_TAG)) == ("files", None)
     assert (view[SOURCE_TAG], view[AS_OF_TAG]) == ("files", "2025-06-30")
     # The prefix of the tags that the UI does not show.
     assert PROCESS_TAG.startswith(".dagster/") and newest[PROCESS_TAG]
-    # SQLite's logs are in the databases.
-    assert list(home.path.glob("dagster/**/*-wal")) == []
 
 
 # --- cascade prune ------------------------------------------------------------------------------------------------
