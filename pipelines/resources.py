@@ -53,7 +53,7 @@ class CascadeRun(dg.ConfigurableResource[StepRunner]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[StepRunner]:
-        """The run, with the warehouse locked and open until it ends."""
+        """The run, with its warehouse open (`work.opened`)."""
         dagster_run = context.run
         run_id = dagster_run.run_id if dagster_run else "no-run"
         given = dagster_run.tags if dagster_run else {}

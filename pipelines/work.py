@@ -22,7 +22,7 @@ WAIT_SECONDS = 600.0
 
 @contextmanager
 def opened(plan: Plan, run_id: str) -> Iterator[Run]:
-    """Open the warehouse for a run and keep it locked until the run ends.
+    """Open the warehouse for a run. Until it ends no other run begins, but it gives up the file while a vendor answers.
 
     Raises WarehouseError if the warehouse cannot be used.
     """

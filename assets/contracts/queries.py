@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 _ASSETS = Path(__file__).parents[1]
-# In a checkout sql/ is beside the package; a wheel has it inside (setup.py).
+# In a checkout sql/ is next to the package; a wheel has it inside (setup.py).
 SQL_FOLDER = next(folder for folder in (_ASSETS / "sql", _ASSETS.parent / "sql") if folder.is_dir())
 
 _NAME = re.compile(r"\$([a-z][a-z0-9_]*)")

@@ -1,7 +1,8 @@
 """The one writer's connection to the warehouse.
 
-Here: how a connection is set up and how much memory it takes, transactions, the creation of the stored tables from the
-contracts, and how files are opened and replaced. What is written is decided in `ingest`, `models` and `publish`.
+Here: how a connection is set up and how much memory it takes, when a run holds the file of its warehouse,
+transactions, the creation of the stored tables from the contracts, and how files are opened and replaced. What is
+written is decided in `ingest`, `models` and `publish`.
 """
 
 from __future__ import annotations
@@ -174,11 +175,20 @@ class WarehouseFile(SingleProcessLocks):
             stack.enter_context(locked(self._home.lock, self._wait_seconds, self._tell))
             with _opening(self._home.warehouse):
                 self._connection.execute(f"attach {literal(str(self._home.warehouse))} as {WAREHOUSE}")
-            # Detaching writes the file as well, but reports no reason if that fails.
-            stack.callback(self._connection.execute, f"checkpoint {WAREHOUSE}; use memory; detach {WAREHOUSE}")
+            stack.callback(self._write_and_detach)
             self.use(self._connection)
             self._held = stack.pop_all()
         self._is_attached = True
+
+    def _write_and_detach(self) -> None:
+        # After a checkpoint that failed, DuckDB could not leave the database any more.
+        self._connection.execute("use memory")
+        try:
+            # Detaching writes the file as well, but reports no reason if that fails. The log has what was committed.
+            self._connection.execute(f"checkpoint {WAREHOUSE}")
+        finally:
+            with suppress(duckdb.Error):
+                self._connection.execute(f"detach {WAREHOUSE}")
 
     def _detach(self) -> None:
         self._is_attached = False

@@ -23,7 +23,7 @@ from pipelines.settings import home_folder
 if TYPE_CHECKING:
     import dagster as dg
 
-# How long it waits for a run that is writing.
+# How long it waits for a run, whose events it must not hold up.
 WAIT_SECONDS = 60.0
 
 
@@ -56,7 +56,11 @@ def prune(source: str, home: str, runs: int, snapshots: int | None, dry_run: boo
     count = int(load_parameters()["snapshots_kept"].value) if snapshots is None else snapshots
     verb = "would remove" if dry_run else "removed"
     try:
-        with locked(where.lock, WAIT_SECONDS, click.echo), dagster_instance(where) as instance:
+        with (
+            locked(where.run_lock, WAIT_SECONDS, click.echo),
+            locked(where.lock, WAIT_SECONDS, click.echo),
+            dagster_instance(where) as instance,
+        ):
             older = older_snapshots(where) if where.published(None).exists() else []
             files = [where.folder / snapshot.path for snapshot in older[count:]]
             freed = _megabytes(files)

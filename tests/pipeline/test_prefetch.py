@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from threading import Event
 
+import duckdb
 import pandas as pd
 import pytest
 from bench import UNIVERSE, Row, usual_parameters
@@ -168,3 +170,18 @@ def test_the_warehouse_is_free_while_a_vendor_answers_also_about_a_split(
     assert [request.since for request in source.questions[-2:]] != [{}, {}]
     assert source.questions[-1].only == frozenset({"SPY"})
     assert [close for _, close in stored] == after
+
+
+def test_a_full_disk_is_named_and_the_warehouse_can_be_used_again(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with writing(home, None, PATIENCE_SECONDS, print) as (connection, locks):
+        connection.execute("create table raw.large as select random() as number from range(2_000_000)")
+        usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, usual[1]))
+        try:
+            with pytest.raises(duckdb.Error, match="File too large"), locks.waiting():
+                pytest.fail("the rows were not written")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+        with locks.storing():
+            connection.execute("select count(*) from meta.runs")
