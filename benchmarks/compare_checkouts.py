@@ -11,38 +11,30 @@ described in the README; nothing is written to it.
 from __future__ import annotations
 
 import argparse
-import re
 import resource
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 from refresh import without_last_lines
+from whole_run import timed_run
 
 
-class Took(NamedTuple):
+class Measured(NamedTuple):
     """Wall seconds until the file was published, and CPU seconds of the command and its children."""
 
     published: float
     cpu: float
 
 
-def timed_run(checkout: str, home: Path, market: Path) -> Took:
+def measured(checkout: str, home: str, market: str) -> Measured:
     """Run once and measure it. Exits if the run does not publish."""
-    command = [str(Path(checkout, ".venv", "bin", "cascade")), "run", "--source", "files"]
-    command += ["--path", str(market), "--home", str(home)]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    took = timed_run(home, "files", market, checkout=checkout)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    published = re.search(r"^Published .* in ([\d.]+) s", result.stdout, re.MULTILINE)
-    if published is None:
-        sys.exit(result.stderr)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Took(float(published[1]), cpu)
+    return Measured(took.published, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
 def main() -> None:
@@ -53,19 +45,19 @@ def main() -> None:
     parser.add_argument("--path", required=True)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    runs: dict[tuple[str, int], list[Took]] = {}
+    runs: dict[tuple[str, int], list[Measured]] = {}
     for _ in range(arguments.rounds):
         for number, checkout in enumerate((arguments.before, arguments.now)):
             with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-                market, home = Path(scratch, "market"), Path(scratch, "home")
+                market, home = str(Path(scratch, "market")), str(Path(scratch, "home"))
                 shutil.copytree(arguments.path, market)
-                without_last_lines(market)
+                without_last_lines(Path(market))
                 for name in ("first run", "nothing new", "one line more"):
                     if name == "one line more":
                         shutil.copytree(arguments.path, market, dirs_exist_ok=True)
-                    runs.setdefault((name, number), []).append(timed_run(checkout, home, market))
+                    runs.setdefault((name, number), []).append(measured(checkout, home, market))
     for name in dict.fromkeys(name for name, _ in runs):
-        before, now = (Took(*map(statistics.median, zip(*runs[name, number], strict=True))) for number in (0, 1))
+        before, now = (Measured(*map(statistics.median, zip(*runs[name, number], strict=True))) for number in (0, 1))
         print(
             f"{name:14} published after {before.published:.1f} -> {now.published:.1f} s "
             f"({now.published / before.published:.2f}), CPU {before.cpu:.1f} -> {now.cpu:.1f} s "

@@ -28,7 +28,7 @@ class Took(NamedTuple):
     published: float
 
 
-def timed_run(home: str, source: str, path: str, *more: str) -> Took:
+def timed_run(home: str, source: str, path: str, *more: str, checkout: str | None = None) -> Took:
     """Run once and measure it. Exits if the run does not publish.
 
     Args:
@@ -36,8 +36,10 @@ def timed_run(home: str, source: str, path: str, *more: str) -> Took:
         source: demo or files.
         path: The folder of the source files; empty for demo.
         more: Further options of `cascade run`.
+        checkout: The checkout whose command is run; this one by default.
     """
-    command = [str(Path(sys.executable).with_name("cascade")), "run", "--source", source, "--home", home, *more]
+    programs = Path(checkout, ".venv", "bin") if checkout else Path(sys.executable).parent
+    command = [str(programs / "cascade"), "run", "--source", source, "--home", home, *more]
     if path:
         command += ["--path", path]
     begin = time.perf_counter()
