@@ -63,6 +63,7 @@ def python(checkout: Path, code: str, *arguments: str) -> subprocess.CompletedPr
     )
 
 
+@pytest.mark.slow
 def test_a_new_sql_file_becomes_a_checked_and_published_asset(checkout: Path, tmp_path: Path) -> None:
     (checkout / "sql" / "marts" / "highest_closes.sql").write_text(MODEL, encoding="utf-8")
     market, home = market_folder(tmp_path / "market"), tmp_path / "home"
