@@ -8,9 +8,9 @@ in the raw tables here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -21,6 +21,9 @@ from assets.ingest.row_checks import check_rows
 from assets.ingest.stage import Fetched, fetch_again, staging, stored
 from assets.warehouse.results import same_reasons
 from assets.warehouse.run import log
+
+# How many instruments one statement compares. More take more memory, fewer more scans.
+_IDS_AT_ONCE = 1_000
 
 # Units that vendors confuse: pence and pounds, single shares and thousands.
 UNITS = (100, 1000)
@@ -153,11 +156,23 @@ def _price_overlaps(
     connection: duckdb.DuckDBPyConnection, table: Table, parameters: Parameters
 ) -> dict[str, PriceOverlap]:
     """Per instrument with delivered and stored bars of the same sessions, how their prices relate."""
-    rows = connection.execute(
-        query("checks/price_overlaps", staged_rows=staging(table), stored_rows=stored(table)),
-        {name: parameters[name].value for name in ("split_rounding", "foreign_difference")},
-    ).fetchall()
-    return {id_: PriceOverlap(*values) for id_, *values in rows}
+    statement = query("checks/price_overlaps", staged_rows=staging(table), stored_rows=stored(table))
+    values = {name: parameters[name].value for name in ("split_rounding", "foreign_difference")}
+    return {id_: PriceOverlap(*numbers) for id_, *numbers in _in_batches(connection, table, statement, values)}
+
+
+def _in_batches(
+    connection: duckdb.DuckDBPyConnection, table: Table, statement: str, values: Mapping[str, Any]
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of a statement that takes the delivered instruments from $first_id to $last_id, over all of them.
+
+    A median needs all its rows in memory, and 20 years of 5,000 symbols would not fit.
+    """
+    ids = connection.execute(f"select distinct instrument_id from {staging(table)} order by 1").fetchall()
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        batch = ids[start : start + _IDS_AT_ONCE]
+        limits = {"first_id": batch[0][0], "last_id": batch[-1][0]}
+        yield from connection.execute(statement, {**values, **limits}).fetchall()
 
 
 def _unit_changes(

@@ -1,7 +1,7 @@
 -- Per instrument with delivered and stored bars of the same sessions, how their prices relate.
--- Values: foreign_difference and split_rounding, both shares. Columns: the number of bars; their median ratio, and how
--- many share it; how many bars differ, their median ratio, and how many of them share it; whether only total-return
--- closes could be compared.
+-- Values: foreign_difference and split_rounding, both shares; first_id and last_id, the range of instruments. Columns:
+-- the number of bars; their median ratio, and how many share it; how many bars differ, their median ratio, and how many
+-- of them share it; whether only total-return closes could be compared.
 with ratios as (
     select
         staged.instrument_id as id,
@@ -12,6 +12,7 @@ with ratios as (
         on stored.instrument_id = staged.instrument_id
         and stored.session_date = staged.session_date
     where staged.rejected_because is null
+        and staged.instrument_id between $first_id and $last_id
 ),
 
 medians as (
